@@ -1,0 +1,58 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.vocabulary.KeysetConflictException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Where keyset documents are kept: a small map with compare-and-set, shared by any number of processes.
+ *
+ * <p>Implementations are safe for concurrent use by threads and, unless they say otherwise, by processes; a write is
+ * durable when the call returns; after a failed or interrupted write the store holds the old or the new document, never
+ * neither. They need not hide or authenticate documents: Sealwax does. {@code KeysetStoreContract} in the test-jar
+ * proves all this: extend it for your implementation.
+ */
+public interface KeysetStore extends AutoCloseable {
+  /**
+   * Reads one keyset.
+   *
+   * @return the stored keyset, or empty if there is none of that name
+   * @throws KeysetStoreException if the store cannot be read; "cannot read" is never reported as "none"
+   */
+  Optional<StoredKeyset> load(KeysetId id);
+
+  /**
+   * Stores a new keyset, {@code first.revision()} being 1.
+   *
+   * @throws KeysetConflictException if a keyset of that name exists; nothing was written
+   * @throws KeysetStoreException if the store cannot be written
+   */
+  void create(StoredKeyset first);
+
+  /**
+   * Replaces the keyset if the stored one has revision {@code next.revision() - 1}.
+   *
+   * @throws KeysetConflictException if the stored revision is another one; nothing was written
+   * @throws KeysetStoreException if there is no such keyset, or the store cannot be written
+   */
+  void replace(StoredKeyset next);
+
+  /**
+   * Lists names in ascending order, a page at a time.
+   *
+   * @param limit most names returned, at least 1; fewer than {@code limit} means there are no more
+   */
+  List<KeysetId> list(int limit);
+
+  /**
+   * Lists the names greater than {@code after}, as {@link #list} does.
+   *
+   * @param after the last name of the page before; it need not exist
+   */
+  List<KeysetId> listAfter(KeysetId after, int limit);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,34 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.util.Objects;
+
+/**
+ * A keyset as a store sees it: its name, its revision, and a document the store must not interpret.
+ *
+ * @param id the keyset's name
+ * @param revision counts the writes of this keyset, from 1; equals the {@code revision} member of the document
+ * @param document the authenticated JSON of keyset-v1, at most {@link #MAX_DOCUMENT_CHARS} characters, all ASCII
+ */
+public record StoredKeyset(KeysetId id, long revision, String document) {
+  /** Longest document, in characters; about 1,500 key versions. */
+  public static final int MAX_DOCUMENT_CHARS = 1 << 20;
+
+  public StoredKeyset {
+    Objects.requireNonNull(id, "keyset id");
+    Objects.requireNonNull(document, "document");
+    if (revision < 1) {
+      throw new IllegalArgumentException("revision counts from 1, got " + revision);
+    }
+    if (document.length() > MAX_DOCUMENT_CHARS) {
+      throw new IllegalArgumentException(
+          "keyset document has " + document.length() + " characters, the limit is " + MAX_DOCUMENT_CHARS);
+    }
+  }
+
+  /** Name, revision and size; the document itself is long and of no use in a log. */
+  @Override
+  public String toString() {
+    return "StoredKeyset[" + id + ", revision " + revision + ", " + document.length() + " characters]";
+  }
+}

@@ -1,0 +1,33 @@
+package dev.sealwax.kms.vocabulary;
+
+import java.time.Duration;
+
+/**
+ * What a cache has done since it was opened, and what it holds now.
+ *
+ * @param hits lookups served from memory
+ * @param misses lookups that had to load or to wait for a load
+ * @param loads loads that succeeded, renewals included
+ * @param loadFailures loads that failed and with them the waiting requests
+ * @param refreshFailures renewals that failed while the old entry went on serving
+ * @param staleServed lookups served by an entry past its soft time to live
+ * @param evictions entries dropped for age, size, exhaustion or revocation
+ * @param entries entries held now
+ * @param oldestServedAge the greatest age at which an entry has served since the cache was opened
+ */
+public record CacheStatistics(
+    long hits,
+    long misses,
+    long loads,
+    long loadFailures,
+    long refreshFailures,
+    long staleServed,
+    long evictions,
+    long entries,
+    Duration oldestServedAge) {
+  /** Hits as a share of all lookups, 0 to 1; 1 when there was none. */
+  public double hitRate() {
+    long lookups = hits + misses;
+    return lookups == 0 ? 1 : (double) hits / lookups;
+  }
+}

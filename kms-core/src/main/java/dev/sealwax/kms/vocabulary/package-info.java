@@ -1,0 +1,5 @@
+/** The words every other package speaks: names, contexts, secret bytes, events and failures. Imports nothing of ours. */
+@NullMarked
+package dev.sealwax.kms.vocabulary;
+
+import org.jspecify.annotations.NullMarked;
