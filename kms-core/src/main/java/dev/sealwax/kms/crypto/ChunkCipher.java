@@ -1,0 +1,137 @@
+package dev.sealwax.kms.crypto;
+
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.util.Arrays;
+import javax.crypto.AEADBadTagException;
+import javax.crypto.Cipher;
+import javax.crypto.spec.GCMParameterSpec;
+
+/**
+ * Seals or opens the chunks of one message of C2SP chunked-encryption. Owned by one thread at a time; the owner closes it.
+ */
+public final class ChunkCipher implements AutoCloseable {
+  /** Random salt at the start of a message, in bytes. */
+  public static final int SALT_BYTES = 24;
+
+  /** Commitment to the derived key, after the salt, in bytes. */
+  public static final int COMMITMENT_BYTES = 32;
+
+  /** What comes before the first chunk, in bytes. */
+  public static final int PREFIX_BYTES = SALT_BYTES + COMMITMENT_BYTES;
+
+  /** Plaintext of every chunk but the last, which is shorter, in bytes. */
+  public static final int CHUNK_BYTES = 16 * 1024;
+
+  /** Authentication tag after every chunk, in bytes. */
+  public static final int TAG_BYTES = 16;
+
+  /** A full chunk as stored, in bytes. */
+  public static final int SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES;
+
+  /** Most chunks of one message; the limit of the C2SP specification, 4 PiB of plaintext. */
+  public static final long MAX_CHUNKS = 1L << 38;
+
+  private static final int KEY_BYTES = 32;
+  private static final int NONCE_BYTES = 12;
+  static final int DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES;
+
+  private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+
+  private final WipeableKey key;
+  private final byte[] nonce;
+  private final long nonceTail;
+  private final byte[] commitment;
+  private final Cipher cipher;
+
+  /**
+   * Splits what was derived.
+   *
+   * @param derived key, base nonce and commitment; the caller wipes it
+   */
+  ChunkCipher(byte[] derived) {
+    byte[] keyBytes = Arrays.copyOf(derived, KEY_BYTES);
+    key = new WipeableKey(keyBytes, "AES");
+    Arrays.fill(keyBytes, (byte) 0);
+    nonce = Arrays.copyOfRange(derived, KEY_BYTES, KEY_BYTES + NONCE_BYTES);
+    nonceTail = (long) LONG.get(nonce, NONCE_BYTES - Long.BYTES);
+    commitment = Arrays.copyOfRange(derived, KEY_BYTES + NONCE_BYTES, DERIVED_BYTES);
+    try {
+      cipher = Cipher.getInstance("AES/GCM/NoPadding");
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this JDK lacks AES/GCM/NoPadding", e);
+    }
+  }
+
+  /** Writes the commitment to {@code out} at {@code offset}. */
+  public void putCommitment(byte[] out, int offset) {
+    System.arraycopy(commitment, 0, out, offset, COMMITMENT_BYTES);
+  }
+
+  /**
+   * Compares the commitment in {@code in} at {@code offset}, in constant time; to be called before any chunk is opened.
+   *
+   * @throws DecryptionFailedException if it is another one
+   */
+  public void requireCommitment(byte[] in, int offset) {
+    if (!MessageDigest.isEqual(commitment, Arrays.copyOfRange(in, offset, offset + COMMITMENT_BYTES))) {
+      throw new DecryptionFailedException();
+    }
+  }
+
+  /**
+   * Seals chunk {@code index}.
+   *
+   * @return bytes written to {@code out}: {@code length + TAG_BYTES}
+   */
+  public int seal(long index, byte[] in, int offset, int length, byte[] out, int outOffset) {
+    try {
+      return run(Cipher.ENCRYPT_MODE, index, in, offset, length, out, outOffset);
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("AES-GCM encryption failed in the JCE provider", e);
+    }
+  }
+
+  /**
+   * Opens chunk {@code index}.
+   *
+   * @param length length as stored, tag included
+   * @return bytes written to {@code out}: {@code length - TAG_BYTES}
+   * @throws DecryptionFailedException if the chunk is too short or not authentic at this place
+   */
+  public int open(long index, byte[] in, int offset, int length, byte[] out, int outOffset) {
+    if (length < TAG_BYTES) {
+      throw new DecryptionFailedException();
+    }
+    try {
+      return run(Cipher.DECRYPT_MODE, index, in, offset, length, out, outOffset);
+    } catch (AEADBadTagException e) {
+      throw new DecryptionFailedException();
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("AES-GCM decryption failed in the JCE provider", e);
+    }
+  }
+
+  private int run(int mode, long index, byte[] in, int offset, int length, byte[] out, int outOffset)
+      throws GeneralSecurityException {
+    if (index < 0 || index >= MAX_CHUNKS) {
+      throw new IllegalStateException("a message holds at most 2^38 chunks");
+    }
+    LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
+    cipher.init(mode, key, new GCMParameterSpec(TAG_BYTES * 8, nonce));
+    return cipher.doFinal(in, offset, length, out, outOffset);
+  }
+
+  /** Wipes the message's key; further calls do nothing. */
+  @Override
+  public void close() {
+    if (!key.isDestroyed()) {
+      key.destroy();
+      CipherWiping.wipe(cipher);
+    }
+  }
+}

@@ -1,0 +1,180 @@
+package dev.sealwax.kms.crypto;
+
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.security.GeneralSecurityException;
+import java.util.concurrent.atomic.AtomicInteger;
+import javax.crypto.AEADBadTagException;
+import javax.crypto.Cipher;
+import javax.crypto.spec.GCMParameterSpec;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An AES-256-GCM key for messages, with its nonces and its usage budget.
+ *
+ * <p>Nonces follow the deterministic construction of SP 800-38D §8.2.1: a fixed field of four bytes, unique to the slot
+ * within this object, and an invocation field of eight bytes that the slot counts up. A key encrypts only through the one
+ * object that made it, so a nonce never repeats, unless the process itself is copied (see the threat model). Safe for
+ * concurrent use.
+ */
+public final class GcmKey implements AutoCloseable {
+  public static final int NONCE_BYTES = 12;
+  public static final int TAG_BYTES = 16;
+
+  private static final String TRANSFORMATION = "AES/GCM/NoPadding";
+  private static final VarHandle NONCE_FIXED =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle NONCE_COUNTER =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+
+  /** How an attempt to encrypt ended. */
+  public enum Sealing {
+    /** The message was sealed. */
+    DONE,
+    /** The budget does not cover the message; nothing was used. */
+    EXHAUSTED,
+    /** The key has been closed; nothing was used. */
+    CLOSED
+  }
+
+  private final CipherSlots<Slot> slots;
+  private final UsageBudget budget;
+  private final AtomicInteger slotCount = new AtomicInteger();
+
+  /**
+   * Prepares a key.
+   *
+   * @param key 32 bytes, copied
+   * @param budget what it may encrypt; a key for decryption only has an empty one
+   */
+  public GcmKey(byte[] key, UsageBudget budget) {
+    this.budget = budget;
+    this.slots = new CipherSlots<>(key, bytes -> new Slot(bytes, slotCount.getAndIncrement()));
+  }
+
+  /**
+   * Seals {@code plaintext} into {@code out}: nonce, ciphertext and tag from {@code offset} on.
+   *
+   * @param out has room for {@code plaintext.length + NONCE_BYTES + TAG_BYTES} bytes at {@code offset}
+   */
+  public Sealing seal(byte[] plaintext, EncryptionContext context, byte[] out, int offset) {
+    Slot slot = slots.acquire();
+    if (slot == null) {
+      return Sealing.CLOSED;
+    }
+    boolean intact = false;
+    try {
+      if (!slot.covers(plaintext.length, budget)) {
+        intact = true;
+        return Sealing.EXHAUSTED;
+      }
+      slot.nextNonce(out, offset);
+      slot.cipher.init(Cipher.ENCRYPT_MODE, slot.key, new GCMParameterSpec(TAG_BYTES * 8, out, offset, NONCE_BYTES));
+      context.authenticateWith(slot.cipher);
+      slot.cipher.doFinal(plaintext, 0, plaintext.length, out, offset + NONCE_BYTES);
+      intact = true;
+      return Sealing.DONE;
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("AES-GCM encryption failed in the JCE provider", e);
+    } finally {
+      giveBack(slot, intact);
+    }
+  }
+
+  /**
+   * Opens what {@link #seal} wrote between {@code offset} and the end of {@code in}, at least {@code NONCE_BYTES +
+   * TAG_BYTES} bytes.
+   *
+   * @return the plaintext, or null if the key has been closed
+   * @throws DecryptionFailedException if key, context or bytes do not fit together
+   */
+  public byte @Nullable [] open(byte[] in, int offset, EncryptionContext context) {
+    Slot slot = slots.acquire();
+    if (slot == null) {
+      return null;
+    }
+    boolean intact = false;
+    try {
+      slot.cipher.init(Cipher.DECRYPT_MODE, slot.key, new GCMParameterSpec(TAG_BYTES * 8, in, offset, NONCE_BYTES));
+      context.authenticateWith(slot.cipher);
+      byte[] plaintext = new byte[in.length - offset - NONCE_BYTES - TAG_BYTES];
+      slot.cipher.doFinal(in, offset + NONCE_BYTES, in.length - offset - NONCE_BYTES, plaintext, 0);
+      intact = true;
+      return plaintext;
+    } catch (AEADBadTagException e) {
+      intact = true; // the next message initialises the cipher anew
+      throw new DecryptionFailedException();
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("AES-GCM decryption failed in the JCE provider", e);
+    } finally {
+      giveBack(slot, intact);
+    }
+  }
+
+  private void giveBack(Slot slot, boolean intact) {
+    if (intact) {
+      slots.release(slot);
+    } else {
+      slots.discard(slot);
+    }
+  }
+
+  /** Wipes all copies of the key; calls under way still finish, later ones are refused. */
+  @Override
+  public void close() {
+    slots.close();
+  }
+
+  private final class Slot implements CipherSlots.Slot {
+    private final WipeableKey key;
+    private final Cipher cipher;
+    private final int fixedField;
+    private long invocations;
+    private long messagesLeft;
+    private long bytesLeft;
+
+    Slot(byte[] keyBytes, int fixedField) {
+      this.key = new WipeableKey(keyBytes, "AES");
+      this.fixedField = fixedField;
+      try {
+        this.cipher = Cipher.getInstance(TRANSFORMATION);
+      } catch (GeneralSecurityException e) {
+        throw new IllegalStateException("this JDK lacks " + TRANSFORMATION, e);
+      }
+    }
+
+    /** Charges one message; draws on the shared budget only when the slot's own share is used up. */
+    boolean covers(int lengthBytes, UsageBudget budget) {
+      if (messagesLeft == 0) {
+        messagesLeft = budget.takeMessages();
+      }
+      if (bytesLeft < lengthBytes) {
+        bytesLeft += budget.takeBytes(lengthBytes - bytesLeft);
+      }
+      if (messagesLeft == 0 || bytesLeft < lengthBytes) {
+        return false;
+      }
+      messagesLeft--;
+      bytesLeft -= lengthBytes;
+      return true;
+    }
+
+    void nextNonce(byte[] out, int offset) {
+      NONCE_FIXED.set(out, offset, fixedField);
+      NONCE_COUNTER.set(out, offset + 4, invocations++);
+    }
+
+    @Override
+    public void wipe() {
+      // What the slot has drawn but not used goes back, so that a slot dropped in a crowd costs no budget.
+      budget.giveBack(messagesLeft, bytesLeft);
+      messagesLeft = 0;
+      bytesLeft = 0;
+      key.destroy();
+      CipherWiping.wipe(cipher);
+    }
+  }
+}
