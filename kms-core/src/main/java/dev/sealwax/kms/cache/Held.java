@@ -1,0 +1,49 @@
+package dev.sealwax.kms.cache;
+
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** One entry of a {@link KeyCache}: a key and its times. Safe for concurrent use. */
+public final class Held<V extends AutoCloseable> {
+  private final V value;
+  final long createdNanos;
+  private final boolean cached;
+  private final AtomicBoolean renewing = new AtomicBoolean();
+  private volatile long softDeadlineNanos;
+
+  Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
+    this.value = value;
+    this.createdNanos = createdNanos;
+    this.softDeadlineNanos = softDeadlineNanos;
+    this.cached = cached;
+  }
+
+  /** The key. It may be closed at any time by its cache; its methods tell. */
+  public V value() {
+    return value;
+  }
+
+  /** Whether the soft time to live is over at {@code nowNanos} and no renewal is under way. */
+  public boolean needsRenewal(long nowNanos) {
+    return cached && nowNanos - softDeadlineNanos >= 0;
+  }
+
+  /** Closes a key that no cache keeps; does nothing for one that a cache does. */
+  public void closeIfUncached() {
+    if (!cached) {
+      close();
+    }
+  }
+
+  boolean startRenewal() {
+    return renewing.compareAndSet(false, true);
+  }
+
+  void postponeRenewal(long untilNanos) {
+    softDeadlineNanos = untilNanos;
+    renewing.set(false);
+  }
+
+  void close() {
+    KeyCache.closeQuietly(value);
+  }
+}

@@ -1,0 +1,279 @@
+package dev.sealwax.kms.cache;
+
+import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Scheduler;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.CacheStatistics;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Unwrapped keys in memory, under a {@link CachePolicy}.
+ *
+ * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and outside any lock; the
+ * others wait for it. A failed load fails its waiters and leaves nothing behind. Between soft and hard time to live an
+ * entry serves while one background renewal tries to replace it; a failed renewal is tried again later and hurts nobody.
+ * Every value that leaves the cache is closed; values are such that closing waits for nobody and harms no call under way.
+ * Safe for concurrent use.
+ *
+ * @param <K> what a key is found by
+ * @param <V> the key, wiped by {@code close}
+ */
+public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable {
+  /** After a failed renewal the next attempt waits this share of the soft time to live. */
+  private static final int RENEWAL_RETRY_DIVISOR = 20;
+
+  private final CachePolicy policy;
+  private final LongSupplier nanoClock;
+  private final Executor refresher;
+  private final AsyncCache<K, Held<V>> entries;
+  private final long softNanos;
+  private final long hardNanos;
+  private final LongAdder hits = new LongAdder();
+  private final LongAdder misses = new LongAdder();
+  private final LongAdder loads = new LongAdder();
+  private final LongAdder loadFailures = new LongAdder();
+  private final LongAdder refreshFailures = new LongAdder();
+  private final LongAdder staleServed = new LongAdder();
+  private final LongAdder evictions = new LongAdder();
+  // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every hit.
+  private volatile long oldestServedNanos;
+  private volatile boolean closed;
+
+  /**
+   * Opens an empty cache.
+   *
+   * @param nanoClock monotonic and cheap: read on every hit
+   * @param refresher runs renewals; may reject
+   */
+  public KeyCache(CachePolicy policy, LongSupplier nanoClock, Executor refresher) {
+    this.policy = policy;
+    this.nanoClock = nanoClock;
+    this.refresher = refresher;
+    this.softNanos = policy.softTtl().toNanos();
+    this.hardNanos = policy.hardTtl().toNanos();
+    this.entries =
+        Caffeine.newBuilder()
+            .maximumSize(Math.max(1, policy.maximumEntries()))
+            .expireAfterWrite(policy.isNone() ? Duration.ofNanos(1) : policy.hardTtl())
+            .ticker(nanoClock::getAsLong)
+            // Removal runs on the thread that causes it, so that a revoked key is wiped when the call returns.
+            .executor(Runnable::run)
+            .scheduler(Scheduler.systemScheduler())
+            .<K, Held<V>>removalListener(
+                (key, held, cause) -> {
+                  if (held != null) {
+                    evictions.increment();
+                    held.close();
+                  }
+                })
+            .buildAsync();
+  }
+
+  /** The entry if it is in memory and within its hard time to live; counts a hit. */
+  public @Nullable Held<V> getIfPresent(K key) {
+    CompletableFuture<Held<V>> future = entries.getIfPresent(key);
+    if (future == null || !future.isDone() || future.isCompletedExceptionally()) {
+      return null;
+    }
+    Held<V> held = future.join();
+    long now = nanoClock.getAsLong();
+    long age = now - held.createdNanos;
+    if (age >= hardNanos) {
+      return null;
+    }
+    if (age > oldestServedNanos) {
+      oldestServedNanos = age;
+    }
+    hits.increment();
+    return held;
+  }
+
+  /**
+   * Loads the entry, or waits for the load under way.
+   *
+   * @param loader makes the value on this thread; what it throws is thrown here and to all who wait
+   * @return the entry; with {@link CachePolicy#none()} it is the caller's alone, see {@link Held#closeIfUncached}
+   * @throws IllegalStateException if the cache is closed
+   */
+  public Held<V> load(K key, Supplier<V> loader) {
+    misses.increment();
+    if (policy.isNone()) {
+      requireOpen();
+      return new Held<>(loaded(loader), nanoClock.getAsLong(), 0, /* cached= */ false);
+    }
+    while (true) {
+      requireOpen();
+      CompletableFuture<Held<V>> mine = new CompletableFuture<>();
+      CompletableFuture<Held<V>> winner = entries.get(key, (k, executor) -> mine);
+      if (winner == mine) {
+        return loadInto(mine, key, loader);
+      }
+      Held<V> held = await(winner);
+      if (nanoClock.getAsLong() - held.createdNanos < hardNanos) {
+        return held;
+      }
+      entries.asMap().remove(key, winner);
+    }
+  }
+
+  private Held<V> loadInto(CompletableFuture<Held<V>> future, K key, Supplier<V> loader) {
+    try {
+      Held<V> held = hold(loaded(loader));
+      future.complete(held);
+      if (closed) {
+        // close() may have emptied the cache before this entry was complete.
+        entries.synchronous().invalidate(key);
+        throw closedCache();
+      }
+      return held;
+    } catch (RuntimeException | Error e) {
+      future.completeExceptionally(e);
+      throw e;
+    }
+  }
+
+  private V loaded(Supplier<V> loader) {
+    try {
+      V value = loader.get();
+      loads.increment();
+      return value;
+    } catch (RuntimeException | Error e) {
+      loadFailures.increment();
+      throw e;
+    }
+  }
+
+  private static <V> V await(CompletableFuture<V> future) {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      // The type is the contract, so waiters get the loader's own exception rather than a wrapper around it.
+      if (e.getCause() instanceof RuntimeException failure) {
+        throw failure;
+      }
+      throw e;
+    }
+  }
+
+  /** Puts a value that the caller has just made; the cache owns it from now on. */
+  public void put(K key, V value) {
+    if (policy.isNone()) {
+      closeQuietly(value);
+      return;
+    }
+    entries.put(key, CompletableFuture.completedFuture(hold(value)));
+    if (closed) {
+      entries.synchronous().invalidate(key);
+    }
+  }
+
+  /** Removes {@code held} if it is still what {@code key} leads to. */
+  public void remove(K key, Held<V> held) {
+    CompletableFuture<Held<V>> future = entries.getIfPresent(key);
+    if (future != null && future.getNow(null) == held) {
+      entries.asMap().remove(key, future);
+    }
+  }
+
+  /** Removes whatever {@code key} leads to. */
+  public void remove(K key) {
+    entries.synchronous().invalidate(key);
+  }
+
+  /** Removes everything; the next uses load again. */
+  public void clear() {
+    entries.synchronous().invalidateAll();
+  }
+
+  /** To be called for an entry that {@linkplain Held#needsRenewal needs renewal}; starts at most one per entry. */
+  public void renew(K key, Held<V> old, Supplier<V> loader) {
+    staleServed.increment();
+    if (!old.startRenewal()) {
+      return;
+    }
+    try {
+      refresher.execute(() -> renewNow(key, old, loader));
+    } catch (RejectedExecutionException e) {
+      renewalFailed(old);
+    }
+  }
+
+  private void renewNow(K key, Held<V> old, Supplier<V> loader) {
+    try {
+      Held<V> fresh = hold(loader.get());
+      loads.increment();
+      CompletableFuture<Held<V>> current = entries.getIfPresent(key);
+      // Only an entry that is still in place is replaced: a key revoked meanwhile must not come back.
+      if (current == null
+          || current.getNow(null) != old
+          || !entries.asMap().replace(key, current, CompletableFuture.completedFuture(fresh))) {
+        fresh.close();
+      } else if (closed) {
+        entries.synchronous().invalidate(key);
+      }
+    } catch (RuntimeException e) {
+      renewalFailed(old);
+    }
+  }
+
+  private void renewalFailed(Held<V> old) {
+    refreshFailures.increment();
+    old.postponeRenewal(nanoClock.getAsLong() + softNanos / RENEWAL_RETRY_DIVISOR);
+  }
+
+  private Held<V> hold(V value) {
+    long now = nanoClock.getAsLong();
+    // A tenth of jitter, taken off so that the soft time to live stays an upper bound.
+    long jitter = ThreadLocalRandom.current().nextLong(softNanos / 10 + 1);
+    return new Held<>(value, now, now + softNanos - jitter, /* cached= */ true);
+  }
+
+  public CacheStatistics statistics() {
+    return new CacheStatistics(
+        hits.sum(),
+        misses.sum(),
+        loads.sum(),
+        loadFailures.sum(),
+        refreshFailures.sum(),
+        staleServed.sum(),
+        evictions.sum(),
+        entries.synchronous().estimatedSize(),
+        Duration.ofNanos(oldestServedNanos));
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw closedCache();
+    }
+  }
+
+  private static IllegalStateException closedCache() {
+    return new IllegalStateException("the Kms is closed");
+  }
+
+  /** Closes every entry; loads under way fail or close what they loaded. */
+  @Override
+  public void close() {
+    closed = true;
+    entries.synchronous().invalidateAll();
+    entries.synchronous().cleanUp();
+  }
+
+  static void closeQuietly(AutoCloseable value) {
+    try {
+      value.close();
+    } catch (Exception e) {
+      throw new IllegalStateException("closing a key must not fail", e);
+    }
+  }
+}
