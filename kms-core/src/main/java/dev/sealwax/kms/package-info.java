@@ -1,4 +1,6 @@
-/** The façade: {@link dev.sealwax.kms.Kms} wires a root key, a keyset store and the caches together. */
+/**
+ * The façade: {@link dev.sealwax.kms.Kms} wires a root key, a keyset store and the caches together.
+ */
 @NullMarked
 package dev.sealwax.kms;
 

@@ -8,8 +8,8 @@ import javax.crypto.Mac;
 /**
  * HKDF of RFC 5869 over the JDK's HMAC.
  *
- * <p>Own code because {@code javax.crypto.KDF} needs JDK 25 and touching Bouncy Castle for it would make every start
- * pay for loading a signed 8 MB jar. Stateless; safe for any thread.
+ * <p>Own code because {@code javax.crypto.KDF} needs JDK 25 and touching Bouncy Castle for it would
+ * make every start pay for loading a signed 8 MB jar. Stateless; safe for any thread.
  */
 public enum Hkdf {
   SHA256("HmacSHA256", 32),
@@ -42,7 +42,8 @@ public enum Hkdf {
    */
   public byte[] expand(byte[] pseudorandomKey, byte[] info, int lengthBytes) {
     if (lengthBytes < 1 || lengthBytes > 255 * hashBytes) {
-      throw new IllegalArgumentException("HKDF length must be 1 to " + 255 * hashBytes + " bytes, got " + lengthBytes);
+      throw new IllegalArgumentException(
+          "HKDF length must be 1 to " + 255 * hashBytes + " bytes, got " + lengthBytes);
     }
     Mac mac = mac(pseudorandomKey);
     byte[] out = new byte[lengthBytes];
@@ -59,7 +60,10 @@ public enum Hkdf {
     return out;
   }
 
-  /** A label as it enters {@code info}: ASCII, ended by a zero byte so that no label is a prefix of another. */
+  /**
+   * A label as it enters {@code info}: ASCII, ended by a zero byte so that no label is a prefix of
+   * another.
+   */
   public static byte[] label(String ascii) {
     return (ascii + '\0').getBytes(StandardCharsets.US_ASCII);
   }

@@ -4,10 +4,11 @@ import java.util.Arrays;
 import javax.crypto.SecretKey;
 
 /**
- * A JCE key that can be wiped, which {@code SecretKeySpec} cannot: its {@code destroy} throws on JDK 17 to 25.
+ * A JCE key that can be wiped, which {@code SecretKeySpec} cannot: its {@code destroy} throws on
+ * JDK 17 to 25.
  *
- * <p>Keys are compared by identity and print nothing. Owned by one cipher holder; not safe for concurrent use with
- * {@link #destroy()}.
+ * <p>Keys are compared by identity and print nothing. Owned by one cipher holder; not safe for
+ * concurrent use with {@link #destroy()}.
  */
 final class WipeableKey implements SecretKey {
   private static final long serialVersionUID = 1L;

@@ -1,6 +1,6 @@
 /**
- * What applications use: {@link dev.sealwax.kms.envelope.EnvelopeCipher} turns plaintext into envelopes and back, with
- * the envelope codec, the data keys and their cache behind it.
+ * What applications use: {@link dev.sealwax.kms.envelope.EnvelopeCipher} turns plaintext into
+ * envelopes and back, with the envelope codec, the data keys and their cache behind it.
  */
 @NullMarked
 package dev.sealwax.kms.envelope;

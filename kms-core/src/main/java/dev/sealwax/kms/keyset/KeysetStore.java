@@ -7,19 +7,22 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Where keyset documents are kept: a small map with compare-and-set, shared by any number of processes.
+ * Where keyset documents are kept: a small map with compare-and-set, shared by any number of
+ * processes.
  *
- * <p>Implementations are safe for concurrent use by threads and, unless they say otherwise, by processes; a write is
- * durable when the call returns; after a failed or interrupted write the store holds the old or the new document, never
- * neither. They need not hide or authenticate documents: Sealwax does. {@code KeysetStoreContract} in the test-jar
- * proves all this: extend it for your implementation.
+ * <p>Implementations are safe for concurrent use by threads and, unless they say otherwise, by
+ * processes; a write is durable when the call returns; after a failed or interrupted write the
+ * store holds the old or the new document, never neither. They need not hide or authenticate
+ * documents: Sealwax does. {@code KeysetStoreContract} in the test-jar proves all this: extend it
+ * for your implementation.
  */
 public interface KeysetStore extends AutoCloseable {
   /**
    * Reads one keyset.
    *
    * @return the stored keyset, or empty if there is none of that name
-   * @throws KeysetStoreException if the store cannot be read; "cannot read" is never reported as "none"
+   * @throws KeysetStoreException if the store cannot be read; "cannot read" is never reported as
+   *     "none"
    */
   Optional<StoredKeyset> load(KeysetId id);
 

@@ -7,8 +7,10 @@ import java.util.Objects;
  * A keyset as a store sees it: its name, its revision, and a document the store must not interpret.
  *
  * @param id the keyset's name
- * @param revision counts the writes of this keyset, from 1; equals the {@code revision} member of the document
- * @param document the authenticated JSON of keyset-v1, at most {@link #MAX_DOCUMENT_CHARS} characters, all ASCII
+ * @param revision counts the writes of this keyset, from 1; equals the {@code revision} member of
+ *     the document
+ * @param document the authenticated JSON of keyset-v1, at most {@link #MAX_DOCUMENT_CHARS}
+ *     characters, all ASCII
  */
 public record StoredKeyset(KeysetId id, long revision, String document) {
   /** Longest document, in characters; about 1,500 key versions. */
@@ -22,13 +24,22 @@ public record StoredKeyset(KeysetId id, long revision, String document) {
     }
     if (document.length() > MAX_DOCUMENT_CHARS) {
       throw new IllegalArgumentException(
-          "keyset document has " + document.length() + " characters, the limit is " + MAX_DOCUMENT_CHARS);
+          "keyset document has "
+              + document.length()
+              + " characters, the limit is "
+              + MAX_DOCUMENT_CHARS);
     }
   }
 
   /** Name, revision and size; the document itself is long and of no use in a log. */
   @Override
   public String toString() {
-    return "StoredKeyset[" + id + ", revision " + revision + ", " + document.length() + " characters]";
+    return "StoredKeyset["
+        + id
+        + ", revision "
+        + revision
+        + ", "
+        + document.length()
+        + " characters]";
   }
 }

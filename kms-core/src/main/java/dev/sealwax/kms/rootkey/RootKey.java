@@ -5,16 +5,20 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 
 /**
- * A key at the top of the hierarchy that wraps and unwraps small secrets and never leaves its provider: an HSM, a cloud
- * KMS, or a guarded file.
+ * A key at the top of the hierarchy that wraps and unwraps small secrets and never leaves its
+ * provider: an HSM, a cloud KMS, or a guarded file.
  *
- * <p>Implementations are safe for concurrent use, bound every call by a timeout of their own, authenticate the context
- * (a wrapped key unwraps only with the context it was wrapped with), log no secret, and throw nothing but
- * {@link RootKeyException} and the JDK's programming errors. They hold no envelope logic, no cache and no retry policy.
- * {@code RootKeyContract} in the test-jar proves all this: extend it for your implementation.
+ * <p>Implementations are safe for concurrent use, bound every call by a timeout of their own,
+ * authenticate the context (a wrapped key unwraps only with the context it was wrapped with), log
+ * no secret, and throw nothing but {@link RootKeyException} and the JDK's programming errors. They
+ * hold no envelope logic, no cache and no retry policy. {@code RootKeyContract} in the test-jar
+ * proves all this: extend it for your implementation.
  */
 public interface RootKey extends AutoCloseable {
-  /** The key that {@link #wrap} uses now; it also travels in every {@link WrappedKey}, so later keys can coexist. */
+  /**
+   * The key that {@link #wrap} uses now; it also travels in every {@link WrappedKey}, so later keys
+   * can coexist.
+   */
   RootKeyId currentKeyId();
 
   /**
@@ -30,8 +34,9 @@ public interface RootKey extends AutoCloseable {
    * Opens what {@link #wrap} sealed.
    *
    * @return the secret; the caller owns and closes it
-   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if it was altered or the context differs, {@code NOT_FOUND}
-   *     if another root key wrapped it, or another reason if the provider refuses or fails
+   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if it was altered or the context
+   *     differs, {@code NOT_FOUND} if another root key wrapped it, or another reason if the
+   *     provider refuses or fails
    * @throws IllegalStateException if this root key is closed
    */
   KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context);

@@ -3,8 +3,9 @@ package dev.sealwax.kms.rootkey;
 import java.util.Objects;
 
 /**
- * The printable name of a root key, stored beside what it wrapped: {@code scheme:locator}, 3 to 512 ASCII characters
- * without spaces, for instance {@code local:3f9a...}. It identifies and never configures; it holds no credentials.
+ * The printable name of a root key, stored beside what it wrapped: {@code scheme:locator}, 3 to 512
+ * ASCII characters without spaces, for instance {@code local:3f9a...}. It identifies and never
+ * configures; it holds no credentials.
  *
  * @param value the name itself
  */
@@ -16,7 +17,9 @@ public record RootKeyId(String value) {
     Objects.requireNonNull(value, "root key id");
     if (!isValid(value)) {
       throw new IllegalArgumentException(
-          "root key id must be scheme:locator of at most " + MAX_LENGTH + " printable ASCII characters without spaces");
+          "root key id must be scheme:locator of at most "
+              + MAX_LENGTH
+              + " printable ASCII characters without spaces");
     }
   }
 
@@ -29,7 +32,9 @@ public record RootKeyId(String value) {
     return new RootKeyId(value);
   }
 
-  /** Whether {@code value} is acceptable; for parsers that report the failure in their own terms. */
+  /**
+   * Whether {@code value} is acceptable; for parsers that report the failure in their own terms.
+   */
   public static boolean isValid(String value) {
     int colon = value.indexOf(':');
     return colon > 0

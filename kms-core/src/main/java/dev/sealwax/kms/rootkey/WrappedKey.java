@@ -4,7 +4,8 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * A secret sealed by a root key: the id of that root key and opaque bytes, safe to store anywhere. Immutable.
+ * A secret sealed by a root key: the id of that root key and opaque bytes, safe to store anywhere.
+ * Immutable.
  */
 public final class WrappedKey {
   /** Longest ciphertext, in bytes: 4 KiB of secret and as much again for what a provider adds. */
@@ -26,7 +27,8 @@ public final class WrappedKey {
   public static WrappedKey of(RootKeyId rootKeyId, byte[] ciphertext) {
     Objects.requireNonNull(rootKeyId, "root key id");
     if (ciphertext.length < 1 || ciphertext.length > MAX_BYTES) {
-      throw new IllegalArgumentException("wrapped key must be 1 to " + MAX_BYTES + " bytes, got " + ciphertext.length);
+      throw new IllegalArgumentException(
+          "wrapped key must be 1 to " + MAX_BYTES + " bytes, got " + ciphertext.length);
     }
     return new WrappedKey(rootKeyId, ciphertext.clone());
   }

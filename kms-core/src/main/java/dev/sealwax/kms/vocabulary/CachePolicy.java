@@ -6,9 +6,10 @@ import java.util.Objects;
 /**
  * How long unwrapped keys may stay in memory, and how many.
  *
- * <p>An entry older than the soft time to live (spread by a random tenth so that a fleet does not move in step) is
- * renewed in the background while it keeps serving; an entry older than the hard time to live serves nobody. So a failed
- * renewal hurts no request before the hard limit. Times are kept to within a tenth of a second. Immutable.
+ * <p>An entry older than the soft time to live (spread by a random tenth so that a fleet does not
+ * move in step) is renewed in the background while it keeps serving; an entry older than the hard
+ * time to live serves nobody. So a failed renewal hurts no request before the hard limit. Times are
+ * kept to within a tenth of a second. Immutable.
  */
 public final class CachePolicy {
   private static final CachePolicy NONE = new CachePolicy(Duration.ZERO, Duration.ZERO, 0);
@@ -27,7 +28,8 @@ public final class CachePolicy {
    * Builds a policy.
    *
    * @param softTtl age from which an entry is renewed in the background; positive
-   * @param hardTtl age from which an entry serves nobody; at least the soft time to live, at most 365 days
+   * @param hardTtl age from which an entry serves nobody; at least the soft time to live, at most
+   *     365 days
    * @param maximumEntries how many entries are kept, at least 1; rarely used ones go first
    * @throws IllegalArgumentException if a value is outside its range
    */
@@ -39,10 +41,14 @@ public final class CachePolicy {
     }
     if (hardTtl.compareTo(softTtl) < 0 || hardTtl.compareTo(Duration.ofDays(365)) > 0) {
       throw new IllegalArgumentException(
-          "hard time to live must be within the soft one (" + softTtl + ") and 365 days, got " + hardTtl);
+          "hard time to live must be within the soft one ("
+              + softTtl
+              + ") and 365 days, got "
+              + hardTtl);
     }
     if (maximumEntries < 1) {
-      throw new IllegalArgumentException("maximum entries must be at least 1, got " + maximumEntries);
+      throw new IllegalArgumentException(
+          "maximum entries must be at least 1, got " + maximumEntries);
     }
     return new CachePolicy(softTtl, hardTtl, maximumEntries);
   }

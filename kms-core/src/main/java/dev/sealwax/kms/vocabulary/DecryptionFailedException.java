@@ -1,11 +1,12 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * The envelope is not authentic for this key and context: tampered with, truncated, sealed under another key, or
- * opened with another context.
+ * The envelope is not authentic for this key and context: tampered with, truncated, sealed under
+ * another key, or opened with another context.
  *
- * <p>One type, one message, no cause: telling these apart would help an attacker. What to do: do not retry; treat the
- * data as lost or hostile, and check that the context is the one used to encrypt.
+ * <p>One type, one message, no cause: telling these apart would help an attacker. What to do: do
+ * not retry; treat the data as lost or hostile, and check that the context is the one used to
+ * encrypt.
  */
 public final class DecryptionFailedException extends KmsException {
   private static final long serialVersionUID = 1L;

@@ -15,10 +15,10 @@ import javax.crypto.Cipher;
 /**
  * Public facts that a ciphertext is bound to, such as table, row and tenant.
  *
- * <p>They are authenticated, not stored and not secret: whoever decrypts states them again, and any difference makes
- * decryption fail. The order of the pairs does not matter. Values are kept out of {@link #toString()} because they
- * often name a customer. Immutable; safe for any thread. Building one costs a sort and an encoding, so reuse it for
- * records that share it.
+ * <p>They are authenticated, not stored and not secret: whoever decrypts states them again, and any
+ * difference makes decryption fail. The order of the pairs does not matter. Values are kept out of
+ * {@link #toString()} because they often name a customer. Immutable; safe for any thread. Building
+ * one costs a sort and an encoding, so reuse it for records that share it.
  */
 public final class EncryptionContext {
   /** Most pairs in one context. */
@@ -27,7 +27,8 @@ public final class EncryptionContext {
   /** Largest {@linkplain #toCanonicalBytes() canonical encoding}, in bytes. */
   public static final int MAX_ENCODED_BYTES = 8192;
 
-  private static final EncryptionContext EMPTY = new EncryptionContext(Collections.emptyNavigableMap());
+  private static final EncryptionContext EMPTY =
+      new EncryptionContext(Collections.emptyNavigableMap());
 
   private final Map<String, String> pairs;
   private final byte[] canonical;
@@ -45,13 +46,15 @@ public final class EncryptionContext {
   /**
    * Builds a context from alternating keys and values.
    *
-   * @throws IllegalArgumentException if the count is odd, a key is empty or repeated, a string has an unpaired
-   *     surrogate (two such strings could encode alike), or a limit of this class is exceeded
+   * @throws IllegalArgumentException if the count is odd, a key is empty or repeated, a string has
+   *     an unpaired surrogate (two such strings could encode alike), or a limit of this class is
+   *     exceeded
    */
   public static EncryptionContext of(String... keysAndValues) {
     Objects.requireNonNull(keysAndValues, "context");
     if (keysAndValues.length % 2 != 0) {
-      throw new IllegalArgumentException("context needs a value for every key, got " + keysAndValues.length + " strings");
+      throw new IllegalArgumentException(
+          "context needs a value for every key, got " + keysAndValues.length + " strings");
     }
     Map<String, String> sorted = new TreeMap<>();
     for (int i = 0; i < keysAndValues.length; i += 2) {
@@ -88,25 +91,31 @@ public final class EncryptionContext {
   }
 
   /**
-   * The injective encoding that is authenticated (envelope-v1 §5): the number of pairs, then for each pair in
-   * order of its key the key and the value, each with a two-byte length before its UTF-8 bytes.
+   * The injective encoding that is authenticated (envelope-v1 §5): the number of pairs, then for
+   * each pair in order of its key the key and the value, each with a two-byte length before its
+   * UTF-8 bytes.
    */
   public byte[] toCanonicalBytes() {
     return canonical.clone();
   }
 
-  /** Feeds the canonical encoding to {@code cipher} as associated data, without the copy of the accessor. */
+  /**
+   * Feeds the canonical encoding to {@code cipher} as associated data, without the copy of the
+   * accessor.
+   */
   public void authenticateWith(Cipher cipher) {
     cipher.updateAAD(canonical);
   }
 
   private static byte[] encode(Map<String, String> sorted) {
     if (sorted.size() > MAX_PAIRS) {
-      throw new IllegalArgumentException("context has " + sorted.size() + " pairs, the limit is " + MAX_PAIRS);
+      throw new IllegalArgumentException(
+          "context has " + sorted.size() + " pairs, the limit is " + MAX_PAIRS);
     }
     ByteBuffer out = ByteBuffer.allocate(MAX_ENCODED_BYTES);
     out.putShort((short) sorted.size());
-    // String order is UTF-16 order. It differs from UTF-8 order beyond the BMP, so envelope-v1 fixes UTF-16.
+    // String order is UTF-16 order. It differs from UTF-8 order beyond the BMP, so envelope-v1
+    // fixes UTF-16.
     sorted.forEach(
         (key, value) -> {
           putString(out, key, key);
@@ -135,24 +144,33 @@ public final class EncryptionContext {
         result.throwException();
       }
     } catch (CharacterCodingException e) {
-      throw new IllegalArgumentException("context entry has an unpaired surrogate; key (escaped): " + escape(key), e);
+      throw new IllegalArgumentException(
+          "context entry has an unpaired surrogate; key (escaped): " + escape(key), e);
     }
     out.putShort(start, (short) (out.position() - start - 2));
   }
 
   private static String escape(String key) {
     StringBuilder out = new StringBuilder();
-    key.chars().forEach(c -> out.append(c >= 0x20 && c < 0x7f ? String.valueOf((char) c) : String.format("\\u%04x", c)));
+    key.chars()
+        .forEach(
+            c ->
+                out.append(
+                    c >= 0x20 && c < 0x7f
+                        ? String.valueOf((char) c)
+                        : String.format("\\u%04x", c)));
     return out.toString();
   }
 
   private static IllegalArgumentException tooLarge() {
-    return new IllegalArgumentException("context encodes to more than " + MAX_ENCODED_BYTES + " bytes");
+    return new IllegalArgumentException(
+        "context encodes to more than " + MAX_ENCODED_BYTES + " bytes");
   }
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof EncryptionContext context && Arrays.equals(canonical, context.canonical);
+    return other instanceof EncryptionContext context
+        && Arrays.equals(canonical, context.canonical);
   }
 
   @Override

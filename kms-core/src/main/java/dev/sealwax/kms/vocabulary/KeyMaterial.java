@@ -9,13 +9,15 @@ import java.util.function.Function;
 /**
  * Secret bytes with one owner, wiped by {@link #close()}.
  *
- * <p>Hold it in try-with-resources. There is no {@code equals}, {@code hashCode} or {@code toString} over the content,
- * so a key cannot reach a map, a log or a message by accident. Wiping is best effort: the JVM may have moved the array
- * before (see the threat model). Not safe for concurrent use; ownership passes with the reference where a method says
- * so.
+ * <p>Hold it in try-with-resources. There is no {@code equals}, {@code hashCode} or {@code
+ * toString} over the content, so a key cannot reach a map, a log or a message by accident. Wiping
+ * is best effort: the JVM may have moved the array before (see the threat model). Not safe for
+ * concurrent use; ownership passes with the reference where a method says so.
  */
 public final class KeyMaterial implements AutoCloseable {
-  /** The most a root key has to wrap, in bytes; the limit of the AWS KMS {@code Encrypt} call too. */
+  /**
+   * The most a root key has to wrap, in bytes; the limit of the AWS KMS {@code Encrypt} call too.
+   */
   public static final int MAX_BYTES = 4096;
 
   private final byte[] bytes;
@@ -59,7 +61,8 @@ public final class KeyMaterial implements AutoCloseable {
 
   private static void requireLength(int lengthBytes) {
     if (lengthBytes < 1 || lengthBytes > MAX_BYTES) {
-      throw new IllegalArgumentException("key material must be 1 to " + MAX_BYTES + " bytes, got " + lengthBytes);
+      throw new IllegalArgumentException(
+          "key material must be 1 to " + MAX_BYTES + " bytes, got " + lengthBytes);
     }
   }
 

@@ -1,8 +1,8 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * The lifecycle refuses this change of state, for instance enabling a destroyed version. Nothing was written. What to
- * do: read the message; the table of allowed changes is in keyset-v1 §4.
+ * The lifecycle refuses this change of state, for instance enabling a destroyed version. Nothing
+ * was written. What to do: read the message; the table of allowed changes is in keyset-v1 §4.
  */
 public final class KeyStateException extends KmsException {
   private static final long serialVersionUID = 1L;

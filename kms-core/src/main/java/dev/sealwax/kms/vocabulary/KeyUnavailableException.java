@@ -1,8 +1,8 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * The key version that the operation needs may not be used. What to do depends on the {@link Reason}; retrying without
- * an operator's action does not help.
+ * The key version that the operation needs may not be used. What to do depends on the {@link
+ * Reason}; retrying without an operator's action does not help.
  */
 public final class KeyUnavailableException extends KmsException {
   private static final long serialVersionUID = 1L;
@@ -11,7 +11,10 @@ public final class KeyUnavailableException extends KmsException {
   public enum Reason {
     /** The envelope names another keyset; decrypt with the cipher of that keyset. */
     OTHER_KEYSET,
-    /** The keyset has no such version, even after a fresh look into the store; check store and data belong together. */
+    /**
+     * The keyset has no such version, even after a fresh look into the store; check store and data
+     * belong together.
+     */
     UNKNOWN_VERSION,
     /** Published but not promoted yet, so it does not encrypt; promote it. */
     PENDING,
@@ -30,7 +33,9 @@ public final class KeyUnavailableException extends KmsException {
   private final int version;
 
   public KeyUnavailableException(Reason reason, KeysetId keyset, int version, String problem) {
-    super("keyset " + keyset + " version " + version + " is unavailable (" + reason + "): " + problem, null);
+    super(
+        "keyset " + keyset + " version " + version + " is unavailable (" + reason + "): " + problem,
+        null);
     this.reason = reason;
     this.keyset = keyset;
     this.version = version;

@@ -1,8 +1,8 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * Another writer replaced the stored keyset first, or created one of that name. What to do: load the keyset again and
- * decide anew; nothing was written.
+ * Another writer replaced the stored keyset first, or created one of that name. What to do: load
+ * the keyset again and decide anew; nothing was written.
  */
 public final class KeysetConflictException extends KmsException {
   private static final long serialVersionUID = 1L;

@@ -3,8 +3,9 @@ package dev.sealwax.kms.vocabulary;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The stored keyset document is damaged, was edited outside Sealwax, or was rolled back to an older one. Nothing of it
- * was used. What to do: restore the document from a backup and find out who wrote it.
+ * The stored keyset document is damaged, was edited outside Sealwax, or was rolled back to an older
+ * one. Nothing of it was used. What to do: restore the document from a backup and find out who
+ * wrote it.
  */
 public final class KeysetCorruptedException extends KmsException {
   private static final long serialVersionUID = 1L;

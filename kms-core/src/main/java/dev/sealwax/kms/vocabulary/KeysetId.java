@@ -1,17 +1,24 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.io.Serializable;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The name of a keyset: 1 to 64 characters of {@code a-z 0-9 . _ -}, the first one a letter or a digit.
+ * The name of a keyset: 1 to 64 characters of {@code a-z 0-9 . _ -}, the first one a letter or a
+ * digit.
  *
- * <p>The name travels in every envelope and names a file in {@code FileKeysetStore}, hence the small alphabet: no
- * case folding, no path separators, no Unicode look-alikes. Immutable; safe for any thread.
+ * <p>The name travels in every envelope and names a file in {@code FileKeysetStore}, hence the
+ * small alphabet: no case folding, no path separators, no Unicode look-alikes. Immutable; safe for
+ * any thread.
  *
  * @param value the name itself
  */
-public record KeysetId(String value) implements Comparable<KeysetId> {
-  /** Longest name, in characters and (being ASCII) in bytes; fits the one-byte length of envelope-v1. */
+public record KeysetId(String value) implements Comparable<KeysetId>, Serializable {
+  /**
+   * Longest name, in characters and (being ASCII) in bytes; fits the one-byte length of
+   * envelope-v1.
+   */
   public static final int MAX_LENGTH = 64;
 
   public KeysetId {
@@ -36,7 +43,7 @@ public record KeysetId(String value) implements Comparable<KeysetId> {
     return problemWith(name) == null;
   }
 
-  private static @org.jspecify.annotations.Nullable String problemWith(String name) {
+  private static @Nullable String problemWith(String name) {
     if (name.isEmpty() || name.length() > MAX_LENGTH) {
       return "keyset name must have 1 to " + MAX_LENGTH + " characters, got " + name.length();
     }
@@ -45,7 +52,9 @@ public record KeysetId(String value) implements Comparable<KeysetId> {
       boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
       if (!alphanumeric && (i == 0 || (c != '.' && c != '_' && c != '-'))) {
         return String.format(
-            "keyset name may hold a-z 0-9 . _ - and start with a letter or digit; character %d is U+%04X", i, (int) c);
+            "keyset name may hold a-z 0-9 . _ - and start with a letter or digit; character %d is"
+                + " U+%04X",
+            i, (int) c);
       }
     }
     return null;

@@ -12,7 +12,10 @@ public final class KeysetStoreException extends KmsException {
     NOT_FOUND(false),
     /** The store itself is missing, unreadable or read-only; mend its place or permissions. */
     INACCESSIBLE(false),
-    /** The store failed while reading or writing; whether a write took effect is known after a reload. */
+    /**
+     * The store failed while reading or writing; whether a write took effect is known after a
+     * reload.
+     */
     UNAVAILABLE(true);
 
     private final boolean retryable;

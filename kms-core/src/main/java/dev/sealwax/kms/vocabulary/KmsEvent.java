@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param operation what was done
  * @param keyset the keyset it was done with
- * @param keyVersion the key version, or 0 if the operation ended before one was known or concerns the whole keyset
+ * @param keyVersion the key version, or 0 if the operation ended before one was known or concerns
+ *     the whole keyset
  * @param cache whether a cache served it
  * @param bytes bytes of plaintext, or 0 where there is none
  * @param duration time from call to result

@@ -3,11 +3,12 @@ package dev.sealwax.kms.vocabulary;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Root of everything Sealwax throws on purpose about keys and data; each subclass answers one question: what should the
- * caller do?
+ * Root of everything Sealwax throws on purpose about keys and data; each subclass answers one
+ * question: what should the caller do?
  *
- * <p>Programming errors stay with the JDK's types ({@link NullPointerException}, {@link IllegalArgumentException},
- * {@link IllegalStateException} after close). No message holds a secret or a context value.
+ * <p>Programming errors stay with the JDK's types ({@link NullPointerException}, {@link
+ * IllegalArgumentException}, {@link IllegalStateException} after close). No message holds a secret
+ * or a context value.
  */
 public abstract sealed class KmsException extends RuntimeException
     permits DecryptionFailedException,

@@ -1,8 +1,8 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * The bytes are not an envelope of a version and suite that this library reads. What to do: check that the right
- * column, file or byte range was passed; a newer library may have written it.
+ * The bytes are not an envelope of a version and suite that this library reads. What to do: check
+ * that the right column, file or byte range was passed; a newer library may have written it.
  */
 public final class MalformedEnvelopeException extends KmsException {
   private static final long serialVersionUID = 1L;
@@ -14,7 +14,8 @@ public final class MalformedEnvelopeException extends KmsException {
    * Reports a field.
    *
    * @param field name of the field in the format's specification
-   * @param offset where the field starts, in bytes (characters for the text form) from the start of the input
+   * @param offset where the field starts, in bytes (characters for the text form) from the start of
+   *     the input
    * @param problem what is wrong with it, without any secret
    */
   public MalformedEnvelopeException(String field, long offset, String problem) {
