@@ -1,0 +1,18 @@
+/**
+ * Envelope encryption and key management.
+ *
+ * <p>The packages in order are the way of the data: façade, envelopes, keysets, root keys,
+ * vocabulary. Ciphers live in a package that is not exported.
+ */
+module dev.sealwax.kms.core {
+  exports dev.sealwax.kms.keyset;
+  exports dev.sealwax.kms.rootkey;
+  exports dev.sealwax.kms.vocabulary;
+
+  requires com.fasterxml.jackson.core;
+  requires com.github.benmanes.caffeine;
+  requires org.bouncycastle.provider;
+  requires org.slf4j;
+  // Annotations in signatures, which only compilers and checkers read.
+  requires static transitive org.jspecify;
+}
