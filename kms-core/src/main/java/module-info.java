@@ -2,9 +2,10 @@
  * Envelope encryption and key management.
  *
  * <p>The packages in order are the way of the data: façade, envelopes, keysets, root keys,
- * vocabulary. Ciphers live in a package that is not exported.
+ * vocabulary. Caches and ciphers live in packages that are not exported.
  */
 module dev.sealwax.kms.core {
+  exports dev.sealwax.kms.envelope;
   exports dev.sealwax.kms.keyset;
   exports dev.sealwax.kms.rootkey;
   exports dev.sealwax.kms.vocabulary;
