@@ -19,11 +19,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * Unwrapped keys in memory, under a {@link CachePolicy}.
  *
- * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and outside any lock; the
- * others wait for it. A failed load fails its waiters and leaves nothing behind. Between soft and hard time to live an
- * entry serves while one background renewal tries to replace it; a failed renewal is tried again later and hurts nobody.
- * Every value that leaves the cache is closed; values are such that closing waits for nobody and harms no call under way.
- * Safe for concurrent use.
+ * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and
+ * outside any lock; the others wait for it. A failed load fails its waiters and leaves nothing
+ * behind. Between soft and hard time to live an entry serves while one background renewal tries to
+ * replace it; a failed renewal is tried again later and hurts nobody. Every value that leaves the
+ * cache is closed; values are such that closing waits for nobody and harms no call under way. Safe
+ * for concurrent use.
  *
  * @param <K> what a key is found by
  * @param <V> the key, wiped by {@code close}
@@ -45,7 +46,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private final LongAdder refreshFailures = new LongAdder();
   private final LongAdder staleServed = new LongAdder();
   private final LongAdder evictions = new LongAdder();
-  // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every hit.
+  // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every
+  // hit.
   private volatile long oldestServedNanos;
   private volatile boolean closed;
 
@@ -66,7 +68,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             .maximumSize(Math.max(1, policy.maximumEntries()))
             .expireAfterWrite(policy.isNone() ? Duration.ofNanos(1) : policy.hardTtl())
             .ticker(nanoClock::getAsLong)
-            // Removal runs on the thread that causes it, so that a revoked key is wiped when the call returns.
+            // Removal runs on the thread that causes it, so that a revoked key is wiped when the
+            // call returns.
             .executor(Runnable::run)
             .scheduler(Scheduler.systemScheduler())
             .<K, Held<V>>removalListener(
@@ -102,7 +105,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    * Loads the entry, or waits for the load under way.
    *
    * @param loader makes the value on this thread; what it throws is thrown here and to all who wait
-   * @return the entry; with {@link CachePolicy#none()} it is the caller's alone, see {@link Held#closeIfUncached}
+   * @return the entry; with {@link CachePolicy#none()} it is the caller's alone, see {@link
+   *     Held#closeIfUncached}
    * @throws IllegalStateException if the cache is closed
    */
   public Held<V> load(K key, Supplier<V> loader) {
@@ -157,7 +161,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     try {
       return future.join();
     } catch (CompletionException e) {
-      // The type is the contract, so waiters get the loader's own exception rather than a wrapper around it.
+      // The type is the contract, so waiters get the loader's own exception rather than a wrapper
+      // around it.
       if (e.getCause() instanceof RuntimeException failure) {
         throw failure;
       }
@@ -195,7 +200,10 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     entries.synchronous().invalidateAll();
   }
 
-  /** To be called for an entry that {@linkplain Held#needsRenewal needs renewal}; starts at most one per entry. */
+  /**
+   * To be called for an entry that {@linkplain Held#needsRenewal needs renewal}; starts at most one
+   * per entry.
+   */
   public void renew(K key, Held<V> old, Supplier<V> loader) {
     staleServed.increment();
     if (!old.startRenewal()) {
@@ -213,7 +221,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       Held<V> fresh = hold(loader.get());
       loads.increment();
       CompletableFuture<Held<V>> current = entries.getIfPresent(key);
-      // Only an entry that is still in place is replaced: a key revoked meanwhile must not come back.
+      // Only an entry that is still in place is replaced: a key revoked meanwhile must not come
+      // back.
       if (current == null
           || current.getNow(null) != old
           || !entries.asMap().replace(key, current, CompletableFuture.completedFuture(fresh))) {

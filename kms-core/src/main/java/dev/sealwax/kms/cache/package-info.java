@@ -1,6 +1,6 @@
 /**
- * The one cache contract that unwrapped key versions and data keys share. Not exported from the module; everything here may
- * change without notice.
+ * The one cache contract that unwrapped key versions and data keys share. Not exported from the
+ * module; everything here may change without notice.
  */
 @NullMarked
 package dev.sealwax.kms.cache;

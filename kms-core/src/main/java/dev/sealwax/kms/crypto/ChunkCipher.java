@@ -12,7 +12,8 @@ import javax.crypto.Cipher;
 import javax.crypto.spec.GCMParameterSpec;
 
 /**
- * Seals or opens the chunks of one message of C2SP chunked-encryption. Owned by one thread at a time; the owner closes it.
+ * Seals or opens the chunks of one message of C2SP chunked-encryption. Owned by one thread at a
+ * time; the owner closes it.
  */
 public final class ChunkCipher implements AutoCloseable {
   /** Random salt at the start of a message, in bytes. */
@@ -40,7 +41,8 @@ public final class ChunkCipher implements AutoCloseable {
   private static final int NONCE_BYTES = 12;
   static final int DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES;
 
-  private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle LONG =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
   private final WipeableKey key;
   private final byte[] nonce;
@@ -73,12 +75,14 @@ public final class ChunkCipher implements AutoCloseable {
   }
 
   /**
-   * Compares the commitment in {@code in} at {@code offset}, in constant time; to be called before any chunk is opened.
+   * Compares the commitment in {@code in} at {@code offset}, in constant time; to be called before
+   * any chunk is opened.
    *
    * @throws DecryptionFailedException if it is another one
    */
   public void requireCommitment(byte[] in, int offset) {
-    if (!MessageDigest.isEqual(commitment, Arrays.copyOfRange(in, offset, offset + COMMITMENT_BYTES))) {
+    if (!MessageDigest.isEqual(
+        commitment, Arrays.copyOfRange(in, offset, offset + COMMITMENT_BYTES))) {
       throw new DecryptionFailedException();
     }
   }
@@ -116,7 +120,8 @@ public final class ChunkCipher implements AutoCloseable {
     }
   }
 
-  private int run(int mode, long index, byte[] in, int offset, int length, byte[] out, int outOffset)
+  private int run(
+      int mode, long index, byte[] in, int offset, int length, byte[] out, int outOffset)
       throws GeneralSecurityException {
     if (index < 0 || index >= MAX_CHUNKS) {
       throw new IllegalStateException("a message holds at most 2^38 chunks");

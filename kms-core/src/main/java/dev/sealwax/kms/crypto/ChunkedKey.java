@@ -7,8 +7,8 @@ import javax.crypto.Mac;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An input key of C2SP chunked-encryption (Cobblestone-256): derives a fresh key, base nonce and commitment for every
- * message. Safe for concurrent use.
+ * An input key of C2SP chunked-encryption (Cobblestone-256): derives a fresh key, base nonce and
+ * commitment for every message. Safe for concurrent use.
  */
 public final class ChunkedKey implements AutoCloseable {
   private static final String MAC = "HmacSHA512";
@@ -29,7 +29,10 @@ public final class ChunkedKey implements AutoCloseable {
     this.slots = new CipherSlots<>(key, Slot::new);
   }
 
-  /** Charges one message whose first {@code lengthBytes} are known; false if the budget does not cover it. */
+  /**
+   * Charges one message whose first {@code lengthBytes} are known; false if the budget does not
+   * cover it.
+   */
   public boolean charge(long lengthBytes) {
     return budget.take(lengthBytes);
   }

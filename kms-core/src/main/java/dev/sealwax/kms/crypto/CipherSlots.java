@@ -9,10 +9,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A few ready ciphers of one key, lent to one thread at a time.
  *
- * <p>The ciphers live with the key and not with the thread: SunJCE redoes the AES key schedule whenever a cipher changes
- * keys, and a thread-local cipher would be made anew for every virtual thread. Each slot owns its own copy of the key, so
- * whoever holds a slot may go on while the key is closed: the slot is wiped when it comes back. At most one slot per
- * concurrent caller exists, and at most {@link #CAPACITY} are kept.
+ * <p>The ciphers live with the key and not with the thread: SunJCE redoes the AES key schedule
+ * whenever a cipher changes keys, and a thread-local cipher would be made anew for every virtual
+ * thread. Each slot owns its own copy of the key, so whoever holds a slot may go on while the key
+ * is closed: the slot is wiped when it comes back. At most one slot per concurrent caller exists,
+ * and at most {@link #CAPACITY} are kept.
  *
  * @param <S> what a slot holds
  */
@@ -24,12 +25,14 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
   }
 
   private static final int CAPACITY =
-      Math.min(16, Integer.highestOneBit(Math.max(2, Runtime.getRuntime().availableProcessors())) * 2);
+      Math.min(
+          16, Integer.highestOneBit(Math.max(2, Runtime.getRuntime().availableProcessors())) * 2);
   // References are 4 bytes (compressed) or 8: 16 apart, no two slots share a cache line.
   private static final int STRIDE = 16;
   private static final int PROBES = 4;
 
-  private final AtomicReferenceArray<@Nullable S> parked = new AtomicReferenceArray<>(CAPACITY * STRIDE);
+  private final AtomicReferenceArray<@Nullable S> parked =
+      new AtomicReferenceArray<>(CAPACITY * STRIDE);
   private final Function<byte[], S> maker;
   private final ReentrantLock masterLock = new ReentrantLock();
   private final byte[] master;
@@ -46,7 +49,10 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
     this.maker = maker;
   }
 
-  /** Lends a slot; null once closed. Every slot goes back through {@link #release} or {@link #discard}. */
+  /**
+   * Lends a slot; null once closed. Every slot goes back through {@link #release} or {@link
+   * #discard}.
+   */
   @Nullable S acquire() {
     int home = homeIndex();
     for (int i = 0; i < PROBES; i++) {

@@ -6,15 +6,18 @@ import javax.crypto.Mac;
 import javax.crypto.spec.GCMParameterSpec;
 
 /**
- * Makes a JCE object forget its key: SunJCE keeps key and key schedule until the next {@code init}, so it gets one with a
- * zero key.
+ * Makes a JCE object forget its key: SunJCE keeps key and key schedule until the next {@code init},
+ * so it gets one with a zero key.
  */
 final class CipherWiping {
   private static final GCMParameterSpec ZERO_NONCE = new GCMParameterSpec(128, new byte[12]);
 
   private CipherWiping() {}
 
-  /** Wipes an AES-256-GCM cipher; decrypt mode, because SunJCE then keeps no trace of key and nonce for its reuse check. */
+  /**
+   * Wipes an AES-256-GCM cipher; decrypt mode, because SunJCE then keeps no trace of key and nonce
+   * for its reuse check.
+   */
   static void wipe(Cipher gcm) {
     try {
       gcm.init(Cipher.DECRYPT_MODE, new WipeableKey(new byte[32], "AES"), ZERO_NONCE);

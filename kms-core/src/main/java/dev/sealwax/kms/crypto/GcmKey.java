@@ -15,10 +15,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * An AES-256-GCM key for messages, with its nonces and its usage budget.
  *
- * <p>Nonces follow the deterministic construction of SP 800-38D §8.2.1: a fixed field of four bytes, unique to the slot
- * within this object, and an invocation field of eight bytes that the slot counts up. A key encrypts only through the one
- * object that made it, so a nonce never repeats, unless the process itself is copied (see the threat model). Safe for
- * concurrent use.
+ * <p>Nonces follow the deterministic construction of SP 800-38D §8.2.1: a fixed field of four
+ * bytes, unique to the slot within this object, and an invocation field of eight bytes that the
+ * slot counts up. A key encrypts only through the one object that made it, so a nonce never
+ * repeats, unless the process itself is copied (see the threat model). Safe for concurrent use.
  */
 public final class GcmKey implements AutoCloseable {
   public static final int NONCE_BYTES = 12;
@@ -58,7 +58,8 @@ public final class GcmKey implements AutoCloseable {
   /**
    * Seals {@code plaintext} into {@code out}: nonce, ciphertext and tag from {@code offset} on.
    *
-   * @param out has room for {@code plaintext.length + NONCE_BYTES + TAG_BYTES} bytes at {@code offset}
+   * @param out has room for {@code plaintext.length + NONCE_BYTES + TAG_BYTES} bytes at {@code
+   *     offset}
    */
   public Sealing seal(byte[] plaintext, EncryptionContext context, byte[] out, int offset) {
     Slot slot = slots.acquire();
@@ -72,7 +73,10 @@ public final class GcmKey implements AutoCloseable {
         return Sealing.EXHAUSTED;
       }
       slot.nextNonce(out, offset);
-      slot.cipher.init(Cipher.ENCRYPT_MODE, slot.key, new GCMParameterSpec(TAG_BYTES * 8, out, offset, NONCE_BYTES));
+      slot.cipher.init(
+          Cipher.ENCRYPT_MODE,
+          slot.key,
+          new GCMParameterSpec(TAG_BYTES * 8, out, offset, NONCE_BYTES));
       context.authenticateWith(slot.cipher);
       slot.cipher.doFinal(plaintext, 0, plaintext.length, out, offset + NONCE_BYTES);
       intact = true;
@@ -85,8 +89,8 @@ public final class GcmKey implements AutoCloseable {
   }
 
   /**
-   * Opens what {@link #seal} wrote between {@code offset} and the end of {@code in}, at least {@code NONCE_BYTES +
-   * TAG_BYTES} bytes.
+   * Opens what {@link #seal} wrote between {@code offset} and the end of {@code in}, at least
+   * {@code NONCE_BYTES + TAG_BYTES} bytes.
    *
    * @return the plaintext, or null if the key has been closed
    * @throws DecryptionFailedException if key, context or bytes do not fit together
@@ -98,7 +102,10 @@ public final class GcmKey implements AutoCloseable {
     }
     boolean intact = false;
     try {
-      slot.cipher.init(Cipher.DECRYPT_MODE, slot.key, new GCMParameterSpec(TAG_BYTES * 8, in, offset, NONCE_BYTES));
+      slot.cipher.init(
+          Cipher.DECRYPT_MODE,
+          slot.key,
+          new GCMParameterSpec(TAG_BYTES * 8, in, offset, NONCE_BYTES));
       context.authenticateWith(slot.cipher);
       byte[] plaintext = new byte[in.length - offset - NONCE_BYTES - TAG_BYTES];
       slot.cipher.doFinal(in, offset + NONCE_BYTES, in.length - offset - NONCE_BYTES, plaintext, 0);
@@ -146,7 +153,9 @@ public final class GcmKey implements AutoCloseable {
       }
     }
 
-    /** Charges one message; draws on the shared budget only when the slot's own share is used up. */
+    /**
+     * Charges one message; draws on the shared budget only when the slot's own share is used up.
+     */
     boolean covers(int lengthBytes, UsageBudget budget) {
       if (messagesLeft == 0) {
         messagesLeft = budget.takeMessages();
@@ -169,7 +178,8 @@ public final class GcmKey implements AutoCloseable {
 
     @Override
     public void wipe() {
-      // What the slot has drawn but not used goes back, so that a slot dropped in a crowd costs no budget.
+      // What the slot has drawn but not used goes back, so that a slot dropped in a crowd costs no
+      // budget.
       budget.giveBack(messagesLeft, bytesLeft);
       messagesLeft = 0;
       bytesLeft = 0;

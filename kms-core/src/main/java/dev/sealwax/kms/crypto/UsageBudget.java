@@ -5,8 +5,9 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * How many messages and bytes one key may still encrypt; shared by all threads, never overdrawn.
  *
- * <p>Holders draw in blocks so that the hot path touches no shared counter. A block shrinks with what is left, down to a
- * single message, so little is stranded in idle holders when the budget runs out.
+ * <p>Holders draw in blocks so that the hot path touches no shared counter. A block shrinks with
+ * what is left, down to a single message, so little is stranded in idle holders when the budget
+ * runs out.
  */
 public final class UsageBudget {
   private static final long LARGEST_MESSAGE_BLOCK = 4096;

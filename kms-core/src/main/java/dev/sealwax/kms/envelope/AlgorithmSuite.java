@@ -6,7 +6,10 @@ import org.jspecify.annotations.Nullable;
 public enum AlgorithmSuite {
   /** One AES-256-GCM message of at most 32 KiB (envelope-v1 §6). */
   ONE_SHOT(1),
-  /** C2SP chunked-encryption with AES-256-GCM in chunks of 16 KiB, any length, random access (envelope-v1 §7). */
+  /**
+   * C2SP chunked-encryption with AES-256-GCM in chunks of 16 KiB, any length, random access
+   * (envelope-v1 §7).
+   */
   CHUNKED(2);
 
   private final int id;

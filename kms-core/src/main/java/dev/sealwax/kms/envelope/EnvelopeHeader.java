@@ -9,8 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The header of envelope-v1: which keyset and key version wrapped the data key, the wrapped data key, and the commitment
- * to it. Exactly one byte string exists for each header, and parsing accepts nothing else. Immutable.
+ * The header of envelope-v1: which keyset and key version wrapped the data key, the wrapped data
+ * key, and the commitment to it. Exactly one byte string exists for each header, and parsing
+ * accepts nothing else. Immutable.
  */
 final class EnvelopeHeader {
   static final int MAGIC_POS = 0;
@@ -33,7 +34,8 @@ final class EnvelopeHeader {
 
   static final byte FORMAT_VERSION = 1;
   private static final byte[] MAGIC = {'S', 'W', 'X'};
-  private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle INT =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
 
   private final AlgorithmSuite suite;
   private final KeysetId keyset;
@@ -48,7 +50,11 @@ final class EnvelopeHeader {
   }
 
   static EnvelopeHeader of(
-      AlgorithmSuite suite, KeysetId keyset, int keyVersion, byte[] wrappedDataKey, byte[] commitment) {
+      AlgorithmSuite suite,
+      KeysetId keyset,
+      int keyVersion,
+      byte[] wrappedDataKey,
+      byte[] commitment) {
     byte[] name = keyset.value().getBytes(StandardCharsets.US_ASCII);
     int nameEnd = NAME_POS + name.length;
     byte[] out = new byte[nameEnd + AFTER_NAME_LEN];
@@ -71,7 +77,8 @@ final class EnvelopeHeader {
   static EnvelopeHeader parse(byte[] in) {
     for (int i = 0; i < MAGIC_LEN; i++) {
       if (require(in, "magic", MAGIC_POS, MAGIC_LEN, i) != MAGIC[i]) {
-        throw new MalformedEnvelopeException("magic", MAGIC_POS, "is not 53 57 58; this is no Sealwax envelope");
+        throw new MalformedEnvelopeException(
+            "magic", MAGIC_POS, "is not 53 57 58; this is no Sealwax envelope");
       }
     }
     int formatVersion = require(in, "format version", VERSION_POS, 1, 0);
@@ -82,29 +89,37 @@ final class EnvelopeHeader {
     int suiteId = require(in, "suite", SUITE_POS, 1, 0) & 0xff;
     AlgorithmSuite suite = AlgorithmSuite.ofId(suiteId);
     if (suite == null) {
-      throw new MalformedEnvelopeException("suite", SUITE_POS, "is " + suiteId + "; this library reads 1 and 2");
+      throw new MalformedEnvelopeException(
+          "suite", SUITE_POS, "is " + suiteId + "; this library reads 1 and 2");
     }
     int nameLength = require(in, "keyset name length", NAME_LENGTH_POS, 1, 0) & 0xff;
     if (nameLength < 1 || nameLength > KeysetId.MAX_LENGTH) {
       throw new MalformedEnvelopeException(
-          "keyset name length", NAME_LENGTH_POS, "is " + nameLength + ", allowed are 1 to " + KeysetId.MAX_LENGTH);
+          "keyset name length",
+          NAME_LENGTH_POS,
+          "is " + nameLength + ", allowed are 1 to " + KeysetId.MAX_LENGTH);
     }
     requireLength(in, "keyset name", NAME_POS, nameLength);
-    // ISO-8859-1 keeps every byte apart, so that a byte outside ASCII cannot turn into an allowed character.
+    // ISO-8859-1 keeps every byte apart, so that a byte outside ASCII cannot turn into an allowed
+    // character.
     String name = new String(in, NAME_POS, nameLength, StandardCharsets.ISO_8859_1);
     if (!KeysetId.isValid(name)) {
-      throw new MalformedEnvelopeException("keyset name", NAME_POS, "holds a character that keyset names never have");
+      throw new MalformedEnvelopeException(
+          "keyset name", NAME_POS, "holds a character that keyset names never have");
     }
     int nameEnd = NAME_POS + nameLength;
     requireLength(in, "key version", nameEnd + KEY_VERSION_POS, KEY_VERSION_LEN);
     int keyVersion = (int) INT.get(in, nameEnd + KEY_VERSION_POS);
     if (keyVersion < 1) {
       throw new MalformedEnvelopeException(
-          "key version", nameEnd + KEY_VERSION_POS, "is " + Integer.toUnsignedString(keyVersion) + ", allowed are 1 to 2^31-1");
+          "key version",
+          nameEnd + KEY_VERSION_POS,
+          "is " + Integer.toUnsignedString(keyVersion) + ", allowed are 1 to 2^31-1");
     }
     requireLength(in, "wrapped data key", nameEnd + WRAPPED_POS, WRAPPED_LEN);
     requireLength(in, "commitment", nameEnd + COMMITMENT_POS, COMMITMENT_LEN);
-    return new EnvelopeHeader(suite, KeysetId.of(name), keyVersion, Arrays.copyOf(in, nameEnd + AFTER_NAME_LEN));
+    return new EnvelopeHeader(
+        suite, KeysetId.of(name), keyVersion, Arrays.copyOf(in, nameEnd + AFTER_NAME_LEN));
   }
 
   private static byte require(byte[] in, String field, int position, int length, int index) {
@@ -115,7 +130,9 @@ final class EnvelopeHeader {
   private static void requireLength(byte[] in, String field, int position, int length) {
     if (in.length - position < length) {
       throw new MalformedEnvelopeException(
-          field, position, "needs " + length + " bytes, the input ends after " + Math.max(0, in.length - position));
+          field,
+          position,
+          "needs " + length + " bytes, the input ends after " + Math.max(0, in.length - position));
     }
   }
 
