@@ -17,6 +17,11 @@ public final class Held<V extends AutoCloseable> {
     this.cached = cached;
   }
 
+  /** A key that no cache keeps, for callers that bypass theirs. */
+  public static <V extends AutoCloseable> Held<V> uncached(V value) {
+    return new Held<>(value, 0, 0, /* cached= */ false);
+  }
+
   /** The key. It may be closed at any time by its cache; its methods tell. */
   public V value() {
     return value;

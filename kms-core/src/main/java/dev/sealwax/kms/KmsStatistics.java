@@ -1,0 +1,16 @@
+package dev.sealwax.kms;
+
+import dev.sealwax.kms.envelope.EnvelopeStatistics;
+import dev.sealwax.kms.vocabulary.CacheStatistics;
+
+/**
+ * What a {@link Kms} has done since it was opened, as one snapshot; figures of operations under way
+ * may be missing.
+ *
+ * @param envelopes messages, bytes and the caches of data keys
+ * @param keyVersions the cache of unwrapped key versions
+ * @param rootWraps calls that asked the root key to wrap
+ * @param rootUnwraps calls that asked the root key to unwrap
+ */
+public record KmsStatistics(
+    EnvelopeStatistics envelopes, CacheStatistics keyVersions, long rootWraps, long rootUnwraps) {}

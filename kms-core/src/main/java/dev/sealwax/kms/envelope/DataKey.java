@@ -1,0 +1,186 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.crypto.ChunkedKey;
+import dev.sealwax.kms.crypto.GcmKey;
+import dev.sealwax.kms.crypto.Hkdf;
+import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.keyset.KeyEncryptionKey;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A data key ready for use: the header that every envelope under it starts with, and the key
+ * derived from it for its suite.
+ *
+ * <p>The data key itself is wiped before the constructor returns; what stays is the message key.
+ * Counts its owners (the encrypt cache, the decrypt cache, or one caller) and wipes when the last
+ * one closes. Safe for concurrent use.
+ */
+final class DataKey implements AutoCloseable {
+  static final int DATA_KEY_BYTES = 32;
+
+  private static final byte[] MESSAGE_KEY_LABEL = Hkdf.label("sealwax/envelope/v1/message-key");
+  private static final byte[] COMMITMENT_LABEL = Hkdf.label("sealwax/envelope/v1/commitment");
+
+  private final EnvelopeHeader header;
+  private final @Nullable GcmKey messages;
+  private final @Nullable ChunkedKey streams;
+  private final AtomicInteger owners = new AtomicInteger(1);
+
+  // The last snapshots under which the version was found fit for the use. Racy on purpose:
+  // snapshots are immutable, and
+  // reading an older one only repeats the check.
+  private @Nullable Keyset fitToEncrypt;
+  private @Nullable Keyset fitToDecrypt;
+
+  private DataKey(EnvelopeHeader header, byte[] dataKey, UsageBudget budget) {
+    this.header = header;
+    byte[] messageKey = derive(MESSAGE_KEY_LABEL, dataKey, header.suite(), header.keyset());
+    this.messages =
+        header.suite() == AlgorithmSuite.ONE_SHOT ? new GcmKey(messageKey, budget) : null;
+    this.streams =
+        header.suite() == AlgorithmSuite.CHUNKED ? new ChunkedKey(messageKey, budget) : null;
+    Arrays.fill(messageKey, (byte) 0);
+  }
+
+  /** Makes a new data key and wraps it under {@code kek}. */
+  static DataKey generate(
+      AlgorithmSuite suite,
+      KeysetId keyset,
+      KeyEncryptionKey kek,
+      UsageBudget budget,
+      SecureRandom random) {
+    byte[] dataKey = new byte[DATA_KEY_BYTES];
+    try {
+      random.nextBytes(dataKey);
+      byte[] commitment = commitment(dataKey, suite, keyset);
+      EnvelopeHeader header =
+          EnvelopeHeader.of(suite, keyset, kek.version(), kek.wrap(dataKey), commitment);
+      return new DataKey(header, dataKey, budget);
+    } finally {
+      Arrays.fill(dataKey, (byte) 0);
+    }
+  }
+
+  /**
+   * Unwraps the data key of {@code header}; it will only decrypt.
+   *
+   * @throws DecryptionFailedException if the wrapped key or its commitment is not authentic
+   */
+  static DataKey unwrap(EnvelopeHeader header, KeyEncryptionKey kek) {
+    byte[] dataKey = unwrapChecked(header, kek);
+    try {
+      return new DataKey(header, dataKey, new UsageBudget(0, 0));
+    } finally {
+      Arrays.fill(dataKey, (byte) 0);
+    }
+  }
+
+  /**
+   * Replaces the wrapping of the data key in {@code header}.
+   *
+   * @throws DecryptionFailedException if the wrapped key or its commitment is not authentic
+   */
+  static EnvelopeHeader rewrap(EnvelopeHeader header, KeyEncryptionKey from, KeyEncryptionKey to) {
+    byte[] dataKey = unwrapChecked(header, from);
+    try {
+      return header.withWrapping(to.version(), to.wrap(dataKey));
+    } finally {
+      Arrays.fill(dataKey, (byte) 0);
+    }
+  }
+
+  private static byte[] unwrapChecked(EnvelopeHeader header, KeyEncryptionKey kek) {
+    byte[] dataKey = kek.unwrap(header.encoded(), header.wrappedDataKeyPosition());
+    // spec: ENV commitment. Checked before the key is used for anything, so an envelope opens under
+    // one data key only.
+    if (!MessageDigest.isEqual(
+        header.commitment(), commitment(dataKey, header.suite(), header.keyset()))) {
+      Arrays.fill(dataKey, (byte) 0);
+      throw new DecryptionFailedException();
+    }
+    return dataKey;
+  }
+
+  private static byte[] commitment(byte[] dataKey, AlgorithmSuite suite, KeysetId keyset) {
+    return derive(COMMITMENT_LABEL, dataKey, suite, keyset);
+  }
+
+  private static byte[] derive(
+      byte[] label, byte[] dataKey, AlgorithmSuite suite, KeysetId keyset) {
+    byte[] name = keyset.value().getBytes(StandardCharsets.US_ASCII);
+    byte[] info = Arrays.copyOf(label, label.length + 2 + name.length);
+    info[label.length] = (byte) suite.id();
+    info[label.length + 1] = (byte) name.length;
+    System.arraycopy(name, 0, info, label.length + 2, name.length);
+    return Hkdf.SHA256.expand(dataKey, info, 32);
+  }
+
+  EnvelopeHeader header() {
+    return header;
+  }
+
+  /** The key of the one-shot suite. */
+  GcmKey messages() {
+    if (messages == null) {
+      throw new IllegalStateException("data key is for " + header.suite());
+    }
+    return messages;
+  }
+
+  /** The key of the chunked suite. */
+  ChunkedKey streams() {
+    if (streams == null) {
+      throw new IllegalStateException("data key is for " + header.suite());
+    }
+    return streams;
+  }
+
+  boolean isFitToEncrypt(Keyset snapshot) {
+    return fitToEncrypt == snapshot;
+  }
+
+  void markFitToEncrypt(Keyset snapshot) {
+    fitToEncrypt = snapshot;
+  }
+
+  boolean isFitToDecrypt(Keyset snapshot) {
+    return fitToDecrypt == snapshot;
+  }
+
+  void markFitToDecrypt(Keyset snapshot) {
+    fitToDecrypt = snapshot;
+  }
+
+  /** Counts one more owner, who will {@link #close}; false if the key is wiped already. */
+  boolean share() {
+    while (true) {
+      int count = owners.get();
+      if (count == 0) {
+        return false;
+      }
+      if (owners.compareAndSet(count, count + 1)) {
+        return true;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    if (owners.decrementAndGet() == 0) {
+      if (messages != null) {
+        messages.close();
+      }
+      if (streams != null) {
+        streams.close();
+      }
+    }
+  }
+}

@@ -1,0 +1,222 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.cache.Held;
+import dev.sealwax.kms.cache.KeyCache;
+import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.keyset.KeyUse;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.vocabulary.CacheStatistics;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.security.SecureRandom;
+import java.util.concurrent.Executor;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The data keys of one process: makes, unwraps and rewraps them, and keeps them in the two caches
+ * of the policy.
+ *
+ * <p>Whether a cached key may still be used is decided per operation against the current keyset
+ * snapshot, so a disabled version is refused by the very next operation no matter what is cached.
+ * Safe for concurrent use.
+ */
+final class DataKeys implements AutoCloseable {
+  /** What a key that encrypts is found by. */
+  record Purpose(KeysetId keyset, AlgorithmSuite suite) {}
+
+  /**
+   * What a key that decrypts is found by: the first 16 bytes of its wrapping, which AES-KWP makes
+   * look random. A hit still has to match the whole header.
+   */
+  record Wrapping(long first, long second) {}
+
+  private static final VarHandle LONG =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+
+  private final DataKeyPolicy policy;
+  private final LongSupplier nanoClock;
+  private final SecureRandom random;
+  private final KeyCache<Purpose, DataKey> encrypting;
+  private final KeyCache<Wrapping, DataKey> decrypting;
+
+  DataKeys(DataKeyPolicy policy, LongSupplier nanoClock, Executor refresher, SecureRandom random) {
+    this.policy = policy;
+    this.nanoClock = nanoClock;
+    this.random = random;
+    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, refresher);
+    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, refresher);
+  }
+
+  SecureRandom random() {
+    return random;
+  }
+
+  /** A cached key that may encrypt under {@code snapshot}, or null. */
+  @Nullable Held<DataKey> cachedToEncrypt(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
+    Held<DataKey> held = encrypting.getIfPresent(purpose);
+    if (held == null) {
+      return null;
+    }
+    if (!held.value().isFitToEncrypt(snapshot) && !isUnderPrimary(held.value(), snapshot)) {
+      encrypting.remove(purpose, held);
+      return null;
+    }
+    if (held.needsRenewal(nanoClock.getAsLong())) {
+      encrypting.renew(purpose, held, () -> make(purpose, keyset, keyset.snapshot(0)));
+    }
+    return held;
+  }
+
+  /** A new key that may encrypt; the caller calls {@link Held#closeIfUncached} after use. */
+  Held<DataKey> makeToEncrypt(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
+    snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
+    return encrypting.load(purpose, () -> make(purpose, keyset, snapshot));
+  }
+
+  /** A key for one message that is too long for any budget; the caller closes it. */
+  DataKey makeSingleUse(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
+    snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
+    return generate(purpose, keyset, snapshot, new UsageBudget(1, Long.MAX_VALUE));
+  }
+
+  /** Takes a key out of use whose budget is spent. */
+  void retire(Purpose purpose, Held<DataKey> held) {
+    encrypting.remove(purpose, held);
+  }
+
+  private static boolean isUnderPrimary(DataKey key, Keyset snapshot) {
+    snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
+    if (key.header().keyVersion() != snapshot.primary()) {
+      return false;
+    }
+    key.markFitToEncrypt(snapshot);
+    return true;
+  }
+
+  private DataKey make(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
+    DataKey key =
+        generate(
+            purpose, keyset, snapshot, new UsageBudget(policy.maxMessages(), policy.maxBytes()));
+    // What this process encrypts it can decrypt without another unwrap.
+    if (!policy.decryptCache().isNone() && key.share()) {
+      decrypting.put(wrapping(key.header()), key);
+    }
+    return key;
+  }
+
+  private DataKey generate(
+      Purpose purpose, OpenKeyset keyset, Keyset snapshot, UsageBudget budget) {
+    return keyset.withKeyEncryptionKey(
+        snapshot,
+        snapshot.primary(),
+        kek -> DataKey.generate(purpose.suite(), purpose.keyset(), kek, budget, random));
+  }
+
+  /**
+   * A cached key whose header {@code envelope} starts with, byte for byte, or null.
+   *
+   * @param wrappingPosition where the wrapped data key starts if the envelope is of this keyset
+   */
+  @Nullable Held<DataKey> cachedToDecrypt(
+      byte[] envelope, int wrappingPosition, OpenKeyset keyset) {
+    if (envelope.length < wrappingPosition + EnvelopeHeader.WRAPPED_LEN) {
+      return null;
+    }
+    Wrapping wrapping = wrapping(envelope, wrappingPosition);
+    Held<DataKey> held = decrypting.getIfPresent(wrapping);
+    if (held == null || !held.value().header().isPrefixOf(envelope)) {
+      return null;
+    }
+    if (held.needsRenewal(nanoClock.getAsLong())) {
+      EnvelopeHeader header = held.value().header();
+      decrypting.renew(
+          wrapping, held, () -> unwrap(header, keyset, keyset.snapshot(header.keyVersion())));
+    }
+    return held;
+  }
+
+  /**
+   * Refuses a key whose version may not decrypt under {@code snapshot}; cheap when the snapshot is
+   * the one of last time.
+   */
+  static void requireFitToDecrypt(DataKey key, Keyset snapshot) {
+    if (!key.isFitToDecrypt(snapshot)) {
+      snapshot.requireUse(key.header().keyVersion(), KeyUse.DECRYPT);
+      key.markFitToDecrypt(snapshot);
+    }
+  }
+
+  /** Unwraps the key of {@code header}; the caller calls {@link Held#closeIfUncached} after use. */
+  Held<DataKey> unwrapToDecrypt(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+    snapshot.requireUse(header.keyVersion(), KeyUse.DECRYPT);
+    Held<DataKey> held = decrypting.load(wrapping(header), () -> unwrap(header, keyset, snapshot));
+    if (held.value().header().isPrefixOf(header.encoded())) {
+      return held;
+    }
+    // Another header with the same start of its wrapping holds the place: only a forger makes
+    // these. Judge this one alone.
+    return Held.uncached(unwrap(header, keyset, snapshot));
+  }
+
+  /**
+   * Unwraps the key of {@code header} for one re-encryption, past the cache; the caller closes it.
+   */
+  DataKey unwrapToReencrypt(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+    snapshot.requireUse(header.keyVersion(), KeyUse.REENCRYPT);
+    return unwrap(header, keyset, snapshot);
+  }
+
+  /** Wraps the data key of {@code header} under the primary; the same header if it already is. */
+  EnvelopeHeader rewrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+    snapshot.requireUse(header.keyVersion(), KeyUse.REWRAP);
+    snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
+    if (header.keyVersion() == snapshot.primary()) {
+      // Still checked: "already moved" must never be said of a forgery.
+      unwrap(header, keyset, snapshot).close();
+      return header;
+    }
+    return keyset.withKeyEncryptionKey(
+        snapshot,
+        header.keyVersion(),
+        from ->
+            keyset.withKeyEncryptionKey(
+                snapshot, snapshot.primary(), to -> DataKey.rewrap(header, from, to)));
+  }
+
+  private static DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+    return keyset.withKeyEncryptionKey(
+        snapshot, header.keyVersion(), kek -> DataKey.unwrap(header, kek));
+  }
+
+  private static Wrapping wrapping(EnvelopeHeader header) {
+    return wrapping(header.encoded(), header.wrappedDataKeyPosition());
+  }
+
+  private static Wrapping wrapping(byte[] in, int position) {
+    return new Wrapping((long) LONG.get(in, position), (long) LONG.get(in, position + Long.BYTES));
+  }
+
+  CacheStatistics encryptStatistics() {
+    return encrypting.statistics();
+  }
+
+  CacheStatistics decryptStatistics() {
+    return decrypting.statistics();
+  }
+
+  /** Drops and wipes every data key; the next operations make and unwrap new ones. */
+  void clear() {
+    encrypting.clear();
+    decrypting.clear();
+  }
+
+  @Override
+  public void close() {
+    encrypting.close();
+    decrypting.close();
+  }
+}

@@ -1,0 +1,183 @@
+package dev.sealwax.kms.envelope;
+
+import static dev.sealwax.kms.crypto.ChunkCipher.CHUNK_BYTES;
+import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
+
+import dev.sealwax.kms.crypto.ChunkCipher;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.NonWritableChannelException;
+import java.nio.channels.SeekableByteChannel;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Random access to the plaintext of an envelope; keeps one decrypted chunk. For one thread at a
+ * time.
+ */
+final class DecryptingChannel implements SeekableByteChannel {
+  private static final long NONE = -1;
+
+  private final SeekableByteChannel source;
+  private final long chunksPosition;
+  private final long sealedBytes;
+  private final long size;
+  private final @Nullable ChunkCipher cipher;
+  private final byte[] chunk;
+  private final byte[] sealed;
+  private long chunkIndex;
+  private int chunkLength;
+  private long position;
+  private boolean open = true;
+
+  private DecryptingChannel(
+      SeekableByteChannel source,
+      long chunksPosition,
+      long sealedBytes,
+      long size,
+      @Nullable ChunkCipher cipher,
+      byte[] chunk) {
+    this.source = source;
+    this.chunksPosition = chunksPosition;
+    this.sealedBytes = sealedBytes;
+    this.size = size;
+    this.cipher = cipher;
+    this.chunk = chunk;
+    this.sealed = new byte[cipher == null ? 0 : SEALED_CHUNK_BYTES];
+  }
+
+  /** A message that has been opened already. */
+  static DecryptingChannel ofWhole(SeekableByteChannel source, byte[] plaintext) {
+    DecryptingChannel channel =
+        new DecryptingChannel(source, 0, 0, plaintext.length, null, plaintext);
+    channel.chunkLength = plaintext.length;
+    return channel;
+  }
+
+  /**
+   * Chunks that are opened as they are read. The last one is opened here: it alone proves how long
+   * the message is.
+   *
+   * @param cipher owned by the channel from now on
+   */
+  static DecryptingChannel ofChunks(
+      SeekableByteChannel source,
+      long chunksPosition,
+      long sealedBytes,
+      ChunkCipher cipher,
+      StreamEnd end)
+      throws IOException {
+    try {
+      long size = ChunkedBody.plaintextLength(sealedBytes);
+      DecryptingChannel channel =
+          new DecryptingChannel(
+              source, chunksPosition, sealedBytes, size, cipher, new byte[CHUNK_BYTES]);
+      channel.chunkIndex = NONE;
+      channel.openChunk(size / CHUNK_BYTES);
+      end.succeeded(size);
+      return channel;
+    } catch (RuntimeException | IOException e) {
+      cipher.close();
+      throw e;
+    }
+  }
+
+  private void openChunk(long index) throws IOException {
+    if (index == chunkIndex || cipher == null) {
+      return;
+    }
+    chunkIndex = NONE;
+    long start = index * SEALED_CHUNK_BYTES;
+    int length = (int) Math.min(SEALED_CHUNK_BYTES, sealedBytes - start);
+    ByteBuffer in = ByteBuffer.wrap(sealed, 0, length);
+    source.position(chunksPosition + start);
+    while (in.hasRemaining()) {
+      if (source.read(in) < 0) {
+        throw new DecryptionFailedException(); // the file was cut after it was opened
+      }
+    }
+    chunkLength = cipher.open(index, sealed, 0, length, chunk, 0);
+    chunkIndex = index;
+  }
+
+  @Override
+  public int read(ByteBuffer out) throws IOException {
+    requireOpen();
+    if (position >= size) {
+      return -1;
+    }
+    int done = 0;
+    while (out.hasRemaining() && position < size) {
+      int offset;
+      if (cipher == null) {
+        offset = (int) position;
+      } else {
+        openChunk(position / CHUNK_BYTES);
+        offset = (int) (position % CHUNK_BYTES);
+      }
+      int part = Math.min(out.remaining(), chunkLength - offset);
+      out.put(chunk, offset, part);
+      position += part;
+      done += part;
+    }
+    return done;
+  }
+
+  @Override
+  public long position() throws IOException {
+    requireOpen();
+    return position;
+  }
+
+  @Override
+  public SeekableByteChannel position(long newPosition) throws IOException {
+    requireOpen();
+    if (newPosition < 0) {
+      throw new IllegalArgumentException("position must not be negative, got " + newPosition);
+    }
+    position = newPosition;
+    return this;
+  }
+
+  /** Length of the plaintext, in bytes; authenticated. */
+  @Override
+  public long size() throws IOException {
+    requireOpen();
+    return size;
+  }
+
+  @Override
+  public int write(ByteBuffer in) {
+    throw new NonWritableChannelException();
+  }
+
+  @Override
+  public SeekableByteChannel truncate(long newSize) {
+    throw new NonWritableChannelException();
+  }
+
+  @Override
+  public boolean isOpen() {
+    return open;
+  }
+
+  private void requireOpen() throws ClosedChannelException {
+    if (!open) {
+      throw new ClosedChannelException();
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (open) {
+      open = false;
+      if (cipher != null) {
+        cipher.close();
+      }
+      Arrays.fill(chunk, (byte) 0);
+      source.close();
+    }
+  }
+}

@@ -1,0 +1,120 @@
+package dev.sealwax.kms.envelope;
+
+import static dev.sealwax.kms.crypto.ChunkCipher.CHUNK_BYTES;
+import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
+
+import dev.sealwax.kms.crypto.ChunkCipher;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads as the plaintext of a chunked body, with memory for one chunk. Every byte returned is
+ * authentic; the end of stream is returned only after the last chunk has proved that nothing is
+ * missing. For one thread at a time.
+ */
+final class DecryptingInputStream extends InputStream {
+  private final InputStream source;
+  private final ChunkCipher cipher;
+  private final StreamEnd end;
+  private final byte[] sealed;
+  private final byte[] plaintext = new byte[CHUNK_BYTES];
+  private int sealedLength;
+  private int position;
+  private int limit;
+  private long chunks;
+  private boolean openedLast;
+  private @Nullable RuntimeException failure;
+  private boolean closed;
+
+  /**
+   * Starts behind the first chunk, whose commitment has been checked.
+   *
+   * @param firstChunk array of a full sealed chunk's length, holding the first {@code firstLength}
+   *     bytes of it
+   */
+  DecryptingInputStream(
+      InputStream source, ChunkCipher cipher, byte[] firstChunk, int firstLength, StreamEnd end) {
+    this.source = source;
+    this.cipher = cipher;
+    this.sealed = firstChunk;
+    this.sealedLength = firstLength;
+    this.end = end;
+  }
+
+  @Override
+  public int read() throws IOException {
+    return fill() ? plaintext[position++] & 0xff : -1;
+  }
+
+  @Override
+  public int read(byte[] out, int offset, int length) throws IOException {
+    Objects.checkFromIndexSize(offset, length, out.length);
+    if (length == 0) {
+      return 0;
+    }
+    if (!fill()) {
+      return -1;
+    }
+    int part = Math.min(length, limit - position);
+    System.arraycopy(plaintext, position, out, offset, part);
+    position += part;
+    return part;
+  }
+
+  @Override
+  public int available() {
+    return limit - position;
+  }
+
+  private boolean fill() throws IOException {
+    if (closed) {
+      throw new IOException("the stream is closed");
+    }
+    if (failure != null) {
+      throw failure;
+    }
+    while (position == limit) {
+      if (openedLast) {
+        return false;
+      }
+      try {
+        openNext();
+      } catch (RuntimeException e) {
+        failure = e;
+        end.failed(e);
+        throw e;
+      } catch (IOException e) {
+        // Bytes already taken from the source are lost, so a later read could not continue.
+        failure = new java.io.UncheckedIOException("the source of the stream failed before", e);
+        end.failed(failure);
+        throw e;
+      }
+    }
+    return true;
+  }
+
+  private void openNext() throws IOException {
+    if (chunks > 0) {
+      sealedLength = source.readNBytes(sealed, 0, SEALED_CHUNK_BYTES);
+    }
+    position = 0;
+    limit = 0;
+    limit = cipher.open(chunks, sealed, 0, sealedLength, plaintext, 0);
+    if (sealedLength < SEALED_CHUNK_BYTES) {
+      openedLast = true;
+      end.succeeded(chunks * CHUNK_BYTES + limit);
+    }
+    chunks++;
+  }
+
+  @Override
+  public void close() throws IOException {
+    closed = true;
+    cipher.close();
+    Arrays.fill(plaintext, (byte) 0);
+    source.close();
+  }
+}

@@ -1,0 +1,83 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsListener;
+import java.security.SecureRandom;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The ciphers of one process with the data keys they share; what {@code Kms} is made of on this
+ * floor. Safe for concurrent use.
+ */
+public final class EnvelopeCiphers implements AutoCloseable {
+  private final OpenKeysets keysets;
+  private final DataKeyPolicy policy;
+  private final @Nullable KmsListener listener;
+  private final DataKeys dataKeys;
+  private final Traffic traffic = new Traffic();
+  private final ConcurrentHashMap<KeysetId, EnvelopeCipher> ciphers = new ConcurrentHashMap<>();
+
+  /**
+   * Joins the parts; none of them is closed with this.
+   *
+   * @param nanoClock monotonic and cheap: read by every operation
+   * @param refresher runs renewals of cached keys; may reject
+   * @param listener told of every operation, or null
+   */
+  public EnvelopeCiphers(
+      OpenKeysets keysets,
+      DataKeyPolicy policy,
+      LongSupplier nanoClock,
+      Executor refresher,
+      SecureRandom random,
+      @Nullable KmsListener listener) {
+    this.keysets = keysets;
+    this.policy = policy;
+    this.listener = listener;
+    this.dataKeys = new DataKeys(policy, nanoClock, refresher, random);
+  }
+
+  /**
+   * The cipher of a keyset, always the same object; the keyset is not looked at before the first
+   * operation.
+   */
+  public EnvelopeCipher cipher(KeysetId id) {
+    EnvelopeCipher cipher = ciphers.get(id);
+    return cipher != null ? cipher : ciphers.computeIfAbsent(id, this::make);
+  }
+
+  private EnvelopeCipher make(KeysetId id) {
+    var keyset = keysets.open(id);
+    return new EnvelopeCipher(
+        new SealingPath(keyset, dataKeys, policy, traffic, listener),
+        new OpeningPath(keyset, dataKeys, traffic, listener));
+  }
+
+  /** What the ciphers have done so far. */
+  public EnvelopeStatistics statistics() {
+    return new EnvelopeStatistics(
+        traffic.encrypted.sum(),
+        traffic.encryptedBytes.sum(),
+        traffic.decrypted.sum(),
+        traffic.decryptedBytes.sum(),
+        traffic.rewrapped.sum(),
+        traffic.failures.sum(),
+        dataKeys.encryptStatistics(),
+        dataKeys.decryptStatistics());
+  }
+
+  /** Drops and wipes every data key; the next operations make and unwrap new ones. */
+  public void discardDataKeys() {
+    dataKeys.clear();
+  }
+
+  /** Wipes every data key; later operations fail. */
+  @Override
+  public void close() {
+    dataKeys.close();
+  }
+}

@@ -1,0 +1,369 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.cache.Held;
+import dev.sealwax.kms.crypto.ChunkCipher;
+import dev.sealwax.kms.crypto.GcmKey;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsListener;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The way from an envelope back to a plaintext or to another header, in the order of envelope-v1
+ * §10: parse, keyset, key version and its state, data key and commitment, body. Safe for concurrent
+ * use.
+ */
+final class OpeningPath {
+  static final int ONE_SHOT_MIN_BODY = GcmKey.NONCE_BYTES + GcmKey.TAG_BYTES;
+  static final int ONE_SHOT_MAX_BODY = ONE_SHOT_MIN_BODY + SealingPath.ONE_SHOT_MAX_BYTES;
+
+  private final OpenKeyset keyset;
+  private final DataKeys dataKeys;
+  private final Traffic traffic;
+  private final @Nullable KmsListener listener;
+  private final int wrappingPosition;
+
+  OpeningPath(
+      OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, @Nullable KmsListener listener) {
+    this.keyset = keyset;
+    this.dataKeys = dataKeys;
+    this.traffic = traffic;
+    this.listener = listener;
+    this.wrappingPosition =
+        EnvelopeHeader.NAME_POS + keyset.id().value().length() + EnvelopeHeader.WRAPPED_POS;
+  }
+
+  // --- whole arrays ---
+
+  byte[] open(byte[] envelope, EncryptionContext context) {
+    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    try {
+      byte[] plaintext = openArray(envelope, context, observation);
+      traffic.decrypted(plaintext.length);
+      Observation.end(observation, plaintext.length, null);
+      return plaintext;
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  byte[] openText(String text, EncryptionContext context) {
+    byte[] envelope;
+    try {
+      envelope = TextForm.decode(text);
+    } catch (MalformedEnvelopeException e) {
+      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+    }
+    return open(envelope, context);
+  }
+
+  byte[] openSplit(SplitEnvelope envelope, EncryptionContext context) {
+    byte[] header = envelope.header();
+    try {
+      requireHeaderAlone(header);
+    } catch (MalformedEnvelopeException e) {
+      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+    }
+    return open(envelope.join(), context);
+  }
+
+  private byte[] openArray(
+      byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
+    while (true) {
+      Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset);
+      if (held != null) {
+        EnvelopeHeader header = held.value().header();
+        requireBody(header, envelope.length - header.lengthBytes());
+        Observation.key(observation, header.keyVersion(), CacheResult.HIT);
+        DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
+      } else {
+        EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+        requireBody(header, envelope.length - header.lengthBytes());
+        held = dataKey(header, observation);
+      }
+      try {
+        byte[] plaintext = openBody(held.value(), envelope, context);
+        if (plaintext != null) {
+          return plaintext;
+        }
+        // The key was closed between lookup and use; the next round unwraps it again.
+      } finally {
+        held.closeIfUncached();
+      }
+    }
+  }
+
+  byte[] openToReencrypt(byte[] envelope, EncryptionContext context) {
+    Observation observation = Observation.start(listener, Operation.REENCRYPT, keyset.id());
+    try {
+      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+      requireBody(header, envelope.length - header.lengthBytes());
+      Keyset snapshot = snapshotFor(header, observation);
+      try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
+        byte[] plaintext = openBody(key, envelope, context);
+        if (plaintext == null) {
+          throw new IllegalStateException("a data key was closed by another than its owner");
+        }
+        traffic.decrypted(plaintext.length);
+        return plaintext;
+      }
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  /** The plaintext, or null if the key has been closed. */
+  private static byte @Nullable [] openBody(
+      DataKey key, byte[] envelope, EncryptionContext context) {
+    int bodyPosition = key.header().lengthBytes();
+    if (key.header().suite() == AlgorithmSuite.ONE_SHOT) {
+      return key.messages().open(envelope, bodyPosition, context);
+    }
+    try (ChunkCipher cipher =
+        key.streams()
+            .cipher(ChunkedBody.salt(envelope, bodyPosition), context.toCanonicalBytes())) {
+      if (cipher == null) {
+        return null;
+      }
+      ChunkedBody.requireCommitment(cipher, envelope, bodyPosition);
+      return ChunkedBody.open(cipher, envelope, bodyPosition + ChunkCipher.PREFIX_BYTES);
+    }
+  }
+
+  // --- headers ---
+
+  byte[] rewrapHeader(byte[] start) {
+    Observation observation = Observation.start(listener, Operation.REWRAP, keyset.id());
+    try {
+      EnvelopeHeader header = EnvelopeHeader.parse(start);
+      Keyset snapshot = snapshotFor(header, observation);
+      byte[] moved = dataKeys.rewrap(header, keyset, snapshot).toBytes();
+      traffic.rewrapped.increment();
+      Observation.key(observation, snapshot.primary(), CacheResult.NONE);
+      Observation.end(observation, 0, null);
+      return moved;
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  void rewrapInPlace(SeekableByteChannel channel) throws IOException {
+    long place = channel.position();
+    try {
+      byte[] old = read(channel, 0, EnvelopeHeader.MAX_LEN);
+      byte[] moved = rewrapHeader(old);
+      if (!Arrays.equals(moved, 0, moved.length, old, 0, moved.length)) {
+        channel.position(0);
+        ByteBuffer out = ByteBuffer.wrap(moved);
+        while (out.hasRemaining()) {
+          channel.write(out);
+        }
+      }
+    } finally {
+      channel.position(place);
+    }
+  }
+
+  // --- streams ---
+
+  InputStream stream(InputStream envelope, EncryptionContext context) throws IOException {
+    byte[] start = envelope.readNBytes(EnvelopeHeader.NAME_POS);
+    if (start.length == EnvelopeHeader.NAME_POS) {
+      byte[] rest =
+          envelope.readNBytes(
+              (start[EnvelopeHeader.NAME_LENGTH_POS] & 0xff) + EnvelopeHeader.AFTER_NAME_LEN);
+      start = Arrays.copyOf(start, start.length + rest.length);
+      System.arraycopy(rest, 0, start, EnvelopeHeader.NAME_POS, rest.length);
+    }
+    return stream(start, envelope, context);
+  }
+
+  InputStream stream(byte[] headerBytes, InputStream body, EncryptionContext context)
+      throws IOException {
+    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    try {
+      EnvelopeHeader header = requireHeaderAlone(headerBytes);
+      if (header.suite() == AlgorithmSuite.ONE_SHOT) {
+        byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
+        byte[] plaintext = openWhole(header, sealed, context, observation);
+        traffic.decrypted(plaintext.length);
+        Observation.end(observation, plaintext.length, null);
+        return new OpenedInputStream(new ByteArrayInputStream(plaintext), body);
+      }
+      byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
+      byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
+      int chunkLength = body.readNBytes(chunk, 0, chunk.length);
+      requireBody(header, prefix.length + chunkLength);
+      ChunkCipher cipher = cipher(header, prefix, context, observation);
+      return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  SeekableByteChannel channel(SeekableByteChannel envelope, EncryptionContext context)
+      throws IOException {
+    byte[] start = read(envelope, 0, EnvelopeHeader.MAX_LEN);
+    byte[] header;
+    try {
+      header = EnvelopeHeader.parse(start).toBytes();
+    } catch (MalformedEnvelopeException e) {
+      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+    }
+    return channel(header, envelope, header.length, context);
+  }
+
+  SeekableByteChannel channel(byte[] header, SeekableByteChannel body, EncryptionContext context)
+      throws IOException {
+    return channel(header, body, 0, context);
+  }
+
+  private SeekableByteChannel channel(
+      byte[] headerBytes, SeekableByteChannel source, long bodyPosition, EncryptionContext context)
+      throws IOException {
+    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    try {
+      EnvelopeHeader header = requireHeaderAlone(headerBytes);
+      long bodyLength = source.size() - bodyPosition;
+      requireBody(header, bodyLength);
+      if (header.suite() == AlgorithmSuite.ONE_SHOT) {
+        byte[] plaintext =
+            openWhole(header, read(source, bodyPosition, (int) bodyLength), context, observation);
+        streamEnd(observation).succeeded(plaintext.length);
+        return DecryptingChannel.ofWhole(source, plaintext);
+      }
+      byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
+      ChunkCipher cipher = cipher(header, prefix, context, observation);
+      return DecryptingChannel.ofChunks(
+          source,
+          bodyPosition + ChunkCipher.PREFIX_BYTES,
+          bodyLength - ChunkCipher.PREFIX_BYTES,
+          cipher,
+          streamEnd(observation));
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  private byte[] openWhole(
+      EnvelopeHeader header,
+      byte[] body,
+      EncryptionContext context,
+      @Nullable Observation observation) {
+    byte[] envelope = Arrays.copyOf(header.encoded(), header.lengthBytes() + body.length);
+    System.arraycopy(body, 0, envelope, header.lengthBytes(), body.length);
+    return openArray(envelope, context, observation);
+  }
+
+  /** The cipher of a chunked body, its commitment checked; the caller closes it. */
+  private ChunkCipher cipher(
+      EnvelopeHeader header,
+      byte[] prefix,
+      EncryptionContext context,
+      @Nullable Observation observation) {
+    byte[] canonicalContext = context.toCanonicalBytes();
+    while (true) {
+      Held<DataKey> held = dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset);
+      if (held != null) {
+        Observation.key(observation, header.keyVersion(), CacheResult.HIT);
+        DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
+      } else {
+        held = dataKey(header, observation);
+      }
+      try {
+        ChunkCipher cipher =
+            held.value().streams().cipher(ChunkedBody.salt(prefix, 0), canonicalContext);
+        if (cipher != null) {
+          return checked(cipher, prefix);
+        }
+      } finally {
+        held.closeIfUncached();
+      }
+    }
+  }
+
+  private static ChunkCipher checked(ChunkCipher cipher, byte[] prefix) {
+    try {
+      ChunkedBody.requireCommitment(cipher, prefix, 0);
+      return cipher;
+    } catch (DecryptionFailedException e) {
+      cipher.close();
+      throw e;
+    }
+  }
+
+  // --- checks ---
+
+  private Held<DataKey> dataKey(EnvelopeHeader header, @Nullable Observation observation) {
+    Keyset snapshot = snapshotFor(header, observation);
+    return dataKeys.unwrapToDecrypt(header, keyset, snapshot);
+  }
+
+  private Keyset snapshotFor(EnvelopeHeader header, @Nullable Observation observation) {
+    Observation.key(observation, header.keyVersion(), CacheResult.MISS);
+    if (!header.keyset().equals(keyset.id())) {
+      throw new KeyUnavailableException(
+          KeyUnavailableException.Reason.OTHER_KEYSET,
+          keyset.id(),
+          header.keyVersion(),
+          "the envelope names keyset " + header.keyset() + "; use the cipher of that keyset");
+    }
+    return keyset.snapshot(header.keyVersion());
+  }
+
+  private static EnvelopeHeader requireHeaderAlone(byte[] bytes) {
+    EnvelopeHeader header = EnvelopeHeader.parse(bytes);
+    if (bytes.length != header.lengthBytes()) {
+      throw new MalformedEnvelopeException(
+          "body", header.lengthBytes(), "follows a header that should stand alone");
+    }
+    return header;
+  }
+
+  private static void requireBody(EnvelopeHeader header, long bodyLength) {
+    boolean oneShot = header.suite() == AlgorithmSuite.ONE_SHOT;
+    int shortest = oneShot ? ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
+    if (bodyLength < shortest) {
+      throw new MalformedEnvelopeException(
+          "body", header.lengthBytes(), "needs at least " + shortest + " bytes, has " + bodyLength);
+    }
+    if (oneShot && bodyLength > ONE_SHOT_MAX_BODY) {
+      throw new MalformedEnvelopeException(
+          "body",
+          header.lengthBytes(),
+          "may have at most " + ONE_SHOT_MAX_BODY + " bytes in this suite, has more");
+    }
+  }
+
+  private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
+    traffic.failures.increment();
+    Observation.end(observation, 0, failure);
+    return failure;
+  }
+
+  private StreamEnd streamEnd(@Nullable Observation observation) {
+    return new StreamEnd(observation, traffic::decrypted, traffic.failures::increment);
+  }
+
+  /** Up to {@code length} bytes from {@code position} on; fewer at the end of the channel. */
+  static byte[] read(SeekableByteChannel channel, long position, int length) throws IOException {
+    ByteBuffer in = ByteBuffer.allocate(length);
+    channel.position(position);
+    while (in.hasRemaining() && channel.read(in) >= 0) {
+      // a channel may return less than asked for
+    }
+    return Arrays.copyOf(in.array(), in.position());
+  }
+}

@@ -1,0 +1,191 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.cache.Held;
+import dev.sealwax.kms.crypto.ChunkCipher;
+import dev.sealwax.kms.crypto.GcmKey;
+import dev.sealwax.kms.envelope.DataKeys.Purpose;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsListener;
+import java.io.InputStream;
+import java.io.OutputStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The way of a plaintext into an envelope: keyset snapshot, data key, body, header in front. Safe
+ * for concurrent use.
+ */
+final class SealingPath {
+  /**
+   * Longest message of the one-shot suite, in bytes. Longer arrays take the chunked suite by
+   * themselves: SunJCE is slow at arrays of 64 KiB and more until its loops are compiled for them,
+   * which takes hundreds of messages.
+   */
+  static final int ONE_SHOT_MAX_BYTES = 32 * 1024;
+
+  private final OpenKeyset keyset;
+  private final DataKeys dataKeys;
+  private final DataKeyPolicy policy;
+  private final Traffic traffic;
+  private final @Nullable KmsListener listener;
+  private final Purpose oneShot;
+  private final Purpose chunked;
+
+  SealingPath(
+      OpenKeyset keyset,
+      DataKeys dataKeys,
+      DataKeyPolicy policy,
+      Traffic traffic,
+      @Nullable KmsListener listener) {
+    this.keyset = keyset;
+    this.dataKeys = dataKeys;
+    this.policy = policy;
+    this.traffic = traffic;
+    this.listener = listener;
+    this.oneShot = new Purpose(keyset.id(), AlgorithmSuite.ONE_SHOT);
+    this.chunked = new Purpose(keyset.id(), AlgorithmSuite.CHUNKED);
+  }
+
+  KeysetId keyset() {
+    return keyset.id();
+  }
+
+  byte[] seal(byte[] plaintext, EncryptionContext context) {
+    return seal(plaintext, context, Operation.ENCRYPT, /* fresh= */ false);
+  }
+
+  /** Seals under a data key that no other message has used or will use. */
+  byte[] sealAfresh(byte[] plaintext, EncryptionContext context, Operation operation) {
+    return seal(plaintext, context, operation, /* fresh= */ true);
+  }
+
+  private byte[] seal(
+      byte[] plaintext, EncryptionContext context, Operation operation, boolean fresh) {
+    Observation observation = Observation.start(listener, operation, keyset.id());
+    try {
+      boolean alone = fresh || plaintext.length > policy.maxBytes();
+      byte[] envelope =
+          plaintext.length <= ONE_SHOT_MAX_BYTES
+              ? sealOneShot(plaintext, context, alone, observation)
+              : sealChunked(plaintext, context, alone, observation);
+      traffic.encrypted(plaintext.length);
+      Observation.end(observation, plaintext.length, null);
+      return envelope;
+    } catch (RuntimeException e) {
+      traffic.failures.increment();
+      Observation.end(observation, 0, e);
+      throw e;
+    }
+  }
+
+  private byte[] sealOneShot(
+      byte[] plaintext,
+      EncryptionContext context,
+      boolean alone,
+      @Nullable Observation observation) {
+    while (true) {
+      Held<DataKey> held = dataKey(oneShot, alone, observation);
+      try {
+        DataKey key = held.value();
+        EnvelopeHeader header = key.header();
+        int bodyPosition = header.lengthBytes();
+        byte[] out =
+            new byte[bodyPosition + GcmKey.NONCE_BYTES + plaintext.length + GcmKey.TAG_BYTES];
+        GcmKey.Sealing sealing = key.messages().seal(plaintext, context, out, bodyPosition);
+        if (sealing == GcmKey.Sealing.DONE) {
+          header.writeTo(out);
+          return out;
+        }
+        // Exhausted, or closed between lookup and use: either way the next round finds or makes
+        // another key.
+        dataKeys.retire(oneShot, held);
+      } finally {
+        held.closeIfUncached();
+      }
+    }
+  }
+
+  private byte[] sealChunked(
+      byte[] plaintext,
+      EncryptionContext context,
+      boolean alone,
+      @Nullable Observation observation) {
+    StreamStart start = startStream(context, plaintext.length, alone, observation);
+    try (ChunkCipher cipher = start.cipher()) {
+      return ChunkedBody.seal(start.header(), start.salt(), cipher, plaintext);
+    }
+  }
+
+  private Held<DataKey> dataKey(Purpose purpose, boolean alone, @Nullable Observation observation) {
+    Keyset snapshot = keyset.snapshot(0);
+    Held<DataKey> held = alone ? null : dataKeys.cachedToEncrypt(purpose, keyset, snapshot);
+    CacheResult result = held == null ? CacheResult.MISS : CacheResult.HIT;
+    if (held == null) {
+      held =
+          alone
+              ? Held.uncached(dataKeys.makeSingleUse(purpose, keyset, snapshot))
+              : dataKeys.makeToEncrypt(purpose, keyset, snapshot);
+    }
+    Observation.key(observation, held.value().header().keyVersion(), result);
+    return held;
+  }
+
+  private StreamStart startStream(
+      EncryptionContext context,
+      long knownBytes,
+      boolean alone,
+      @Nullable Observation observation) {
+    byte[] salt = new byte[ChunkCipher.SALT_BYTES];
+    dataKeys.random().nextBytes(salt);
+    byte[] canonicalContext = context.toCanonicalBytes();
+    while (true) {
+      Held<DataKey> held = dataKey(chunked, alone, observation);
+      try {
+        DataKey key = held.value();
+        ChunkCipher cipher =
+            key.streams().charge(knownBytes) ? key.streams().cipher(salt, canonicalContext) : null;
+        if (cipher != null) {
+          return new StreamStart(key.header(), salt, cipher);
+        }
+        dataKeys.retire(chunked, held);
+      } finally {
+        held.closeIfUncached();
+      }
+    }
+  }
+
+  EnvelopeOutputStream stream(
+      OutputStream sink, EncryptionContext context, HeaderPlace headerPlace) {
+    Observation observation = Observation.start(listener, Operation.ENCRYPT, keyset.id());
+    try {
+      StreamStart start = startStream(context, 0, /* alone= */ false, observation);
+      return new EnvelopeOutputStream(sink, start, headerPlace, streamEnd(observation));
+    } catch (RuntimeException e) {
+      streamEnd(observation).failed(e);
+      throw e;
+    }
+  }
+
+  InputStream pullingStream(InputStream plaintext, EncryptionContext context) {
+    Observation observation = Observation.start(listener, Operation.ENCRYPT, keyset.id());
+    try {
+      StreamStart start = startStream(context, 0, /* alone= */ false, observation);
+      return new EncryptingInputStream(plaintext, start, streamEnd(observation));
+    } catch (RuntimeException e) {
+      streamEnd(observation).failed(e);
+      throw e;
+    }
+  }
+
+  private StreamEnd streamEnd(@Nullable Observation observation) {
+    return new StreamEnd(observation, traffic::encrypted, traffic.failures::increment);
+  }
+
+  long chunkedEnvelopeLength(long plaintextBytes) {
+    return EnvelopeCipher.headerLength(keyset) + ChunkedBody.lengthFor(plaintextBytes);
+  }
+}
