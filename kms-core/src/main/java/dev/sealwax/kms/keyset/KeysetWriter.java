@@ -8,12 +8,16 @@ import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Writes the next revision of a keyset: reads it afresh, lets a step decide, compares and sets, and starts over when
  * another writer was faster. Safe for any thread.
  */
 final class KeysetWriter {
+  private static final Logger LOG = LoggerFactory.getLogger(KeysetWriter.class);
+
   /** How often a step is tried against other writers before they win. */
   static final int MAX_ATTEMPTS = 50;
 
@@ -59,7 +63,7 @@ final class KeysetWriter {
         throw e;
       }
     }
-    return open.publish(loaded(first, documentKey, key, document), started).keyset();
+    return published(open, "created", loaded(first, documentKey, key, document), started);
   }
 
   /** Whether a creation of unknown outcome took effect; "no" if the store still does not answer. */
@@ -80,10 +84,11 @@ final class KeysetWriter {
   /**
    * Changes a stored keyset, then makes this process see it.
    *
+   * @param done what the step does, for the log
    * @param step decides on every attempt anew; what it throws ends the change
    * @throws KeysetConflictException if other writers were faster {@value #MAX_ATTEMPTS} times in a row
    */
-  Keyset change(OpenKeyset open, Function<Snapshot, Proposal> step) {
+  Keyset change(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
     for (int attempt = 1; ; attempt++) {
       long started = open.nanoTime();
       Snapshot before = open.readNow();
@@ -99,9 +104,11 @@ final class KeysetWriter {
         Keyset stored = write(open, before.keyset(), proposal.next(), document);
         if (stored == proposal.next()) {
           written = true;
-          return open.publish(
-                  loaded(stored, proposal.documentKey(), proposal.key(), document), started)
-              .keyset();
+          return published(
+              open,
+              done,
+              loaded(stored, proposal.documentKey(), proposal.key(), document),
+              started);
         }
         return stored;
       } catch (KeysetConflictException e) {
@@ -158,6 +165,17 @@ final class KeysetWriter {
       }
     }
     return next.primary() == before.primary() || next.primary() == now.primary();
+  }
+
+  private static Keyset published(OpenKeyset open, String done, Loaded loaded, long started) {
+    Keyset keyset = open.publish(loaded, started).keyset();
+    LOG.info(
+        "keyset {} was {}; revision {}, primary {}",
+        keyset.id(),
+        done,
+        loaded.keyset().revision(),
+        loaded.keyset().primary());
+    return keyset;
   }
 
   private static Loaded loaded(

@@ -20,11 +20,8 @@ import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.function.Function;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The operator's verbs: creates keysets and moves them from revision to revision.
@@ -39,8 +36,6 @@ import org.slf4j.LoggerFactory;
  * {@link KeyStateException} if its state does not allow the change, and nothing is written.
  */
 public final class Keysets {
-  private static final Logger LOG = LoggerFactory.getLogger(Keysets.class);
-
   private static final int PAGE = 256;
 
   private final OpenKeysets keysets;
@@ -76,7 +71,8 @@ public final class Keysets {
     KeysetId id = KeysetId.of(name);
     Objects.requireNonNull(template, "template");
     OpenKeyset open = keysets.open(id);
-    return changing(id, "created", () -> createNow(open, template));
+    return events.reporting(
+        Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
   }
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
@@ -261,18 +257,8 @@ public final class Keysets {
   private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
-    return changing(id, done, () -> writer.change(open, step));
-  }
-
-  private Keyset changing(KeysetId id, String done, Supplier<Keyset> work) {
-    Keyset keyset = events.reporting(Operation.KEYSET_CHANGE, id, 0, work);
-    LOG.info(
-        "keyset {} was {}; revision {}, primary {}",
-        id,
-        done,
-        keyset.revision(),
-        keyset.primary());
-    return keyset;
+    return events.reporting(
+        Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */
