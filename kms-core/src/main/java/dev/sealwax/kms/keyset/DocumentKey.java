@@ -5,13 +5,15 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.Arrays;
+import java.util.Base64;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The key that authenticates the documents of one keyset; it travels with every wrapped key version (keyset-v1 §2).
+ * The key that authenticates the documents of one keyset; it travels with every wrapped key version
+ * (keyset-v1 §2).
  *
- * <p>Owned by one {@link OpenKeyset}, or by whoever has just unwrapped or drawn it. Safe for concurrent use, also while
- * it is being closed: a call ends before the key is wiped, or fails.
+ * <p>Owned by one {@link OpenKeyset}, or by whoever has just unwrapped or drawn it. Safe for
+ * concurrent use, also while it is being closed: a call ends before the key is wiped, or fails.
  */
 final class DocumentKey implements AutoCloseable {
   static final int BYTES = 32;
@@ -42,26 +44,29 @@ final class DocumentKey implements AutoCloseable {
     return KeysetJson.join(body, mac(body));
   }
 
-  /** The MAC of the document if it is the right one under this key, or null. */
-  byte @Nullable [] verify(String document) {
+  /**
+   * The MAC of the document as it stands there, if it is the right one under this key; else null.
+   */
+  @Nullable String verify(String document) {
     String body = KeysetJson.bodyOf(document);
     if (body == null) {
       return null;
     }
-    byte[] mac = mac(body);
-    // Comparing the whole text also pins the base64 form. The MAC is no secret, but its right value for a forged body is.
+    String mac = mac(body);
+    // Comparing the whole text also pins the base64 form. The MAC is no secret, but its right value
+    // for a forged body is.
     byte[] expected = KeysetJson.join(body, mac).getBytes(StandardCharsets.UTF_8);
     return MessageDigest.isEqual(expected, document.getBytes(StandardCharsets.UTF_8)) ? mac : null;
   }
 
-  private byte[] mac(String body) {
+  private String mac(String body) {
     byte[] message = body.getBytes(StandardCharsets.UTF_8);
     synchronized (key) {
       requireOpen();
       byte[] macKey = Hkdf.SHA256.expand(key, LABEL, MAC_BYTES);
       try {
         // HKDF-Extract is HMAC under its first argument, by definition (RFC 5869 §2.2).
-        return Hkdf.SHA256.extract(macKey, message);
+        return Base64.getEncoder().encodeToString(Hkdf.SHA256.extract(macKey, message));
       } finally {
         Arrays.fill(macKey, (byte) 0);
       }

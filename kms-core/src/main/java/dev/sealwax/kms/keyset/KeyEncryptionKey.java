@@ -6,8 +6,8 @@ import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 /**
  * One unwrapped key version: wraps and unwraps data keys.
  *
- * <p>Owned by the cache it comes from and lent for one call by {@link OpenKeyset#withKeyEncryptionKey}. Safe for any
- * thread, also while its owner closes it.
+ * <p>Owned by the cache it comes from and lent for one call by {@link
+ * OpenKeyset#withKeyEncryptionKey}. Safe for any thread, also while its owner closes it.
  */
 public final class KeyEncryptionKey implements AutoCloseable {
   /** Size of a wrapped data key, in bytes. */

@@ -8,8 +8,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One key-encryption key of a keyset: its number, state and dates, and its material wrapped by the root key. Immutable;
- * safe for any thread.
+ * One key-encryption key of a keyset: its number, state and dates, and its material wrapped by the
+ * root key. Immutable; safe for any thread.
  */
 public final class KeyVersion {
   private final int number;
@@ -97,7 +97,10 @@ public final class KeyVersion {
     return createdAt;
   }
 
-  /** Whether it was ever marked compromised; the mark outlives a scheduled and cancelled destruction. */
+  /**
+   * Whether it was ever marked compromised; the mark outlives a scheduled and cancelled
+   * destruction.
+   */
   public boolean isCompromised() {
     return compromised;
   }
@@ -141,7 +144,8 @@ public final class KeyVersion {
       @Nullable Instant destroyedOn,
       @Nullable WrappedKey material) {
     if (!state.canBecome(next)) {
-      throw new IllegalStateException("version " + number + " cannot go from " + state + " to " + next);
+      throw new IllegalStateException(
+          "version " + number + " cannot go from " + state + " to " + next);
     }
     return new KeyVersion(number, next, createdAt, marked, destroyOn, destroyedOn, material);
   }

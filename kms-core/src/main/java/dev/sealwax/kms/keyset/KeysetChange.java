@@ -11,8 +11,8 @@ import java.util.Set;
 import java.util.function.Function;
 
 /**
- * The allowed changes of a keyset, each from one revision to the next or refused with {@link KeyStateException}: the
- * state machine of keyset-v1 §4 in code. Pure functions.
+ * The allowed changes of a keyset, each from one revision to the next or refused with {@link
+ * KeyStateException}: the state machine of keyset-v1 §4 in code. Pure functions.
  */
 final class KeysetChange {
   private static final Set<KeyState> NOT_SCHEDULED =
@@ -150,7 +150,7 @@ final class KeysetChange {
     boolean changed = false;
     for (KeyVersion version : keyset.versions()) {
       KeyVersion next = change.apply(version);
-      changed |= next != version;
+      changed |= !next.equals(version);
       versions.add(next);
     }
     if (!changed) {
@@ -174,8 +174,7 @@ final class KeysetChange {
     requireLive(keyset);
     KeyVersion version = keyset.find(number);
     if (version == null) {
-      throw refused(
-          keyset, number, "no such version; the newest is " + keyset.versions().size());
+      throw refused(keyset, number, "no such version; the newest is " + keyset.versions().size());
     }
     if (!from.contains(version.state())) {
       throw refused(

@@ -11,7 +11,10 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells the listener, if there is one, what this package did and how long it took. Safe for any thread. */
+/**
+ * Tells the listener, if there is one, what this package did and how long it took. Safe for any
+ * thread.
+ */
 final class KeysetEvents {
   private static final Logger LOG = LoggerFactory.getLogger(KeysetEvents.class);
 

@@ -22,9 +22,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * The JSON of keyset-v1: exactly one text for every keyset, and nothing else is read.
  *
- * <p>The reader asks for each member in its place, which leaves no room for unknown, repeated or missing ones, and then
- * writes what it understood to compare it with what it was given. Authenticity is not its business: see {@link
- * DocumentKey}. Stateless; safe for any thread.
+ * <p>The reader asks for each member in its place, which leaves no room for unknown, repeated or
+ * missing ones, and then writes what it understood to compare it with what it was given.
+ * Authenticity is not its business: see {@link DocumentKey}. Stateless; safe for any thread.
  */
 final class KeysetJson {
   static final String FORMAT = "sealwax-keyset/v1";
@@ -107,8 +107,8 @@ final class KeysetJson {
   }
 
   /** The document made of a body and its MAC. */
-  static String join(String body, byte[] mac) {
-    return body + MAC_START + Base64.getEncoder().encodeToString(mac) + MAC_END;
+  static String join(String body, String mac) {
+    return body + MAC_START + mac + MAC_END;
   }
 
   /** The body of a document, or null if it is too short to have one. */
@@ -120,23 +120,21 @@ final class KeysetJson {
   /**
    * Reads a document, without a look at its authenticity.
    *
-   * @throws KeysetCorruptedException if it is not a canonical keyset-v1 document of that keyset and revision
+   * @throws KeysetCorruptedException if it is not a canonical keyset-v1 document of that keyset and
+   *     revision
    */
   static Keyset read(StoredKeyset stored) {
     Keyset keyset;
-    byte[] mac;
+    String mac;
     try (JsonParser parser = JSON.createParser(stored.document())) {
       KeysetJson json = new KeysetJson(parser);
       keyset = json.keyset();
       json.field("mac");
-      mac = json.base64("mac", DocumentKey.MAC_BYTES);
-      if (mac.length != DocumentKey.MAC_BYTES) {
-        throw new IllegalArgumentException("mac must be " + DocumentKey.MAC_BYTES + " bytes");
-      }
+      mac = json.mac();
       json.expect(JsonToken.END_OBJECT, "the end of the document");
       json.expect(null, "nothing after the document");
     } catch (IOException | IllegalArgumentException | DateTimeException e) {
-      throw new KeysetCorruptedException(stored.id(), e.getMessage(), e);
+      throw new KeysetCorruptedException(stored.id(), String.valueOf(e.getMessage()), e);
     }
     if (!keyset.id().equals(stored.id()) || keyset.revision() != stored.revision()) {
       throw new KeysetCorruptedException(
@@ -178,9 +176,7 @@ final class KeysetJson {
     field("primary");
     int primary = (int) number("primary", Keyset.MAX_VERSIONS);
     KeysetTemplate policy =
-        KeysetTemplate.defaults()
-            .withRotationPeriod(rotationPeriod)
-            .withDestructionWindow(window);
+        KeysetTemplate.defaults().withRotationPeriod(rotationPeriod).withDestructionWindow(window);
     return Keyset.of(
         id,
         revision,
@@ -240,6 +236,14 @@ final class KeysetJson {
         destroyAt == null ? null : instant(destroyAt),
         destroyedAt == null ? null : instant(destroyedAt),
         rootKey == null || wrapped == null ? null : WrappedKey.of(RootKeyId.of(rootKey), wrapped));
+  }
+
+  private String mac() throws IOException {
+    byte[] mac = base64("mac", DocumentKey.MAC_BYTES);
+    if (mac.length != DocumentKey.MAC_BYTES) {
+      throw new IllegalArgumentException("mac must be " + DocumentKey.MAC_BYTES + " bytes");
+    }
+    return Base64.getEncoder().encodeToString(mac);
   }
 
   private void field(String name) throws IOException {

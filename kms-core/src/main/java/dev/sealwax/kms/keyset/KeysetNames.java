@@ -6,7 +6,9 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 
-/** The names in a store, fetched a page at a time and no earlier than needed. Used by one thread. */
+/**
+ * The names in a store, fetched a page at a time and no earlier than needed. Used by one thread.
+ */
 final class KeysetNames implements Iterator<KeysetId> {
   private final KeysetStore store;
   private final int pageSize;

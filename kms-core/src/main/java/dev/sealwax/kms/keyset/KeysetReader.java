@@ -6,24 +6,25 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
-import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads keysets from the store and lets none pass that is not authentic and at least as new as the one known before
- * (keyset-v1 §5). Safe for any thread.
+ * Reads keysets from the store and lets none pass that is not authentic and at least as new as the
+ * one known before (keyset-v1 §5). Safe for any thread.
  */
 final class KeysetReader {
   /**
    * What a read yields.
    *
-   * @param documentKey the key that authenticated it: the one of the snapshot known before, or a new one that the caller
-   *     takes over; null for a destroyed keyset that nobody can authenticate
+   * @param documentKey the key that authenticated it: the one of the snapshot known before, or a
+   *     new one that the caller takes over; null for a destroyed keyset that nobody can
+   *     authenticate
    * @param key a version unwrapped on the way, which the caller takes over
    */
   record Loaded(
       Keyset keyset,
-      byte[] mac,
+      String mac,
       @Nullable DocumentKey documentKey,
       @Nullable KeyEncryptionKey key) {}
 
@@ -69,20 +70,18 @@ final class KeysetReader {
     if (known == null || known.documentKey() == null) {
       return authenticateByRootKey(stored, wanted, known);
     }
-    byte[] mac = known.documentKey().verify(stored.document());
+    String mac = known.documentKey().verify(stored.document());
     if (mac == null) {
       return authenticateByRootKey(stored, wanted, known);
     }
     // The usual case, once per refresh: nothing has changed, so nothing is parsed.
-    boolean unchanged =
-        stored.revision() == known.keyset().revision() && Arrays.equals(mac, known.mac());
+    boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
     Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
     requireNotOlder(keyset, mac, known);
     return new Loaded(keyset, mac, known.documentKey(), null);
   }
 
-  private Loaded authenticateByRootKey(
-      StoredKeyset stored, int wanted, @Nullable Snapshot known) {
+  private Loaded authenticateByRootKey(StoredKeyset stored, int wanted, @Nullable Snapshot known) {
     KeysetId id = stored.id();
     Keyset claimed = KeysetJson.read(stored);
     KeyVersion chosen = choose(claimed, wanted);
@@ -92,7 +91,7 @@ final class KeysetReader {
         throw notAuthentic(id);
       }
       // Nothing is left that could authenticate it, and nothing that it could make usable.
-      return new Loaded(claimed, new byte[0], null, null);
+      return new Loaded(claimed, "", null, null);
     }
     if (known != null && known.isAuthenticated() && isKnown(chosen, wrapped, known)) {
       // The same wrapping holds the same document key, which has just rejected the document.
@@ -101,7 +100,7 @@ final class KeysetReader {
     try (VersionSecret secret = rootCalls.unwrap(id, chosen.number(), wrapped)) {
       DocumentKey documentKey = secret.documentKey();
       try {
-        byte[] mac = documentKey.verify(stored.document());
+        String mac = documentKey.verify(stored.document());
         if (mac == null) {
           throw notAuthentic(id);
         }
@@ -116,11 +115,15 @@ final class KeysetReader {
     }
   }
 
-  /** The wanted version if it looks usable, else the primary, else any; null if there is no material at all. */
+  /**
+   * The wanted version if it looks usable, else the primary, else any; null if there is no material
+   * at all.
+   */
   private static @Nullable KeyVersion choose(Keyset claimed, int wanted) {
     KeyVersion best = null;
     for (KeyVersion version : claimed.versions()) {
-      if (version.wrapped() != null && (best == null || rank(version, claimed, wanted) > rank(best, claimed, wanted))) {
+      if (version.wrapped() != null
+          && (best == null || rank(version, claimed, wanted) > rank(best, claimed, wanted))) {
         best = version;
       }
     }
@@ -137,10 +140,10 @@ final class KeysetReader {
 
   private static boolean isKnown(KeyVersion chosen, WrappedKey wrapped, Snapshot known) {
     KeyVersion before = known.keyset().find(chosen.number());
-    return before != null && wrapped.equals(before.wrapped());
+    return before != null && Objects.equals(wrapped, before.wrapped());
   }
 
-  private static void requireNotOlder(Keyset keyset, byte[] mac, @Nullable Snapshot known) {
+  private static void requireNotOlder(Keyset keyset, String mac, @Nullable Snapshot known) {
     if (known == null || !known.isAuthenticated()) {
       return;
     }
@@ -151,7 +154,7 @@ final class KeysetReader {
           "revision " + keyset.revision() + " was stored over revision " + before,
           null);
     }
-    if (keyset.revision() == before && !Arrays.equals(mac, known.mac())) {
+    if (keyset.revision() == before && !mac.equals(known.mac())) {
       throw twoOfOneRevision(keyset);
     }
   }

@@ -12,8 +12,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Writes the next revision of a keyset: reads it afresh, lets a step decide, compares and sets, and starts over when
- * another writer was faster. Safe for any thread.
+ * Writes the next revision of a keyset: reads it afresh, lets a step decide, compares and sets, and
+ * starts over when another writer was faster. Safe for any thread.
  */
 final class KeysetWriter {
   private static final Logger LOG = LoggerFactory.getLogger(KeysetWriter.class);
@@ -86,7 +86,8 @@ final class KeysetWriter {
    *
    * @param done what the step does, for the log
    * @param step decides on every attempt anew; what it throws ends the change
-   * @throws KeysetConflictException if other writers were faster {@value #MAX_ATTEMPTS} times in a row
+   * @throws KeysetConflictException if other writers were faster {@value #MAX_ATTEMPTS} times in a
+   *     row
    */
   Keyset change(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
     for (int attempt = 1; ; attempt++) {
@@ -124,7 +125,10 @@ final class KeysetWriter {
     }
   }
 
-  /** Stores {@code next}; returns it, or the later keyset in the store if that includes the change already. */
+  /**
+   * Stores {@code next}; returns it, or the later keyset in the store if that includes the change
+   * already.
+   */
   private Keyset write(OpenKeyset open, Keyset before, Keyset next, String document) {
     try {
       store.replace(new StoredKeyset(next.id(), next.revision(), document));
@@ -137,7 +141,10 @@ final class KeysetWriter {
     }
   }
 
-  /** Finds out whether a write of unknown outcome took effect, so that it is neither lost nor done twice. */
+  /**
+   * Finds out whether a write of unknown outcome took effect, so that it is neither lost nor done
+   * twice.
+   */
   private static Keyset settle(
       OpenKeyset open, Keyset before, Keyset next, KeysetStoreException unknown) {
     Keyset now;
@@ -159,8 +166,8 @@ final class KeysetWriter {
   /** Whether all that differs between {@code before} and {@code next} is found in {@code now}. */
   private static boolean includes(Keyset now, Keyset before, Keyset next) {
     for (KeyVersion version : next.versions()) {
-      if (!version.equals(before.find(version.number()))
-          && !version.equals(now.find(version.number()))) {
+      if (!Objects.equals(version, before.find(version.number()))
+          && !Objects.equals(version, now.find(version.number()))) {
         return false;
       }
     }
@@ -180,7 +187,7 @@ final class KeysetWriter {
 
   private static Loaded loaded(
       Keyset keyset, DocumentKey documentKey, @Nullable KeyEncryptionKey key, String document) {
-    byte[] mac = Objects.requireNonNull(documentKey.verify(document), "mac of own document");
+    String mac = Objects.requireNonNull(documentKey.verify(document), "mac of own document");
     return new Loaded(keyset, mac, documentKey, key);
   }
 

@@ -26,14 +26,16 @@ import java.util.stream.StreamSupport;
 /**
  * The operator's verbs: creates keysets and moves them from revision to revision.
  *
- * <p>Each verb reads the keyset from the store, authenticates it, checks the change against the table of keyset-v1 §4
- * and writes it by compare-and-set; against other writers it starts over. When a verb returns, the very next operation
- * of this process sees the change; other processes see it within their refresh interval. Safe for any thread.
+ * <p>Each verb reads the keyset from the store, authenticates it, checks the change against the
+ * table of keyset-v1 §4 and writes it by compare-and-set; against other writers it starts over.
+ * When a verb returns, the very next operation of this process sees the change; other processes see
+ * it within their refresh interval. Safe for any thread.
  *
- * <p>Besides what the methods say, all of them throw {@link IllegalArgumentException} for an impossible name, {@link
- * KeysetStoreException} and {@link RootKeyException} with their reasons, {@link KeysetCorruptedException} for a document
- * that is not authentic, and, after many attempts, {@link KeysetConflictException}. Verbs that change a keyset throw
- * {@link KeyStateException} if its state does not allow the change, and nothing is written.
+ * <p>Besides what the methods say, all of them throw {@link IllegalArgumentException} for an
+ * impossible name, {@link KeysetStoreException} and {@link RootKeyException} with their reasons,
+ * {@link KeysetCorruptedException} for a document that is not authentic, and, after many attempts,
+ * {@link KeysetConflictException}. Verbs that change a keyset throw {@link KeyStateException} if
+ * its state does not allow the change, and nothing is written.
  */
 public final class Keysets {
   private static final int PAGE = 256;
@@ -71,8 +73,7 @@ public final class Keysets {
     KeysetId id = KeysetId.of(name);
     Objects.requireNonNull(template, "template");
     OpenKeyset open = keysets.open(id);
-    return events.reporting(
-        Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
+    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
   }
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
@@ -109,8 +110,8 @@ public final class Keysets {
   }
 
   /**
-   * The names of all keysets in ascending order, destroyed ones included, read page by page as the stream advances. They
-   * are not authenticated.
+   * The names of all keysets in ascending order, destroyed ones included, read page by page as the
+   * stream advances. They are not authenticated.
    */
   public Stream<KeysetId> list() {
     return StreamSupport.stream(
@@ -140,10 +141,12 @@ public final class Keysets {
                 : new Proposal(snapshot.keyset(), documentKey(snapshot), null));
   }
 
-  /** Adds a pending version, which every process learns to open before {@link #promote} lets any make such envelopes. */
+  /**
+   * Adds a pending version, which every process learns to open before {@link #promote} lets any
+   * make such envelopes.
+   */
   public Keyset publish(String name) {
-    return change(
-        name, "given a pending version", s -> withNewVersion(s, KeysetChange::publish));
+    return change(name, "given a pending version", s -> withNewVersion(s, KeysetChange::publish));
   }
 
   /** Makes a pending or enabled version the primary. */
@@ -151,7 +154,10 @@ public final class Keysets {
     return change(name, version, "promoted", keyset -> KeysetChange.promote(keyset, version));
   }
 
-  /** Switches a pending or enabled version off: envelopes under it do not open until {@link #enable}. */
+  /**
+   * Switches a pending or enabled version off: envelopes under it do not open until {@link
+   * #enable}.
+   */
   public Keyset disable(String name, int version) {
     return change(name, version, "disabled", keyset -> KeysetChange.disable(keyset, version));
   }
@@ -161,13 +167,19 @@ public final class Keysets {
     return change(name, version, "enabled", keyset -> KeysetChange.enable(keyset, version));
   }
 
-  /** Marks a version as known to an adversary, for good: re-encryption is all that is left to its data. */
+  /**
+   * Marks a version as known to an adversary, for good: re-encryption is all that is left to its
+   * data.
+   */
   public Keyset compromise(String name, int version) {
     return change(
         name, version, "marked compromised", keyset -> KeysetChange.compromise(keyset, version));
   }
 
-  /** Schedules the destruction of a version that is not the primary, after the keyset's destruction window. */
+  /**
+   * Schedules the destruction of a version that is not the primary, after the keyset's destruction
+   * window.
+   */
   public Keyset scheduleDestruction(String name, int version) {
     return change(
         name,
@@ -190,7 +202,10 @@ public final class Keysets {
         keyset -> KeysetChange.schedule(keyset, version, now().plus(window)));
   }
 
-  /** Schedules the destruction of the whole keyset, primary included: crypto-shredding of all its data. */
+  /**
+   * Schedules the destruction of the whole keyset, primary included: crypto-shredding of all its
+   * data.
+   */
   public Keyset scheduleDestruction(String name) {
     return changeAll(
         name,
@@ -198,18 +213,26 @@ public final class Keysets {
         keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, now())));
   }
 
-  /** Takes a scheduled destruction back; the version is then compromised if it was so before, else disabled. */
+  /**
+   * Takes a scheduled destruction back; the version is then compromised if it was so before, else
+   * disabled.
+   */
   public Keyset cancelDestruction(String name, int version) {
     return change(
         name, version, "saved from destruction", keyset -> KeysetChange.cancel(keyset, version));
   }
 
-  /** Takes every scheduled destruction back, as {@link #cancelDestruction(String, int)} does for one. */
+  /**
+   * Takes every scheduled destruction back, as {@link #cancelDestruction(String, int)} does for
+   * one.
+   */
   public Keyset cancelDestruction(String name) {
     return changeAll(name, "saved from destruction", KeysetChange::cancelAll);
   }
 
-  /** Deletes the material of a version whose destruction is due; nobody can open its data any more. */
+  /**
+   * Deletes the material of a version whose destruction is due; nobody can open its data any more.
+   */
   public Keyset destroy(String name, int version) {
     return change(
         name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, now()));
@@ -223,8 +246,9 @@ public final class Keysets {
   /**
    * Wraps every key version with another root key, in one write; no envelope changes.
    *
-   * <p>Does nothing if the current key of {@code target} holds them all already. Processes that hold the old root key
-   * only go on until the hard time to live of what they have unwrapped; open them with {@code target} before that.
+   * <p>Does nothing if the current key of {@code target} holds them all already. Processes that
+   * hold the old root key only go on until the hard time to live of what they have unwrapped; open
+   * them with {@code target} before that.
    *
    * @param target stays the caller's to close
    */
@@ -257,8 +281,7 @@ public final class Keysets {
   private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
-    return events.reporting(
-        Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
+    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */
@@ -278,7 +301,8 @@ public final class Keysets {
   }
 
   private static DocumentKey documentKey(Snapshot snapshot) {
-    // Only the document of a destroyed keyset has none, and the writer refuses that before any step.
+    // Only the document of a destroyed keyset has none, and the writer refuses that before any
+    // step.
     return Objects.requireNonNull(snapshot.documentKey(), "document key");
   }
 

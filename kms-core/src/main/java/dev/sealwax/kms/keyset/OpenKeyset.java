@@ -25,13 +25,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One keyset as this process uses it: its newest authenticated snapshot, kept fresh, and its unwrapped key versions.
+ * One keyset as this process uses it: its newest authenticated snapshot, kept fresh, and its
+ * unwrapped key versions.
  *
- * <p>Belongs to {@link OpenKeysets}, which closes it; for the use of the façade and the envelope package. Safe for any
- * thread. The newest revision authenticated stays known until then, so that an older document is never accepted.
+ * <p>Belongs to {@link OpenKeysets}, which closes it; for the use of the façade and the envelope
+ * package. Safe for any thread. The newest revision authenticated stays known until then, so that
+ * an older document is never accepted.
  */
 public final class OpenKeyset {
-  /** An attacker can put any version into a header; this many nanoseconds lie between looks for unknown ones. */
+  /**
+   * An attacker can put any version into a header; this many nanoseconds lie between looks for
+   * unknown ones.
+   */
   static final long UNKNOWN_VERSION_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
@@ -69,7 +74,8 @@ public final class OpenKeyset {
   private final SingleFlight<Snapshot> looks = new SingleFlight<>();
   private final AtomicBoolean refreshing = new AtomicBoolean();
   private final ReentrantLock publishing = new ReentrantLock();
-  // Keys of documents before the keyset moved to another root key; reads begun before may still use them.
+  // Keys of documents before the keyset moved to another root key; reads begun before may still use
+  // them.
   private final List<DocumentKey> retired = new ArrayList<>(0);
   private volatile @Nullable Snapshot current;
   private volatile @Nullable Look lastLook;
@@ -86,10 +92,11 @@ public final class OpenKeyset {
   }
 
   /**
-   * The keyset as of at most one refresh interval ago; older if the store fails, up to the hard time to live.
+   * The keyset as of at most one refresh interval ago; older if the store fails, up to the hard
+   * time to live.
    *
-   * @param wantedVersion a version that is looked for in the store if the snapshot does not know it, or 0 for the primary;
-   *     the result may still lack it
+   * @param wantedVersion a version that is looked for in the store if the snapshot does not know
+   *     it, or 0 for the primary; the result may still lack it
    * @throws KeysetStoreException if the keyset is not there, or must be read and the store fails
    * @throws KeysetCorruptedException if it must be read and is not authentic
    * @throws RootKeyException if the root key is needed to authenticate it and fails
@@ -120,7 +127,10 @@ public final class OpenKeyset {
     return looks.run(() -> look(wanted));
   }
 
-  /** Reads the keyset because a header names a version that the snapshot lacks, unless that was just done. */
+  /**
+   * Reads the keyset because a header names a version that the snapshot lacks, unless that was just
+   * done.
+   */
   private Snapshot look(int wanted) {
     Snapshot known = requireCurrent();
     if (known.keyset().has(wanted)) {
@@ -182,7 +192,7 @@ public final class OpenKeyset {
   private void postpone(Snapshot old) {
     publishing.lock();
     try {
-      if (current == old) {
+      if (old.equals(current)) {
         long hard = old.loadedNanos() + shared.hardNanos;
         long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
         current = old.postponed(next - hard < 0 ? next : hard);
@@ -200,7 +210,8 @@ public final class OpenKeyset {
   Snapshot readNow() {
     requireOpen();
     if (current == null) {
-      // Shares the root key's call with operations that meet the keyset for the first time at this moment.
+      // Shares the root key's call with operations that meet the keyset for the first time at this
+      // moment.
       reads.run(() -> read(0));
     }
     return read(0);
@@ -212,7 +223,8 @@ public final class OpenKeyset {
   }
 
   /**
-   * Makes {@code loaded} what every later operation sees, unless something newer already is. Takes its keys over.
+   * Makes {@code loaded} what every later operation sees, unless something newer already is. Takes
+   * its keys over.
    *
    * @return what later operations see
    */
@@ -292,10 +304,11 @@ public final class OpenKeyset {
   }
 
   /**
-   * Lends an unwrapped key version to {@code use}, which may be called again if the key is closed under it.
+   * Lends an unwrapped key version to {@code use}, which may be called again if the key is closed
+   * under it.
    *
-   * @param snapshot the keyset that the caller works on; if the version must be unwrapped, the newest one that this process
-   *     knows has to allow that too
+   * @param snapshot the keyset that the caller works on; if the version must be unwrapped, the
+   *     newest one that this process knows has to allow that too
    * @throws KeyUnavailableException if the version may not be used any more
    * @throws KeysetCorruptedException if the root key finds the stored key altered
    * @throws RootKeyException if the version must be unwrapped and the root key fails
@@ -311,7 +324,8 @@ public final class OpenKeyset {
       try {
         return use.apply(held.value());
       } catch (KeyClosedException e) {
-        // Expired, crowded out or revoked between finding and using it; unwrapping it anew tells which.
+        // Expired, crowded out or revoked between finding and using it; unwrapping it anew tells
+        // which.
         requireOpen();
       } finally {
         held.closeIfUncached();

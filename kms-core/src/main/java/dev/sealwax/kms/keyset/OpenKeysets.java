@@ -16,9 +16,11 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The keysets of one process over one store and one root key: what it has authenticated and unwrapped of them.
+ * The keysets of one process over one store and one root key: what it has authenticated and
+ * unwrapped of them.
  *
- * <p>For the use of the façade, which owns it; store, root key and executor stay their owner's. Safe for any thread.
+ * <p>For the use of the façade, which owns it; store, root key and executor stay their owner's.
+ * Safe for any thread.
  */
 public final class OpenKeysets implements AutoCloseable {
   private final KeyCache<OpenKeyset.VersionId, KeyEncryptionKey> keys;
@@ -50,7 +52,8 @@ public final class OpenKeysets implements AutoCloseable {
             nanoClock,
             refresher,
             refreshNanos,
-            // Without a cache nothing outlives its refresh interval, whether the store can be read or not.
+            // Without a cache nothing outlives its refresh interval, whether the store can be read
+            // or not.
             Math.max(refreshNanos, keyVersions.hardTtl().toNanos()));
     this.verbs = new Keysets(this, store, rootCalls, events, wallClock, random);
   }
@@ -58,10 +61,12 @@ public final class OpenKeysets implements AutoCloseable {
   /**
    * Opens; reads nothing yet.
    *
-   * @param keyVersions how long unwrapped key versions stay; its hard time to live bounds the age of snapshots too
+   * @param keyVersions how long unwrapped key versions stay; its hard time to live bounds the age
+   *     of snapshots too
    * @param refreshInterval age from which a snapshot in use is read again in the background
    * @param wallClock dates the changes made through {@link #keysets}
-   * @param nanoClock monotonic and cheap: read by every operation; its step bounds the accuracy of all ages
+   * @param nanoClock monotonic and cheap: read by every operation; its step bounds the accuracy of
+   *     all ages
    * @param refresher runs refreshes and renewals; may reject
    */
   public static OpenKeysets open(
@@ -91,7 +96,8 @@ public final class OpenKeysets implements AutoCloseable {
   }
 
   /**
-   * The keyset of that name; always the same object for a name. Whether it exists shows when it is used.
+   * The keyset of that name; always the same object for a name. Whether it exists shows when it is
+   * used.
    *
    * @throws IllegalStateException if closed
    */
@@ -108,7 +114,9 @@ public final class OpenKeysets implements AutoCloseable {
     return keyset;
   }
 
-  /** The operator's verbs over these keysets; what they change is seen by the very next operation. */
+  /**
+   * The operator's verbs over these keysets; what they change is seen by the very next operation.
+   */
   public Keysets keysets() {
     return verbs;
   }

@@ -11,7 +11,8 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * The only place that calls a root key: binds what it wraps to keyset and version, counts and reports the calls.
+ * The only place that calls a root key: binds what it wraps to keyset and version, counts and
+ * reports the calls.
  *
  * <p>The root key stays its caller's. Safe for any thread.
  */
@@ -53,7 +54,8 @@ final class RootCalls {
   /**
    * Unwraps a key version; the caller closes the result.
    *
-   * @throws KeysetCorruptedException if the root key finds the stored bytes altered, or made for something else
+   * @throws KeysetCorruptedException if the root key finds the stored bytes altered, or made for
+   *     something else
    * @throws RootKeyException if the root key cannot tell
    */
   VersionSecret unwrap(KeysetId keyset, int version, WrappedKey wrapped) {

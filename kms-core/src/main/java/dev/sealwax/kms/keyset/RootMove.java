@@ -13,7 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 
-/** The step that wraps all versions of a keyset, and a new document key, with another root key. Safe for any thread. */
+/**
+ * The step that wraps all versions of a keyset, and a new document key, with another root key. Safe
+ * for any thread.
+ */
 final class RootMove {
   private final RootCalls from;
   private final RootCalls to;
@@ -75,7 +78,8 @@ final class RootMove {
   }
 
   /**
-   * The keyset, if a move to the target has already happened, so that the old root key does not find it any more.
+   * The keyset, if a move to the target has already happened, so that the old root key does not
+   * find it any more.
    *
    * @throws RootKeyException {@code notFound} if it has not
    */

@@ -6,11 +6,11 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
 /**
- * Makes concurrent callers share one run of the same work: the first does it on its own thread, the others wait and get
- * its result or its exception.
+ * Makes concurrent callers share one run of the same work: the first does it on its own thread, the
+ * others wait and get its result or its exception.
  *
- * <p>Waiting ignores interrupts, which stay set, because the work itself is bounded by the timeouts of store and root
- * key. Safe for any thread; holds no lock.
+ * <p>Waiting ignores interrupts, which stay set, because the work itself is bounded by the timeouts
+ * of store and root key. Safe for any thread; holds no lock.
  */
 final class SingleFlight<T> {
   private final AtomicReference<CompletableFuture<T>> underWay = new AtomicReference<>();

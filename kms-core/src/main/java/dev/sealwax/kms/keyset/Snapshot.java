@@ -1,6 +1,5 @@
 package dev.sealwax.kms.keyset;
 
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -8,14 +7,14 @@ import org.jspecify.annotations.Nullable;
  *
  * @param keyset what the document says
  * @param mac the document's MAC, which stands for its content
- * @param documentKey the key that authenticated it; null for the document of a destroyed keyset that this process saw
- *     only after its destruction, when nobody can authenticate it any more
+ * @param documentKey the key that authenticated it; null for the document of a destroyed keyset
+ *     that this process saw only after its destruction, when nobody can authenticate it any more
  * @param loadedNanos when the read that confirmed it last began
  * @param refreshNanos when it should be read again
  */
 record Snapshot(
     Keyset keyset,
-    byte[] mac,
+    String mac,
     @Nullable DocumentKey documentKey,
     long loadedNanos,
     long refreshNanos) {
@@ -25,7 +24,7 @@ record Snapshot(
   }
 
   boolean hasContentOf(KeysetReader.Loaded loaded) {
-    return keyset.revision() == loaded.keyset().revision() && Arrays.equals(mac, loaded.mac());
+    return keyset.revision() == loaded.keyset().revision() && mac.equals(loaded.mac());
   }
 
   Snapshot confirmed(long loaded, long refresh) {

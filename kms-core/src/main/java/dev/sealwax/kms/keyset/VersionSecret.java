@@ -7,9 +7,11 @@ import java.util.Arrays;
 import java.util.function.Function;
 
 /**
- * What the root key wraps for one key version: the key-encryption key, then the document key (keyset-v1 §2).
+ * What the root key wraps for one key version: the key-encryption key, then the document key
+ * (keyset-v1 §2).
  *
- * <p>Lives between unwrapping and putting the parts where they belong. Used by one thread; close it soon.
+ * <p>Lives between unwrapping and putting the parts where they belong. Used by one thread; close it
+ * soon.
  */
 final class VersionSecret implements AutoCloseable {
   static final int BYTES = KeyWrap.KEY_BYTES + DocumentKey.BYTES;
