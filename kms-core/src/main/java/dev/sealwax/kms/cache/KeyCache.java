@@ -2,6 +2,7 @@ package dev.sealwax.kms.cache;
 
 import com.github.benmanes.caffeine.cache.AsyncCache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.RemovalCause;
 import com.github.benmanes.caffeine.cache.Scheduler;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
@@ -75,7 +76,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             .<K, Held<V>>removalListener(
                 (key, held, cause) -> {
                   if (held != null) {
-                    evictions.increment();
+                    if (cause != RemovalCause.REPLACED) {
+                      evictions.increment();
+                    }
                     held.close();
                   }
                 })
@@ -165,6 +168,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       // around it.
       if (e.getCause() instanceof RuntimeException failure) {
         throw failure;
+      }
+      if (e.getCause() instanceof Error error) {
+        throw error;
       }
       throw e;
     }

@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import java.time.Instant;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -124,21 +125,50 @@ public final class KeyVersion {
   }
 
   KeyVersion withState(KeyState next) {
-    return new KeyVersion(
-        number, next, createdAt, compromised || next == KeyState.COMPROMISED, null, null, wrapped);
+    boolean marked = compromised || next == KeyState.COMPROMISED;
+    return become(next, marked, null, null, wrapped);
   }
 
   KeyVersion scheduled(Instant at) {
-    return new KeyVersion(
-        number, KeyState.DESTRUCTION_SCHEDULED, createdAt, compromised, at, null, wrapped);
+    return become(KeyState.DESTRUCTION_SCHEDULED, compromised, at, null, wrapped);
   }
 
   KeyVersion destroyed(Instant at) {
-    return new KeyVersion(number, KeyState.DESTROYED, createdAt, compromised, null, at, null);
+    return become(KeyState.DESTROYED, compromised, null, at, null);
+  }
+
+  private KeyVersion become(
+      KeyState next,
+      boolean marked,
+      @Nullable Instant destroyOn,
+      @Nullable Instant destroyedOn,
+      @Nullable WrappedKey material) {
+    if (!state.canBecome(next)) {
+      throw new IllegalStateException(
+          "version " + number + " cannot go from " + state + " to " + next);
+    }
+    return new KeyVersion(number, next, createdAt, marked, destroyOn, destroyedOn, material);
   }
 
   KeyVersion withWrapped(WrappedKey rewrapped) {
     return new KeyVersion(number, state, createdAt, compromised, destroyAt, destroyedAt, rewrapped);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof KeyVersion version
+        && number == version.number
+        && state == version.state
+        && compromised == version.compromised
+        && createdAt.equals(version.createdAt)
+        && Objects.equals(destroyAt, version.destroyAt)
+        && Objects.equals(destroyedAt, version.destroyedAt)
+        && Objects.equals(wrapped, version.wrapped);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(number, state, createdAt, wrapped);
   }
 
   @Override

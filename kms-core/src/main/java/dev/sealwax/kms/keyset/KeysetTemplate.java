@@ -90,7 +90,7 @@ public final class KeysetTemplate {
 
   private static void requireWithin(String name, Duration value, Duration min, Duration max) {
     Objects.requireNonNull(value, name);
-    if (value.compareTo(min) < 0 || value.compareTo(max) > 0 || value.getNano() != 0) {
+    if (value.compareTo(min) < 0 || value.compareTo(max) > 0 || value.toNanosPart() != 0) {
       throw new IllegalArgumentException(
           String.format(
               "%s must be whole seconds within %d and %d days, got %s",

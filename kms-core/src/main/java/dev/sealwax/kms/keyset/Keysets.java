@@ -1,87 +1,313 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.KeyStateException;
+import dev.sealwax.kms.vocabulary.KeysetConflictException;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.security.SecureRandom;
+import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Objects;
+import java.util.Spliterator;
+import java.util.Spliterators;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 
-/** SEAM. */
+/**
+ * The operator's verbs: creates keysets and moves them from revision to revision.
+ *
+ * <p>Each verb reads the keyset from the store, authenticates it, checks the change against the
+ * table of keyset-v1 §4 and writes it by compare-and-set; against other writers it starts over.
+ * When a verb returns, the very next operation of this process sees the change; other processes see
+ * it within their refresh interval. Safe for any thread.
+ *
+ * <p>Besides what the methods say, all of them throw {@link IllegalArgumentException} for an
+ * impossible name, {@link KeysetStoreException} and {@link RootKeyException} with their reasons,
+ * {@link KeysetCorruptedException} for a document that is not authentic, and, after many attempts,
+ * {@link KeysetConflictException}. Verbs that change a keyset throw {@link KeyStateException} if
+ * its state does not allow the change, and nothing is written.
+ */
 public final class Keysets {
-  Keysets() {}
+  private static final int PAGE = 256;
 
+  private final OpenKeysets keysets;
+  private final KeysetStore store;
+  private final RootCalls rootCalls;
+  private final KeysetEvents events;
+  private final Clock wallClock;
+  private final SecureRandom random;
+  private final KeysetWriter writer;
+
+  Keysets(
+      OpenKeysets keysets,
+      KeysetStore store,
+      RootCalls rootCalls,
+      KeysetEvents events,
+      Clock wallClock,
+      SecureRandom random) {
+    this.keysets = keysets;
+    this.store = store;
+    this.rootCalls = rootCalls;
+    this.events = events;
+    this.wallClock = wallClock;
+    this.random = random;
+    this.writer = new KeysetWriter(store);
+  }
+
+  /**
+   * Creates a keyset with one enabled version, its primary.
+   *
+   * @throws KeysetConflictException if the name is taken, be it by a destroyed keyset
+   */
   public Keyset create(String name, KeysetTemplate template) {
-    throw new UnsupportedOperationException();
+    KeysetId id = KeysetId.of(name);
+    Objects.requireNonNull(template, "template");
+    OpenKeyset open = keysets.open(id);
+    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
   }
 
+  private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
+    KeysetId id = open.id();
+    // Asked first, so that a taken name costs no call of the root key.
+    if (store.load(id).isPresent()) {
+      throw new KeysetConflictException(id, "a keyset of that name exists");
+    }
+    DocumentKey documentKey = DocumentKey.random(random);
+    boolean written = false;
+    try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
+      WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
+      Instant now = now();
+      KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped);
+      Keyset keyset = Keyset.of(id, 1, template, now, 1, List.of(first));
+      Keyset created = writer.create(open, keyset, documentKey, secret.keyEncryptionKey(1));
+      written = true;
+      return created;
+    } finally {
+      if (!written) {
+        documentKey.close();
+      }
+    }
+  }
+
+  /** The keyset as it stands in the store now, authenticated. */
   public Keyset get(String name) {
-    throw new UnsupportedOperationException();
+    return keysets.open(KeysetId.of(name)).readNow().keyset();
   }
 
-  public Stream<KeysetId> list() {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset rotate(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset rotateIfDue(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset publish(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset promote(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset disable(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset enable(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset compromise(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset scheduleDestruction(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset scheduleDestruction(String name, int version, Duration window) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset scheduleDestruction(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset cancelDestruction(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset cancelDestruction(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset destroy(String name, int version) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset destroy(String name) {
-    throw new UnsupportedOperationException();
-  }
-
-  public Keyset moveToRootKey(String name, RootKey target) {
-    throw new UnsupportedOperationException();
-  }
-
+  /** As {@link #get}: makes this process see at once what another one has changed. */
   public Keyset refresh(String name) {
-    throw new UnsupportedOperationException();
+    return get(name);
+  }
+
+  /**
+   * The names of all keysets in ascending order, destroyed ones included, read page by page as the
+   * stream advances. They are not authenticated.
+   */
+  public Stream<KeysetId> list() {
+    return StreamSupport.stream(
+        Spliterators.spliteratorUnknownSize(
+            new KeysetNames(store, PAGE), Spliterator.ORDERED | Spliterator.NONNULL),
+        false);
+  }
+
+  /** Adds an enabled version and makes it the primary; older versions go on opening envelopes. */
+  public Keyset rotate(String name) {
+    return change(name, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
+  }
+
+  /** Rotates if the primary is older than the rotation period, else changes nothing. */
+  public Keyset rotateIfDue(String name) {
+    KeysetId id = KeysetId.of(name);
+    Keyset keyset = keysets.open(id).readNow().keyset();
+    if (!keyset.isRotationDue(now())) {
+      return keyset;
+    }
+    return change(
+        name,
+        "rotated because it was due",
+        snapshot ->
+            snapshot.keyset().isRotationDue(now())
+                ? withNewVersion(snapshot, KeysetChange::rotate)
+                : new Proposal(snapshot.keyset(), documentKey(snapshot), null));
+  }
+
+  /**
+   * Adds a pending version, which every process learns to open before {@link #promote} lets any
+   * make such envelopes.
+   */
+  public Keyset publish(String name) {
+    return change(name, "given a pending version", s -> withNewVersion(s, KeysetChange::publish));
+  }
+
+  /** Makes a pending or enabled version the primary. */
+  public Keyset promote(String name, int version) {
+    return change(name, version, "promoted", keyset -> KeysetChange.promote(keyset, version));
+  }
+
+  /**
+   * Switches a pending or enabled version off: envelopes under it do not open until {@link
+   * #enable}.
+   */
+  public Keyset disable(String name, int version) {
+    return change(name, version, "disabled", keyset -> KeysetChange.disable(keyset, version));
+  }
+
+  /** Switches a disabled version on again. */
+  public Keyset enable(String name, int version) {
+    return change(name, version, "enabled", keyset -> KeysetChange.enable(keyset, version));
+  }
+
+  /**
+   * Marks a version as known to an adversary, for good: re-encryption is all that is left to its
+   * data.
+   */
+  public Keyset compromise(String name, int version) {
+    return change(
+        name, version, "marked compromised", keyset -> KeysetChange.compromise(keyset, version));
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary, after the keyset's destruction
+   * window.
+   */
+  public Keyset scheduleDestruction(String name, int version) {
+    return change(
+        name,
+        version,
+        "scheduled for destruction",
+        keyset -> KeysetChange.schedule(keyset, version, KeysetChange.dueAt(keyset, now())));
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary.
+   *
+   * @param window how long it can be cancelled, 7 to 30 days
+   */
+  public Keyset scheduleDestruction(String name, int version, Duration window) {
+    KeysetTemplate.requireDestructionWindow(window);
+    return change(
+        name,
+        version,
+        "scheduled for destruction",
+        keyset -> KeysetChange.schedule(keyset, version, now().plus(window)));
+  }
+
+  /**
+   * Schedules the destruction of the whole keyset, primary included: crypto-shredding of all its
+   * data.
+   */
+  public Keyset scheduleDestruction(String name) {
+    return changeAll(
+        name,
+        "scheduled for destruction",
+        keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, now())));
+  }
+
+  /**
+   * Takes a scheduled destruction back; the version is then compromised if it was so before, else
+   * disabled.
+   */
+  public Keyset cancelDestruction(String name, int version) {
+    return change(
+        name, version, "saved from destruction", keyset -> KeysetChange.cancel(keyset, version));
+  }
+
+  /**
+   * Takes every scheduled destruction back, as {@link #cancelDestruction(String, int)} does for
+   * one.
+   */
+  public Keyset cancelDestruction(String name) {
+    return changeAll(name, "saved from destruction", KeysetChange::cancelAll);
+  }
+
+  /**
+   * Deletes the material of a version whose destruction is due; nobody can open its data any more.
+   */
+  public Keyset destroy(String name, int version) {
+    return change(
+        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, now()));
+  }
+
+  /** Deletes the material of all versions, all of which must be due. The name stays taken. */
+  public Keyset destroy(String name) {
+    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, now()));
+  }
+
+  /**
+   * Wraps every key version with another root key, in one write; no envelope changes.
+   *
+   * <p>Does nothing if the current key of {@code target} holds them all already. Processes that
+   * hold the old root key only go on until the hard time to live of what they have unwrapped; open
+   * them with {@code target} before that.
+   *
+   * @param target stays the caller's to close
+   */
+  public Keyset moveToRootKey(String name, RootKey target) {
+    Objects.requireNonNull(target, "target");
+    RootMove move = new RootMove(rootCalls, target, random);
+    KeysetId id = KeysetId.of(name);
+    try {
+      return change(name, "moved to root key " + target.currentKeyId(), move::propose);
+    } catch (RootKeyException e) {
+      if (e.reason() == RootKeyException.Reason.NOT_FOUND) {
+        KeysetReader reader = new KeysetReader(store, rootCalls.over(target), events);
+        return move.findMoved(id, reader, e);
+      }
+      throw e;
+    }
+  }
+
+  private Keyset change(String name, int version, String done, Function<Keyset, Keyset> step) {
+    return changeAll(name, "changed: version " + version + " " + done, step);
+  }
+
+  private Keyset changeAll(String name, String done, Function<Keyset, Keyset> step) {
+    return change(
+        name,
+        done,
+        snapshot -> new Proposal(step.apply(snapshot.keyset()), documentKey(snapshot), null));
+  }
+
+  private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
+    KeysetId id = KeysetId.of(name);
+    OpenKeyset open = keysets.open(id);
+    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
+  }
+
+  /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */
+  private interface Adding {
+    Keyset apply(Keyset keyset, Instant now, WrappedKey wrapped);
+  }
+
+  private Proposal withNewVersion(Snapshot snapshot, Adding adding) {
+    Keyset keyset = snapshot.keyset();
+    DocumentKey documentKey = documentKey(snapshot);
+    int number = KeysetChange.nextNumber(keyset);
+    try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
+      WrappedKey wrapped = rootCalls.wrap(keyset.id(), number, secret);
+      return new Proposal(
+          adding.apply(keyset, now(), wrapped), documentKey, secret.keyEncryptionKey(number));
+    }
+  }
+
+  private static DocumentKey documentKey(Snapshot snapshot) {
+    // Only the document of a destroyed keyset has none, and the writer refuses that before any
+    // step.
+    return Objects.requireNonNull(snapshot.documentKey(), "document key");
+  }
+
+  /** Documents carry whole seconds. */
+  private Instant now() {
+    return wallClock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
 }

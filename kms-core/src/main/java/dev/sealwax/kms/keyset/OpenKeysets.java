@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
@@ -8,14 +9,66 @@ import dev.sealwax.kms.vocabulary.KmsListener;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
-/** SEAM. */
+/**
+ * The keysets of one process over one store and one root key: what it has authenticated and
+ * unwrapped of them.
+ *
+ * <p>For the use of the façade, which owns it; store, root key and executor stay their owner's.
+ * Safe for any thread.
+ */
 public final class OpenKeysets implements AutoCloseable {
-  private OpenKeysets() {}
+  private final KeyCache<OpenKeyset.VersionId, KeyEncryptionKey> keys;
+  private final RootCalls rootCalls;
+  private final OpenKeyset.Shared shared;
+  private final Keysets verbs;
+  private final ConcurrentHashMap<KeysetId, OpenKeyset> opened = new ConcurrentHashMap<>();
+  private volatile boolean closed;
 
+  private OpenKeysets(
+      KeysetStore store,
+      RootKey rootKey,
+      CachePolicy keyVersions,
+      Duration refreshInterval,
+      Clock wallClock,
+      LongSupplier nanoClock,
+      Executor refresher,
+      SecureRandom random,
+      @Nullable KmsListener listener) {
+    KeysetEvents events = new KeysetEvents(listener);
+    long refreshNanos = refreshInterval.toNanos();
+    this.rootCalls = new RootCalls(rootKey, events);
+    this.keys = new KeyCache<>(keyVersions, nanoClock, refresher);
+    this.shared =
+        new OpenKeyset.Shared(
+            new KeysetReader(store, rootCalls, events),
+            rootCalls,
+            keys,
+            nanoClock,
+            refresher,
+            refreshNanos,
+            // Without a cache nothing outlives its refresh interval, whether the store can be read
+            // or not.
+            Math.max(refreshNanos, keyVersions.hardTtl().toNanos()));
+    this.verbs = new Keysets(this, store, rootCalls, events, wallClock, random);
+  }
+
+  /**
+   * Opens; reads nothing yet.
+   *
+   * @param keyVersions how long unwrapped key versions stay; its hard time to live bounds the age
+   *     of snapshots too
+   * @param refreshInterval age from which a snapshot in use is read again in the background
+   * @param wallClock dates the changes made through {@link #keysets}
+   * @param nanoClock monotonic and cheap: read by every operation; its step bounds the accuracy of
+   *     all ages
+   * @param refresher runs refreshes and renewals; may reject
+   */
   public static OpenKeysets open(
       KeysetStore store,
       RootKey rootKey,
@@ -26,30 +79,72 @@ public final class OpenKeysets implements AutoCloseable {
       Executor refresher,
       SecureRandom random,
       @Nullable KmsListener listener) {
-    return new OpenKeysets();
+    if (refreshInterval.isNegative() || refreshInterval.isZero()) {
+      throw new IllegalArgumentException(
+          "refresh interval must be positive, got " + refreshInterval);
+    }
+    return new OpenKeysets(
+        Objects.requireNonNull(store, "store"),
+        Objects.requireNonNull(rootKey, "root key"),
+        keyVersions,
+        refreshInterval,
+        wallClock,
+        nanoClock,
+        refresher,
+        random,
+        listener);
   }
 
+  /**
+   * The keyset of that name; always the same object for a name. Whether it exists shows when it is
+   * used.
+   *
+   * @throws IllegalStateException if closed
+   */
   public OpenKeyset open(KeysetId id) {
-    return new OpenKeyset(id);
+    OpenKeyset keyset = opened.get(id);
+    if (keyset == null) {
+      keyset = opened.computeIfAbsent(id, name -> new OpenKeyset(name, shared));
+    }
+    if (closed) {
+      // close() may have walked the map before this one was in it.
+      keyset.close();
+      throw new IllegalStateException("the Kms is closed");
+    }
+    return keyset;
   }
 
-  /** The operator's verbs over these keysets. */
+  /**
+   * The operator's verbs over these keysets; what they change is seen by the very next operation.
+   */
   public Keysets keysets() {
-    throw new UnsupportedOperationException();
+    return verbs;
   }
 
+  /** What the cache of unwrapped key versions has done and holds. */
   public CacheStatistics keyVersionStatistics() {
-    throw new UnsupportedOperationException();
+    return keys.statistics();
   }
 
+  /** How often the root key has unwrapped a key version. */
   public long rootUnwraps() {
-    return 0;
+    return rootCalls.unwraps();
   }
 
+  /** How often a root key has wrapped a key version. */
   public long rootWraps() {
-    return 0;
+    return rootCalls.wraps();
   }
 
+  OpenKeyset.Shared shared() {
+    return shared;
+  }
+
+  /** Wipes every key; operations under way end well or with {@link IllegalStateException}. */
   @Override
-  public void close() {}
+  public void close() {
+    closed = true;
+    opened.values().forEach(OpenKeyset::close);
+    keys.close();
+  }
 }

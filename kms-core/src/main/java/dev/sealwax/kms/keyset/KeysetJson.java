@@ -1,0 +1,301 @@
+package dev.sealwax.kms.keyset;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The JSON of keyset-v1: exactly one text for every keyset, and nothing else is read.
+ *
+ * <p>The reader asks for each member in its place, which leaves no room for unknown, repeated or
+ * missing ones, and then writes what it understood to compare it with what it was given.
+ * Authenticity is not its business: see {@link DocumentKey}. Stateless; safe for any thread.
+ */
+final class KeysetJson {
+  static final String FORMAT = "sealwax-keyset/v1";
+
+  private static final String MAC_START = ",\"mac\":\"";
+  private static final String MAC_END = "\"}";
+  private static final int MAC_CHARS = 44; // base64 of 32 bytes
+  private static final int TAIL_CHARS = MAC_START.length() + MAC_CHARS + MAC_END.length();
+  private static final int INSTANT_CHARS = "2030-01-01T00:00:00Z".length();
+  // The largest integer that every JSON implementation keeps exactly (RFC 8259 §6).
+  private static final long MAX_REVISION = (1L << 53) - 1;
+
+  private static final JsonFactory JSON =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxDocumentLength(StoredKeyset.MAX_DOCUMENT_CHARS)
+                  .maxNestingDepth(3)
+                  .maxStringLength(2 * WrappedKey.MAX_BYTES)
+                  .maxNumberLength(20)
+                  .maxNameLength(32)
+                  .build())
+          .build();
+
+  private final JsonParser parser;
+
+  private KeysetJson(JsonParser parser) {
+    this.parser = parser;
+  }
+
+  /** The canonical document up to, and without, the comma before its last member, {@code mac}. */
+  static String body(Keyset keyset) {
+    StringWriter out = new StringWriter();
+    try (JsonGenerator json = JSON.createGenerator(out)) {
+      json.writeStartObject();
+      json.writeStringField("format", FORMAT);
+      json.writeStringField("keyset", keyset.id().value());
+      json.writeNumberField("revision", keyset.revision());
+      writeOptional(json, "owner", keyset.owner().orElse(null));
+      json.writeStringField("createdAt", keyset.createdAt().toString());
+      json.writeNumberField("rotationPeriodSeconds", keyset.rotationPeriod().toSeconds());
+      json.writeNumberField("destructionWindowSeconds", keyset.destructionWindow().toSeconds());
+      json.writeNumberField("primary", keyset.primary());
+      json.writeArrayFieldStart("versions");
+      for (KeyVersion version : keyset.versions()) {
+        write(json, version);
+      }
+      json.writeEndArray();
+      json.writeEndObject();
+    } catch (IOException e) {
+      throw new IllegalStateException("writing to memory failed", e);
+    }
+    return out.getBuffer().substring(0, out.getBuffer().length() - 1);
+  }
+
+  private static void write(JsonGenerator json, KeyVersion version) throws IOException {
+    WrappedKey wrapped = version.wrapped();
+    json.writeStartObject();
+    json.writeNumberField("version", version.number());
+    json.writeStringField("state", version.state().name());
+    json.writeStringField("createdAt", version.createdAt().toString());
+    json.writeBooleanField("compromised", version.isCompromised());
+    writeOptional(json, "destroyAt", version.destroyAt().map(Instant::toString).orElse(null));
+    writeOptional(json, "destroyedAt", version.destroyedAt().map(Instant::toString).orElse(null));
+    writeOptional(json, "rootKey", wrapped == null ? null : wrapped.rootKeyId().value());
+    writeOptional(
+        json,
+        "wrapped",
+        wrapped == null ? null : Base64.getEncoder().encodeToString(wrapped.ciphertext()));
+    json.writeEndObject();
+  }
+
+  private static void writeOptional(JsonGenerator json, String name, @Nullable String value)
+      throws IOException {
+    if (value == null) {
+      json.writeNullField(name);
+    } else {
+      json.writeStringField(name, value);
+    }
+  }
+
+  /** The document made of a body and its MAC. */
+  static String join(String body, String mac) {
+    return body + MAC_START + mac + MAC_END;
+  }
+
+  /** The body of a document, or null if it is too short to have one. */
+  static @Nullable String bodyOf(String document) {
+    int end = document.length() - TAIL_CHARS;
+    return end < 1 ? null : document.substring(0, end);
+  }
+
+  /**
+   * Reads a document, without a look at its authenticity.
+   *
+   * @throws KeysetCorruptedException if it is not a canonical keyset-v1 document of that keyset and
+   *     revision
+   */
+  static Keyset read(StoredKeyset stored) {
+    Keyset keyset;
+    String mac;
+    try (JsonParser parser = JSON.createParser(stored.document())) {
+      KeysetJson json = new KeysetJson(parser);
+      keyset = json.keyset();
+      json.field("mac");
+      mac = json.mac();
+      json.expect(JsonToken.END_OBJECT, "the end of the document");
+      json.expect(null, "nothing after the document");
+    } catch (IOException | IllegalArgumentException | DateTimeException e) {
+      throw new KeysetCorruptedException(stored.id(), String.valueOf(e.getMessage()), e);
+    }
+    if (!keyset.id().equals(stored.id()) || keyset.revision() != stored.revision()) {
+      throw new KeysetCorruptedException(
+          stored.id(),
+          "it was stored as revision "
+              + stored.revision()
+              + " and says it is keyset "
+              + keyset.id()
+              + ", revision "
+              + keyset.revision(),
+          null);
+    }
+    if (!join(body(keyset), mac).equals(stored.document())) {
+      throw new KeysetCorruptedException(stored.id(), "it is not in canonical form", null);
+    }
+    return keyset;
+  }
+
+  private Keyset keyset() throws IOException {
+    expect(JsonToken.START_OBJECT, "an object");
+    field("format");
+    String format = text("format");
+    if (!format.equals(FORMAT)) {
+      throw new IllegalArgumentException("format is not " + FORMAT);
+    }
+    field("keyset");
+    KeysetId id = KeysetId.of(text("keyset"));
+    field("revision");
+    long revision = number("revision", MAX_REVISION);
+    field("owner");
+    String owner = optionalText("owner");
+    field("createdAt");
+    Instant createdAt = instant(text("createdAt"));
+    field("rotationPeriodSeconds");
+    Duration rotationPeriod =
+        Duration.ofSeconds(number("rotationPeriodSeconds", Integer.MAX_VALUE));
+    field("destructionWindowSeconds");
+    Duration window = Duration.ofSeconds(number("destructionWindowSeconds", Integer.MAX_VALUE));
+    field("primary");
+    int primary = (int) number("primary", Keyset.MAX_VERSIONS);
+    KeysetTemplate policy =
+        KeysetTemplate.defaults().withRotationPeriod(rotationPeriod).withDestructionWindow(window);
+    return Keyset.of(
+        id,
+        revision,
+        owner == null ? policy : policy.withOwner(owner),
+        createdAt,
+        primary,
+        versions());
+  }
+
+  private List<KeyVersion> versions() throws IOException {
+    field("versions");
+    expect(JsonToken.START_ARRAY, "an array in versions");
+    List<KeyVersion> versions = new ArrayList<>();
+    while (parser.nextToken() == JsonToken.START_OBJECT) {
+      if (versions.size() == Keyset.MAX_VERSIONS) {
+        throw new IllegalArgumentException("it has more than " + Keyset.MAX_VERSIONS + " versions");
+      }
+      versions.add(version());
+    }
+    if (parser.currentToken() != JsonToken.END_ARRAY) {
+      throw new IllegalArgumentException("versions may hold objects only");
+    }
+    return versions;
+  }
+
+  private KeyVersion version() throws IOException {
+    field("version");
+    int number = (int) number("version", Keyset.MAX_VERSIONS);
+    field("state");
+    KeyState state = KeyState.valueOf(text("state"));
+    field("createdAt");
+    Instant createdAt = instant(text("createdAt"));
+    field("compromised");
+    JsonToken compromised = parser.nextToken();
+    if (compromised != JsonToken.VALUE_TRUE && compromised != JsonToken.VALUE_FALSE) {
+      throw new IllegalArgumentException("compromised must be true or false");
+    }
+    field("destroyAt");
+    String destroyAt = optionalText("destroyAt");
+    field("destroyedAt");
+    String destroyedAt = optionalText("destroyedAt");
+    field("rootKey");
+    String rootKey = optionalText("rootKey");
+    field("wrapped");
+    byte[] wrapped = null;
+    if (rootKey == null) {
+      expect(JsonToken.VALUE_NULL, "null in wrapped, as in rootKey");
+    } else {
+      wrapped = base64("wrapped", WrappedKey.MAX_BYTES);
+    }
+    expect(JsonToken.END_OBJECT, "the end of version " + number);
+    return KeyVersion.of(
+        number,
+        state,
+        createdAt,
+        compromised == JsonToken.VALUE_TRUE,
+        destroyAt == null ? null : instant(destroyAt),
+        destroyedAt == null ? null : instant(destroyedAt),
+        rootKey == null || wrapped == null ? null : WrappedKey.of(RootKeyId.of(rootKey), wrapped));
+  }
+
+  private String mac() throws IOException {
+    byte[] mac = base64("mac", DocumentKey.MAC_BYTES);
+    if (mac.length != DocumentKey.MAC_BYTES) {
+      throw new IllegalArgumentException("mac must be " + DocumentKey.MAC_BYTES + " bytes");
+    }
+    return Base64.getEncoder().encodeToString(mac);
+  }
+
+  private void field(String name) throws IOException {
+    if (parser.nextToken() != JsonToken.FIELD_NAME || !parser.currentName().equals(name)) {
+      throw new IllegalArgumentException("member " + name + " is not where it belongs");
+    }
+  }
+
+  private void expect(@Nullable JsonToken token, String what) throws IOException {
+    if (parser.nextToken() != token) {
+      throw new IllegalArgumentException("expected " + what);
+    }
+  }
+
+  private String text(String name) throws IOException {
+    expect(JsonToken.VALUE_STRING, "a string in " + name);
+    return parser.getText();
+  }
+
+  private @Nullable String optionalText(String name) throws IOException {
+    JsonToken token = parser.nextToken();
+    if (token == JsonToken.VALUE_NULL) {
+      return null;
+    }
+    if (token != JsonToken.VALUE_STRING) {
+      throw new IllegalArgumentException("expected a string or null in " + name);
+    }
+    return parser.getText();
+  }
+
+  private long number(String name, long max) throws IOException {
+    expect(JsonToken.VALUE_NUMBER_INT, "an integer in " + name);
+    long value = parser.getLongValue();
+    if (value < 1 || value > max) {
+      throw new IllegalArgumentException(name + " must be 1 to " + max + ", got " + value);
+    }
+    return value;
+  }
+
+  private byte[] base64(String name, int maxBytes) throws IOException {
+    byte[] bytes = Base64.getDecoder().decode(text(name));
+    if (bytes.length < 1 || bytes.length > maxBytes) {
+      throw new IllegalArgumentException(
+          name + " must be 1 to " + maxBytes + " bytes, got " + bytes.length);
+    }
+    return bytes;
+  }
+
+  private static Instant instant(String text) {
+    if (text.length() != INSTANT_CHARS) {
+      throw new IllegalArgumentException("instants are written like 2030-01-01T00:00:00Z");
+    }
+    return Instant.parse(text);
+  }
+}

@@ -1,0 +1,170 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads keysets from the store and lets none pass that is not authentic and at least as new as the
+ * one known before (keyset-v1 §5). Safe for any thread.
+ */
+final class KeysetReader {
+  /**
+   * What a read yields.
+   *
+   * @param documentKey the key that authenticated it: the one of the snapshot known before, or a
+   *     new one that the caller takes over; null for a destroyed keyset that nobody can
+   *     authenticate
+   * @param key a version unwrapped on the way, which the caller takes over
+   */
+  record Loaded(
+      Keyset keyset,
+      String mac,
+      @Nullable DocumentKey documentKey,
+      @Nullable KeyEncryptionKey key) {}
+
+  private final KeysetStore store;
+  private final RootCalls rootCalls;
+  private final KeysetEvents events;
+
+  KeysetReader(KeysetStore store, RootCalls rootCalls, KeysetEvents events) {
+    this.store = store;
+    this.rootCalls = rootCalls;
+    this.events = events;
+  }
+
+  /**
+   * Reads and authenticates one keyset.
+   *
+   * @param wanted the version to unwrap if one must be unwrapped anyhow, or 0 for the primary
+   * @param known what this process has authenticated before, taken before this call
+   * @throws KeysetStoreException if there is none, or the store fails
+   * @throws KeysetCorruptedException if it is not authentic, or older than {@code known}
+   * @throws RootKeyException if the root key is needed and fails
+   */
+  Loaded read(KeysetId id, int wanted, @Nullable Snapshot known) {
+    return events.reporting(
+        Operation.KEYSET_LOAD,
+        id,
+        0,
+        () -> {
+          StoredKeyset stored =
+              store
+                  .load(id)
+                  .orElseThrow(
+                      () ->
+                          new KeysetStoreException(
+                              KeysetStoreException.Reason.NOT_FOUND,
+                              "no keyset named " + id + "; create it, or check name and store",
+                              null));
+          return authenticate(stored, wanted, known);
+        });
+  }
+
+  private Loaded authenticate(StoredKeyset stored, int wanted, @Nullable Snapshot known) {
+    if (known == null || known.documentKey() == null) {
+      return authenticateByRootKey(stored, wanted, known);
+    }
+    String mac = known.documentKey().verify(stored.document());
+    if (mac == null) {
+      return authenticateByRootKey(stored, wanted, known);
+    }
+    // The usual case, once per refresh: nothing has changed, so nothing is parsed.
+    boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
+    Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
+    requireNotOlder(keyset, mac, known);
+    return new Loaded(keyset, mac, known.documentKey(), null);
+  }
+
+  private Loaded authenticateByRootKey(StoredKeyset stored, int wanted, @Nullable Snapshot known) {
+    KeysetId id = stored.id();
+    Keyset claimed = KeysetJson.read(stored);
+    KeyVersion chosen = choose(claimed, wanted);
+    WrappedKey wrapped = chosen == null ? null : chosen.wrapped();
+    if (chosen == null || wrapped == null) {
+      if (known != null && known.isAuthenticated()) {
+        throw notAuthentic(id);
+      }
+      // Nothing is left that could authenticate it, and nothing that it could make usable.
+      return new Loaded(claimed, "", null, null);
+    }
+    if (known != null && known.isAuthenticated() && isKnown(chosen, wrapped, known)) {
+      // The same wrapping holds the same document key, which has just rejected the document.
+      throw notAuthentic(id);
+    }
+    try (VersionSecret secret = rootCalls.unwrap(id, chosen.number(), wrapped)) {
+      DocumentKey documentKey = secret.documentKey();
+      try {
+        String mac = documentKey.verify(stored.document());
+        if (mac == null) {
+          throw notAuthentic(id);
+        }
+        requireNotOlder(claimed, mac, known);
+        KeyEncryptionKey key =
+            chosen.state().allowsAny() ? secret.keyEncryptionKey(chosen.number()) : null;
+        return new Loaded(claimed, mac, documentKey, key);
+      } catch (RuntimeException e) {
+        documentKey.close();
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * The wanted version if it looks usable, else the primary, else any; null if there is no material
+   * at all.
+   */
+  private static @Nullable KeyVersion choose(Keyset claimed, int wanted) {
+    KeyVersion best = null;
+    for (KeyVersion version : claimed.versions()) {
+      if (version.wrapped() != null
+          && (best == null || rank(version, claimed, wanted) > rank(best, claimed, wanted))) {
+        best = version;
+      }
+    }
+    return best;
+  }
+
+  private static int rank(KeyVersion version, Keyset claimed, int wanted) {
+    int rank = version.state().allowsAny() ? 4 : 0;
+    if (version.number() == wanted) {
+      return rank + 2;
+    }
+    return version.number() == claimed.primary() ? rank + 1 : rank;
+  }
+
+  private static boolean isKnown(KeyVersion chosen, WrappedKey wrapped, Snapshot known) {
+    KeyVersion before = known.keyset().find(chosen.number());
+    return before != null && Objects.equals(wrapped, before.wrapped());
+  }
+
+  private static void requireNotOlder(Keyset keyset, String mac, @Nullable Snapshot known) {
+    if (known == null || !known.isAuthenticated()) {
+      return;
+    }
+    long before = known.keyset().revision();
+    if (keyset.revision() < before) {
+      throw new KeysetCorruptedException(
+          keyset.id(),
+          "revision " + keyset.revision() + " was stored over revision " + before,
+          null);
+    }
+    if (keyset.revision() == before && !mac.equals(known.mac())) {
+      throw twoOfOneRevision(keyset);
+    }
+  }
+
+  static KeysetCorruptedException twoOfOneRevision(Keyset keyset) {
+    return new KeysetCorruptedException(
+        keyset.id(), "there are two different documents of revision " + keyset.revision(), null);
+  }
+
+  private static KeysetCorruptedException notAuthentic(KeysetId id) {
+    return new KeysetCorruptedException(id, "its mac does not fit its content", null);
+  }
+}

@@ -1,0 +1,50 @@
+package dev.sealwax.kms.keyset;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+
+/**
+ * Makes concurrent callers share one run of the same work: the first does it on its own thread, the
+ * others wait and get its result or its exception.
+ *
+ * <p>Waiting ignores interrupts, which stay set, because the work itself is bounded by the timeouts
+ * of store and root key. Safe for any thread; holds no lock.
+ */
+final class SingleFlight<T> {
+  private final AtomicReference<CompletableFuture<T>> underWay = new AtomicReference<>();
+
+  T run(Supplier<T> work) {
+    CompletableFuture<T> mine = new CompletableFuture<>();
+    CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
+    return other == null ? lead(mine, work) : await(other);
+  }
+
+  private T lead(CompletableFuture<T> mine, Supplier<T> work) {
+    try {
+      T result = work.get();
+      underWay.set(null);
+      mine.complete(result);
+      return result;
+    } catch (RuntimeException | Error e) {
+      underWay.set(null);
+      mine.completeExceptionally(e);
+      throw e;
+    }
+  }
+
+  private static <T> T await(CompletableFuture<T> other) {
+    try {
+      return other.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof RuntimeException failure) {
+        throw failure;
+      }
+      if (e.getCause() instanceof Error error) {
+        throw error;
+      }
+      throw e;
+    }
+  }
+}
