@@ -26,6 +26,15 @@ final class CipherWiping {
     }
   }
 
+  /** Wipes an AES-256 key wrap cipher of either mode. */
+  static void wipeKeyWrap(Cipher keyWrap) {
+    try {
+      keyWrap.init(Cipher.DECRYPT_MODE, new WipeableKey(new byte[32], "AES"));
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("the JCE provider refused a zero key", e);
+    }
+  }
+
   static void wipe(Mac mac) {
     try {
       mac.init(new WipeableKey(new byte[32], mac.getAlgorithm()));

@@ -1,0 +1,240 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException.Reason;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A named set of key-encryption key versions with exactly one primary, as it stood at one revision.
+ *
+ * <p>Holds no secret: the keys in it are wrapped by the root key. Version numbers run from 1 without a gap, because
+ * destroyed versions leave their entry behind. Immutable; safe for any thread. {@link Keysets} makes the next revision.
+ */
+public final class Keyset {
+  /**
+   * Most versions in one keyset. A keyset that rotates daily reaches it in under three years, one that rotates every 90
+   * days never; it keeps the document well within {@link StoredKeyset#MAX_DOCUMENT_CHARS} for the usual root keys.
+   */
+  public static final int MAX_VERSIONS = 1000;
+
+  private final KeysetId id;
+  private final long revision;
+  private final KeysetTemplate policy;
+  private final Instant createdAt;
+  private final int primary;
+  private final List<KeyVersion> versions;
+
+  private Keyset(
+      KeysetId id,
+      long revision,
+      KeysetTemplate policy,
+      Instant createdAt,
+      int primary,
+      List<KeyVersion> versions) {
+    this.id = id;
+    this.revision = revision;
+    this.policy = policy;
+    this.createdAt = createdAt;
+    this.primary = primary;
+    this.versions = List.copyOf(versions);
+    String problem = problem();
+    if (problem != null) {
+      throw new IllegalArgumentException(problem);
+    }
+  }
+
+  /**
+   * Joins the parts of a keyset.
+   *
+   * @throws IllegalArgumentException if they break a rule of keyset-v1 §3
+   */
+  static Keyset of(
+      KeysetId id,
+      long revision,
+      KeysetTemplate policy,
+      Instant createdAt,
+      int primary,
+      List<KeyVersion> versions) {
+    return new Keyset(id, revision, policy, createdAt, primary, versions);
+  }
+
+  private @Nullable String problem() {
+    if (versions.isEmpty() || versions.size() > MAX_VERSIONS) {
+      return "keyset must have 1 to " + MAX_VERSIONS + " versions, got " + versions.size();
+    }
+    for (int i = 0; i < versions.size(); i++) {
+      if (versions.get(i).number() != i + 1) {
+        return "versions must be numbered from 1 without a gap, got " + versions.get(i).number();
+      }
+    }
+    if (primary < 1 || primary > versions.size()) {
+      return "primary must be one of the " + versions.size() + " versions, got " + primary;
+    }
+    KeyState primaryState = versions.get(primary - 1).state();
+    if (primaryState == KeyState.PENDING) {
+      return "primary " + primary + " is still pending";
+    }
+    if (primaryState == KeyState.DESTROYED && !isDestroyed()) {
+      return "primary " + primary + " is destroyed while other versions are not";
+    }
+    return null;
+  }
+
+  public KeysetId id() {
+    return id;
+  }
+
+  /** Counts the changes of this keyset, from 1. */
+  public long revision() {
+    return revision;
+  }
+
+  /** Whoever answers for the keyset, as named at its creation. */
+  public Optional<String> owner() {
+    return policy.owner();
+  }
+
+  public Instant createdAt() {
+    return createdAt;
+  }
+
+  /** The number of the version that encrypts. */
+  public int primary() {
+    return primary;
+  }
+
+  /** The version of that number, or empty if the keyset never had one. */
+  public Optional<KeyVersion> version(int number) {
+    return Optional.ofNullable(find(number));
+  }
+
+  /** All versions in ascending order, unmodifiable. */
+  public List<KeyVersion> versions() {
+    return versions;
+  }
+
+  /** How long a version is primary before it should be replaced. */
+  public Duration rotationPeriod() {
+    return policy.rotationPeriod();
+  }
+
+  /** How long a scheduled destruction can be cancelled unless the operator says otherwise. */
+  public Duration destructionWindow() {
+    return policy.destructionWindow();
+  }
+
+  /** When the primary should be replaced: one rotation period after it was made. */
+  public Instant rotationDueAt() {
+    return versions.get(primary - 1).createdAt().plus(policy.rotationPeriod());
+  }
+
+  /** Whether the primary should have been replaced by {@code now}. */
+  public boolean isRotationDue(Instant now) {
+    return !now.isBefore(rotationDueAt());
+  }
+
+  /** Whether every version is destroyed: nothing of the keyset can ever be used again. */
+  public boolean isDestroyed() {
+    for (KeyVersion version : versions) {
+      if (version.state() != KeyState.DESTROYED) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Makes sure that a version may be used.
+   *
+   * @throws KeyUnavailableException if its state does not allow the use, or there is no such version
+   */
+  public void requireUse(int version, KeyUse use) {
+    KeyVersion found = find(version);
+    if (found == null || !found.state().allows(use)) {
+      throw refusal(version, found, use);
+    }
+  }
+
+  private KeyUnavailableException refusal(int version, @Nullable KeyVersion found, KeyUse use) {
+    if (found == null) {
+      return new KeyUnavailableException(
+          Reason.UNKNOWN_VERSION,
+          id,
+          version,
+          "the newest version is " + versions.size() + "; check that store and data belong together");
+    }
+    return switch (found.state()) {
+      case PENDING ->
+          new KeyUnavailableException(Reason.PENDING, id, version, "promote it before it encrypts");
+      case DISABLED ->
+          new KeyUnavailableException(
+              Reason.DISABLED,
+              id,
+              version,
+              use == KeyUse.ENCRYPT ? "enable it, or rotate" : "enable it to use it again");
+      case COMPROMISED ->
+          new KeyUnavailableException(
+              Reason.COMPROMISED,
+              id,
+              version,
+              use == KeyUse.ENCRYPT
+                  ? "rotate to encrypt again"
+                  : "only reencrypt is open to its data, and does not vouch for who made it");
+      case DESTRUCTION_SCHEDULED ->
+          new KeyUnavailableException(
+              Reason.DESTRUCTION_SCHEDULED,
+              id,
+              version,
+              "cancel its destruction before "
+                  + found.destroyAt().map(Instant::toString).orElse("its date")
+                  + " to use it again");
+      case DESTROYED ->
+          new KeyUnavailableException(
+              Reason.DESTROYED, id, version, "its data cannot be opened by anybody any more");
+      case ENABLED -> throw new AssertionError("enabled versions allow every use");
+    };
+  }
+
+  @Nullable KeyVersion find(int number) {
+    return has(number) ? versions.get(number - 1) : null;
+  }
+
+  boolean has(int number) {
+    return number >= 1 && number <= versions.size();
+  }
+
+  KeysetTemplate policy() {
+    return policy;
+  }
+
+  /** The next revision with one version exchanged. */
+  Keyset replacing(KeyVersion changed) {
+    List<KeyVersion> next = new ArrayList<>(versions);
+    next.set(changed.number() - 1, changed);
+    return next(primary, next);
+  }
+
+  /** The next revision. */
+  Keyset next(int nextPrimary, List<KeyVersion> nextVersions) {
+    return new Keyset(id, revision + 1, policy, createdAt, nextPrimary, nextVersions);
+  }
+
+  @Override
+  public String toString() {
+    return "Keyset["
+        + id
+        + ", revision "
+        + revision
+        + ", primary "
+        + primary
+        + ", "
+        + versions
+        + "]";
+  }
+}
