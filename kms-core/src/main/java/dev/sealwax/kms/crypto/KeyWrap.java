@@ -9,14 +9,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * AES-256 key wrap with padding (RFC 5649) of 32-byte keys under one key-encryption key.
  *
- * <p>Deterministic: no nonce, hence no limit on the number of keys wrapped. Safe for any thread, also while it is being
- * closed: a call under way ends undisturbed, later ones throw {@link KeyClosedException}.
+ * <p>Deterministic: no nonce, hence no limit on the number of keys wrapped. Safe for any thread,
+ * also while it is being closed: a call under way ends undisturbed, later ones throw {@link
+ * KeyClosedException}.
  */
 public final class KeyWrap implements AutoCloseable {
   /** Size of the key-encryption key and of the keys wrapped, in bytes. */
   public static final int KEY_BYTES = 32;
 
-  /** Size of a wrapped key, in bytes: 8 of integrity check and length (RFC 5649 §3) before the key. */
+  /**
+   * Size of a wrapped key, in bytes: 8 of integrity check and length (RFC 5649 §3) before the key.
+   */
   public static final int WRAPPED_BYTES = 8 + KEY_BYTES;
 
   private final CipherSlots<WrapSlot> slots;
@@ -112,7 +115,8 @@ public final class KeyWrap implements AutoCloseable {
 
   private static void requireLength(String name, int lengthBytes) {
     if (lengthBytes != KEY_BYTES) {
-      throw new IllegalArgumentException(name + " must be " + KEY_BYTES + " bytes, got " + lengthBytes);
+      throw new IllegalArgumentException(
+          name + " must be " + KEY_BYTES + " bytes, got " + lengthBytes);
     }
   }
 

@@ -19,7 +19,9 @@ public final class KeyEncryptionKey {
     throw new UnsupportedOperationException();
   }
 
-  /** @throws DecryptionFailedException if not authentic */
+  /**
+   * @throws DecryptionFailedException if not authentic
+   */
   public byte[] unwrap(byte[] in, int offset) {
     throw new UnsupportedOperationException();
   }

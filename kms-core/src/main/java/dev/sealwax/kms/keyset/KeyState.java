@@ -4,8 +4,8 @@ import java.util.EnumSet;
 import java.util.Set;
 
 /**
- * The state of a key version, after NIST SP 800-57 part 1 §7. Which state may follow which, and what it allows, is the
- * closed table of keyset-v1 §4.
+ * The state of a key version, after NIST SP 800-57 part 1 §7. Which state may follow which, and
+ * what it allows, is the closed table of keyset-v1 §4.
  */
 public enum KeyState {
   /** Published so that every process knows it before it is used; opens envelopes, makes none. */
@@ -15,8 +15,9 @@ public enum KeyState {
   /** Switched off; can be switched on again. */
   DISABLED(EnumSet.noneOf(KeyUse.class)),
   /**
-   * Known to somebody who should not know it: nothing it protects can be believed or kept secret by it, so the one thing
-   * left is to move data off it by an explicit re-encryption (SP 800-57 part 1 §7.5: process only under explicit policy).
+   * Known to somebody who should not know it: nothing it protects can be believed or kept secret by
+   * it, so the one thing left is to move data off it by an explicit re-encryption (SP 800-57 part 1
+   * §7.5: process only under explicit policy).
    */
   COMPROMISED(EnumSet.of(KeyUse.REENCRYPT)),
   /** Refused as if destroyed, while its destruction can still be cancelled. */
@@ -35,12 +36,16 @@ public enum KeyState {
     return uses.contains(use);
   }
 
-  /** Whether a version in this state may be used at all, so that its key is worth keeping in memory. */
+  /**
+   * Whether a version in this state may be used at all, so that its key is worth keeping in memory.
+   */
   boolean allowsAny() {
     return !uses.isEmpty();
   }
 
-  /** Whether a version in this state may come to be in {@code next}; never true for the same state. */
+  /**
+   * Whether a version in this state may come to be in {@code next}; never true for the same state.
+   */
   public boolean canBecome(KeyState next) {
     return switch (this) {
       case PENDING, DISABLED ->

@@ -7,8 +7,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One key-encryption key of a keyset: its number, state and dates, and its material wrapped by the root key. Immutable;
- * safe for any thread.
+ * One key-encryption key of a keyset: its number, state and dates, and its material wrapped by the
+ * root key. Immutable; safe for any thread.
  */
 public final class KeyVersion {
   private final int number;
@@ -96,7 +96,10 @@ public final class KeyVersion {
     return createdAt;
   }
 
-  /** Whether it was ever marked compromised; the mark outlives a scheduled and cancelled destruction. */
+  /**
+   * Whether it was ever marked compromised; the mark outlives a scheduled and cancelled
+   * destruction.
+   */
   public boolean isCompromised() {
     return compromised;
   }

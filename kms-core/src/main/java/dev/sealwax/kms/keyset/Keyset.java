@@ -13,13 +13,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A named set of key-encryption key versions with exactly one primary, as it stood at one revision.
  *
- * <p>Holds no secret: the keys in it are wrapped by the root key. Version numbers run from 1 without a gap, because
- * destroyed versions leave their entry behind. Immutable; safe for any thread. {@link Keysets} makes the next revision.
+ * <p>Holds no secret: the keys in it are wrapped by the root key. Version numbers run from 1
+ * without a gap, because destroyed versions leave their entry behind. Immutable; safe for any
+ * thread. {@link Keysets} makes the next revision.
  */
 public final class Keyset {
   /**
-   * Most versions in one keyset. A keyset that rotates daily reaches it in under three years, one that rotates every 90
-   * days never; it keeps the document well within {@link StoredKeyset#MAX_DOCUMENT_CHARS} for the usual root keys.
+   * Most versions in one keyset. A keyset that rotates daily reaches it in under three years, one
+   * that rotates every 90 days never; it keeps the document well within {@link
+   * StoredKeyset#MAX_DOCUMENT_CHARS} for the usual root keys.
    */
   public static final int MAX_VERSIONS = 1000;
 
@@ -152,7 +154,8 @@ public final class Keyset {
   /**
    * Makes sure that a version may be used.
    *
-   * @throws KeyUnavailableException if its state does not allow the use, or there is no such version
+   * @throws KeyUnavailableException if its state does not allow the use, or there is no such
+   *     version
    */
   public void requireUse(int version, KeyUse use) {
     KeyVersion found = find(version);
@@ -167,7 +170,9 @@ public final class Keyset {
           Reason.UNKNOWN_VERSION,
           id,
           version,
-          "the newest version is " + versions.size() + "; check that store and data belong together");
+          "the newest version is "
+              + versions.size()
+              + "; check that store and data belong together");
     }
     return switch (found.state()) {
       case PENDING ->

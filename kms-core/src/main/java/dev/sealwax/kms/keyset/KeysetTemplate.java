@@ -6,8 +6,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a new keyset is to be like: AES-256 keys, its owner, how often it rotates and how long a destruction can be
- * cancelled. Immutable; safe for any thread.
+ * What a new keyset is to be like: AES-256 keys, its owner, how often it rotates and how long a
+ * destruction can be cancelled. Immutable; safe for any thread.
  */
 public final class KeysetTemplate {
   /** Longest owner, in characters. */
@@ -15,7 +15,8 @@ public final class KeysetTemplate {
 
   // A document keeps every version, so less than a day would fill it within months.
   private static final Duration MIN_ROTATION_PERIOD = Duration.ofDays(1);
-  // NIST SP 800-57 part 1 rev. 5, table 1: symmetric key-wrapping key, originator usage period up to 2 years.
+  // NIST SP 800-57 part 1 rev. 5, table 1: symmetric key-wrapping key, originator usage period up
+  // to 2 years.
   private static final Duration MAX_ROTATION_PERIOD = Duration.ofDays(730);
   // The bounds of AWS KMS ScheduleKeyDeletion: a week to hear from whoever still needs the key.
   private static final Duration MIN_DESTRUCTION_WINDOW = Duration.ofDays(7);
@@ -43,7 +44,8 @@ public final class KeysetTemplate {
   /**
    * Names whoever answers for the keyset, for instance a team or a mailbox.
    *
-   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_OWNER_LENGTH} printable ASCII characters
+   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_OWNER_LENGTH} printable ASCII
+   *     characters
    */
   public KeysetTemplate withOwner(String owner) {
     Objects.requireNonNull(owner, "owner");
@@ -64,8 +66,8 @@ public final class KeysetTemplate {
   /**
    * Sets how long a version is primary before it should be replaced.
    *
-   * @throws IllegalArgumentException unless it is whole seconds within 1 and 730 days (two years, the longest that NIST
-   *     SP 800-57 part 1 gives a key-wrapping key)
+   * @throws IllegalArgumentException unless it is whole seconds within 1 and 730 days (two years,
+   *     the longest that NIST SP 800-57 part 1 gives a key-wrapping key)
    */
   public KeysetTemplate withRotationPeriod(Duration rotationPeriod) {
     requireWithin("rotation period", rotationPeriod, MIN_ROTATION_PERIOD, MAX_ROTATION_PERIOD);

@@ -23,7 +23,8 @@ public final class OpenKeyset {
     throw new UnsupportedOperationException();
   }
 
-  public <T> T withKeyEncryptionKey(Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
+  public <T> T withKeyEncryptionKey(
+      Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
     throw new UnsupportedOperationException();
   }
 }
