@@ -11,7 +11,7 @@ import java.util.Objects;
  * @param document the authenticated JSON of keyset-v1, at most {@link #MAX_DOCUMENT_CHARS} characters, all ASCII
  */
 public record StoredKeyset(KeysetId id, long revision, String document) {
-  /** Longest document, in characters; about 1,500 key versions. */
+  /** Longest document, in characters and (being ASCII) in bytes; about 1,500 key versions. */
   public static final int MAX_DOCUMENT_CHARS = 1 << 20;
 
   public StoredKeyset {
@@ -23,6 +23,34 @@ public record StoredKeyset(KeysetId id, long revision, String document) {
     if (document.length() > MAX_DOCUMENT_CHARS) {
       throw new IllegalArgumentException(
           "keyset document has " + document.length() + " characters, the limit is " + MAX_DOCUMENT_CHARS);
+    }
+    for (int i = 0; i < document.length(); i++) {
+      if (document.charAt(i) > 0x7F) {
+        throw new IllegalArgumentException(
+            String.format("keyset document must be ASCII, character %d is U+%04X", i, (int) document.charAt(i)));
+      }
+    }
+  }
+
+  /**
+   * Rejects what {@link KeysetStore#create} may not be given.
+   *
+   * @throws IllegalArgumentException if the revision is not 1; a later revision belongs into {@link KeysetStore#replace}
+   */
+  void requireFirst() {
+    if (revision != 1) {
+      throw new IllegalArgumentException("a new keyset has revision 1, got " + revision);
+    }
+  }
+
+  /**
+   * Rejects what {@link KeysetStore#replace} may not be given.
+   *
+   * @throws IllegalArgumentException if the revision is 1, which belongs into {@link KeysetStore#create}
+   */
+  void requireNotFirst() {
+    if (revision == 1) {
+      throw new IllegalArgumentException("revision 1 replaces nothing; create keyset " + id + " instead");
     }
   }
 
