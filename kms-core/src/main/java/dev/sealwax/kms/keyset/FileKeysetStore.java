@@ -10,6 +10,7 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
@@ -40,7 +41,7 @@ import org.slf4j.LoggerFactory;
  * place. An interrupted thread fails with {@link Reason#UNAVAILABLE} and keeps its interrupt status.
  *
  * <p><b>Failed syncs.</b> After a failed {@code fsync} the kernel may have dropped the data and report success when
- * asked again. So nothing is synced twice: a temporary file whose sync failed is thrown away, and the next attempt
+ * asked again. So no document is synced twice: a temporary file whose sync failed is thrown away, and the next attempt
  * starts from a fresh read and a fresh file. If the directory's sync failed, the new document is visible though perhaps
  * not durable: the write is reported as {@link Reason#UNAVAILABLE}, whose remedy is to load again, and for two minutes
  * after a write {@link #load} itself syncs the directory before it hands the document out, in every process.
@@ -56,7 +57,7 @@ public final class FileKeysetStore implements KeysetStore {
   private final DirectoryLock lock;
   private final Duration lockPatience;
   private final AtomicBoolean closed = new AtomicBoolean();
-  private boolean leftoversDeleted; // guarded by lock
+  private boolean prepared; // guarded by lock
 
   private FileKeysetStore(KeysetDirectory directory, Duration lockPatience) {
     this.directory = directory;
@@ -75,7 +76,7 @@ public final class FileKeysetStore implements KeysetStore {
   }
 
   static FileKeysetStore at(Path directory, Duration lockPatience) {
-    Path absolute = directory.toAbsolutePath();
+    Path absolute = directory.toAbsolutePath().normalize();
     try {
       if (Files.notExists(absolute)) {
         makeDirectory(absolute);
@@ -83,12 +84,8 @@ public final class FileKeysetStore implements KeysetStore {
       KeysetDirectory opened = KeysetDirectory.open(absolute);
       warnIfOthersWrite(absolute);
       return new FileKeysetStore(opened, lockPatience);
-    } catch (NotDirectoryException e) {
-      throw inaccessible(absolute, "it is not a directory", e);
-    } catch (AccessDeniedException e) {
-      throw inaccessible(absolute, "permission is missing", e);
     } catch (IOException e) {
-      throw inaccessible(absolute, KeysetDirectory.problemOf(e), e);
+      throw failure("directory " + absolute + " cannot be used", e, false);
     }
   }
 
@@ -191,7 +188,7 @@ public final class FileKeysetStore implements KeysetStore {
       try {
         step = Step.CHECK;
         directory.requireSame();
-        deleteLeftovers();
+        prepare();
         requireTurn(next);
         step = Step.WRITE;
         Path temporary = directory.writeTemporary(next.id(), next.document());
@@ -204,7 +201,7 @@ public final class FileKeysetStore implements KeysetStore {
       }
     } catch (IOException e) {
       throw failure(
-          "keyset " + next.id() + " revision " + next.revision() + ": " + step.outcome, e, true);
+          "keyset " + next.id() + " revision " + next.revision() + ": " + step.outcome, e, !directory.isWritable());
     }
   }
 
@@ -243,23 +240,26 @@ public final class FileKeysetStore implements KeysetStore {
     }
   }
 
-  private void deleteLeftovers() throws IOException {
-    if (!leftoversDeleted) {
+  // Once per store, before its first write: whoever made the directory may have been killed before it was durable.
+  private void prepare() throws IOException {
+    if (!prepared) {
       directory.deleteLeftovers();
-      leftoversDeleted = true;
+      directory.syncParent();
+      prepared = true;
     }
   }
 
   private static void makeDirectory(Path absolute) throws IOException {
     Path parent = absolute.getParent();
     if (parent == null || !Files.isDirectory(parent)) {
-      throw inaccessible(absolute, "its parent " + parent + " is not a directory; make it first", null);
+      throw new NotDirectoryException("its parent " + parent);
     }
     try {
       Files.createDirectory(absolute, DirectoryEntry.ownerOnlyDirectory(absolute));
-      KeysetDirectory.open(parent).sync();
     } catch (FileAlreadyExistsException e) {
       // Another process was faster, or a dangling link is in the way; opening it tells.
+    } catch (IOException e) {
+      throw failure("directory " + absolute + " cannot be made", e, !Files.isWritable(parent));
     }
   }
 
@@ -271,26 +271,35 @@ public final class FileKeysetStore implements KeysetStore {
     }
   }
 
-  private static KeysetStoreException inaccessible(
-      Path absolute, String problem, @Nullable IOException cause) {
+  private static KeysetStoreException failure(String what, IOException e, boolean readOnly) {
+    boolean inaccessible =
+        readOnly
+            || e instanceof AccessDeniedException
+            || e instanceof NoSuchFileException
+            || e instanceof NotDirectoryException
+            || e instanceof DirectoryEntry.NotRegularException;
     return new KeysetStoreException(
-        Reason.INACCESSIBLE, "directory " + absolute + " cannot be used: " + problem, cause);
+        inaccessible ? Reason.INACCESSIBLE : Reason.UNAVAILABLE, what + ": " + problemOf(e), e);
   }
 
-  private KeysetStoreException failure(String what, IOException e, boolean writing) {
-    boolean inaccessible =
-        e instanceof AccessDeniedException
-            || e instanceof NoSuchFileException
-            || e instanceof DirectoryEntry.NotRegularException
-            || (writing && !directory.isWritable());
-    String problem =
-        e instanceof ClosedByInterruptException
-            ? "the thread was interrupted"
-            : e instanceof AccessDeniedException
-                ? "permission is missing for " + e.getMessage()
-                : KeysetDirectory.problemOf(e);
-    return new KeysetStoreException(
-        inaccessible ? Reason.INACCESSIBLE : Reason.UNAVAILABLE, what + ": " + problem, e);
+  /** What went wrong in an operator's words; the JDK's messages are bare paths for the common cases. */
+  private static String problemOf(IOException e) {
+    if (e instanceof ClosedByInterruptException) {
+      return "the thread was interrupted";
+    }
+    if (!(e instanceof FileSystemException failure)) {
+      return Objects.requireNonNullElse(e.getMessage(), e.toString());
+    }
+    String problem = failure.getReason();
+    if (problem == null) {
+      problem =
+          e instanceof NoSuchFileException
+              ? "does not exist"
+              : e instanceof AccessDeniedException
+                  ? "is out of bounds for this process's user"
+                  : e instanceof NotDirectoryException ? "is not a directory" : "failed";
+    }
+    return failure.getFile() + " " + problem;
   }
 
   private void requireOpen() {

@@ -8,7 +8,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -155,12 +154,24 @@ final class KeysetDirectory {
    * POSIX platform's JDK; Windows refuses it, and NTFS journals the rename itself.
    */
   void sync() throws IOException {
-    if (!DirectoryEntry.isPosix(path)) {
+    sync(path);
+  }
+
+  /** Makes the directory itself durable, wherever this process may read the parent. */
+  void syncParent() throws IOException {
+    Path parent = path.getParent();
+    if (parent != null && Files.isReadable(parent)) {
+      sync(parent);
+    }
+  }
+
+  private static void sync(Path directory) throws IOException {
+    if (!DirectoryEntry.isPosix(directory)) {
       return;
     }
     boolean interrupted = Thread.interrupted(); // a channel would refuse to work for an interrupted thread
-    try (FileChannel directory = FileChannel.open(path, StandardOpenOption.READ)) {
-      directory.force(true);
+    try (FileChannel entries = FileChannel.open(directory, StandardOpenOption.READ)) {
+      entries.force(true);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -232,16 +243,5 @@ final class KeysetDirectory {
   @Override
   public String toString() {
     return path.toString();
-  }
-
-  /** For messages: what went wrong, without the exception's class. */
-  static String problemOf(IOException e) {
-    if (e instanceof NoSuchFileException missing && missing.getReason() == null) {
-      return missing.getFile() + " does not exist";
-    }
-    if (e instanceof FileSystemException failure && failure.getReason() != null) {
-      return failure.getFile() + " " + failure.getReason();
-    }
-    return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 }
