@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -142,11 +143,19 @@ final class DirectoryLock {
     } catch (OverlappingFileLockException e) {
       return null; // a second copy of this class, loaded by another class loader, holds it
     }
-    if (lock != null && !DirectoryEntry.keyOf(file).equals(channelKey)) {
+    if (lock != null && !isStillInPlace()) {
       closeChannel(); // the lock file was removed or replaced: what we hold excludes nobody
       return null;
     }
     return lock;
+  }
+
+  private boolean isStillInPlace() throws IOException {
+    try {
+      return DirectoryEntry.keyOf(file).equals(channelKey);
+    } catch (NoSuchFileException e) {
+      return false;
+    }
   }
 
   // Kept open between writes: POSIX drops every lock a process has on a file as soon as the process closes any

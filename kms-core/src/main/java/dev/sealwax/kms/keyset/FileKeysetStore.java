@@ -78,7 +78,7 @@ public final class FileKeysetStore implements KeysetStore {
   static FileKeysetStore at(Path directory, Duration lockPatience) {
     Path absolute = directory.toAbsolutePath().normalize();
     try {
-      if (Files.notExists(absolute)) {
+      if (!Files.exists(absolute)) {
         makeDirectory(absolute);
       }
       KeysetDirectory opened = KeysetDirectory.open(absolute);

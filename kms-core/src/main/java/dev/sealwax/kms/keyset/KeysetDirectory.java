@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,9 +49,7 @@ final class KeysetDirectory {
   /** Opens an existing directory. */
   static KeysetDirectory open(Path directory) throws IOException {
     Path real = directory.toRealPath();
-    try (DirectoryStream<Path> probe = Files.newDirectoryStream(real)) {
-      probe.iterator(); // fails here rather than in the first list() if it is no directory or not readable
-    }
+    closeQuietly(Files.newDirectoryStream(real)); // fails here, not in list(), if it cannot be read
     return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
   }
 
@@ -181,55 +180,58 @@ final class KeysetDirectory {
 
   /** Deletes what killed writers left behind; only the lock's holder knows that no writer is at work. */
   void deleteLeftovers() throws IOException {
-    try (DirectoryStream<Path> leftovers =
-        Files.newDirectoryStream(path, KeysetDirectory::isTemporary)) {
-      leftovers.forEach(KeysetDirectory::deleteTemporary);
-    } catch (DirectoryIteratorException e) {
-      throw e.getCause();
-    }
+    forEachName(
+        name -> {
+          if (name.startsWith(".") && name.endsWith(TEMPORARY_SUFFIX)) {
+            deleteTemporary(path.resolve(name));
+          }
+        });
   }
 
   /** The {@code limit} lowest names above {@code after}; one pass over the directory, memory for one page. */
   List<KeysetId> names(@Nullable KeysetId after, int limit) throws IOException {
     TreeSet<String> page = new TreeSet<>();
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(path)) {
-      for (Path file : files) {
-        String name = keysetName(file);
-        if (name == null || (after != null && name.compareTo(after.value()) <= 0)) {
-          continue;
-        }
-        if (page.size() < limit) {
-          page.add(name);
-        } else if (name.compareTo(page.last()) < 0) {
-          page.add(name);
-          page.pollLast();
-        }
-      }
-    } catch (DirectoryIteratorException e) {
-      throw e.getCause();
-    }
+    forEachName(
+        file -> {
+          String name = keysetName(file);
+          if (name != null && (after == null || name.compareTo(after.value()) > 0)) {
+            page.add(name);
+            if (page.size() > limit) {
+              page.pollLast();
+            }
+          }
+        });
     requireSame();
     return page.stream().map(KeysetId::of).toList();
   }
 
   // The name decides, not the kind of file: a directory in the place of a keyset is listed, and loading it says so.
-  private static @Nullable String keysetName(Path file) {
-    String name = nameOf(file);
-    if (!name.endsWith(SUFFIX)) {
+  private static @Nullable String keysetName(String file) {
+    if (!file.endsWith(SUFFIX)) {
       return null;
     }
-    String stem = name.substring(0, name.length() - SUFFIX.length());
+    String stem = file.substring(0, file.length() - SUFFIX.length());
     return KeysetId.isValid(stem) ? stem : null;
   }
 
-  private static boolean isTemporary(Path file) {
-    String name = nameOf(file);
-    return name.startsWith(".") && name.endsWith(TEMPORARY_SUFFIX);
+  private void forEachName(Consumer<String> action) throws IOException {
+    DirectoryStream<Path> files = Files.newDirectoryStream(path);
+    try {
+      files.forEach(file -> action.accept(String.valueOf(file.getFileName())));
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    } finally {
+      closeQuietly(files);
+    }
   }
 
-  private static String nameOf(Path file) {
-    Path name = file.getFileName();
-    return name == null ? "" : name.toString();
+  private static void closeQuietly(DirectoryStream<Path> files) {
+    try {
+      files.close();
+    } catch (Exception e) {
+      // Everything was read by now. Not only IOException: when close(2) fails, JDK 17 lets its internal checked
+      // UnixException through.
+    }
   }
 
   private static void deleteTemporary(Path temporary) {

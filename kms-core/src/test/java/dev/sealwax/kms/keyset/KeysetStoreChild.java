@@ -24,7 +24,7 @@ final class KeysetStoreChild {
 
   // Start-up opens some hundred files on the JVM's own threads; strace counts per thread and call, so the script's
   // thread must be ahead of them for a number to mean one of its calls.
-  private static final int OPENS_BEFORE_SCRIPT = 400;
+  private static final int OPENS_BEFORE_SCRIPT = 150;
 
   private KeysetStoreChild() {}
 
@@ -127,6 +127,11 @@ final class KeysetStoreChild {
               script(directory, size, System.out);
             },
             "script");
+    script.setUncaughtExceptionHandler(
+        (thread, e) -> {
+          e.printStackTrace();
+          Runtime.getRuntime().halt(3);
+        });
     script.start();
     script.join();
   }

@@ -90,6 +90,9 @@ final class SystemCallTrace {
     List<String> command =
         new ArrayList<>(
             List.of("strace", "-ff", "-s", "64", "-e", "trace=" + CALLS, "-e", "signal=none"));
+    if (fault == null || fault.effect.startsWith("error")) {
+      command.add("--seccomp-bpf"); // twice as fast, but it cannot inject signals
+    }
     if (fault != null) {
       command.addAll(
           List.of("-e", "inject=" + fault.call + ":" + fault.effect + ":when=" + fault.number));
@@ -126,7 +129,7 @@ final class SystemCallTrace {
     boolean injected = script.stream().anyMatch(line -> line.endsWith("(INJECTED)"));
     return new SystemCallTrace(
         callsAfterMarker(script),
-        output.lines().toList(),
+        Stream.concat(output.lines(), read(errors).lines()).toList(),
         process.exitValue(),
         injected,
         otherCalls);
