@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.util.List;
@@ -23,22 +24,28 @@ public interface KeysetStore extends AutoCloseable {
    * @return the stored keyset, or empty if there is none of that name
    * @throws KeysetStoreException if the store cannot be read; "cannot read" is never reported as
    *     "none"
+   * @throws KeysetCorruptedException if the store itself sees that the document is damaged; restore
+   *     it from a backup
    */
   Optional<StoredKeyset> load(KeysetId id);
 
   /**
    * Stores a new keyset, {@code first.revision()} being 1.
    *
+   * @throws IllegalArgumentException if the revision is not 1
    * @throws KeysetConflictException if a keyset of that name exists; nothing was written
-   * @throws KeysetStoreException if the store cannot be written
+   * @throws KeysetStoreException if the store cannot be written; load to see whether an UNAVAILABLE
+   *     write took effect
    */
   void create(StoredKeyset first);
 
   /**
    * Replaces the keyset if the stored one has revision {@code next.revision() - 1}.
    *
+   * @throws IllegalArgumentException if the revision is 1
    * @throws KeysetConflictException if the stored revision is another one; nothing was written
-   * @throws KeysetStoreException if there is no such keyset, or the store cannot be written
+   * @throws KeysetStoreException if there is no such keyset, or the store cannot be written; load
+   *     to see whether an UNAVAILABLE write took effect
    */
   void replace(StoredKeyset next);
 
@@ -56,6 +63,10 @@ public interface KeysetStore extends AutoCloseable {
    */
   List<KeysetId> listAfter(KeysetId after, int limit);
 
+  /**
+   * Ends the use of the store; every later call is an {@link IllegalStateException}. Closing twice
+   * does no harm.
+   */
   @Override
   void close();
 }

@@ -13,7 +13,7 @@ import java.util.Objects;
  *     characters, all ASCII
  */
 public record StoredKeyset(KeysetId id, long revision, String document) {
-  /** Longest document, in characters; about 1,500 key versions. */
+  /** Longest document, in characters and (being ASCII) in bytes; about 1,500 key versions. */
   public static final int MAX_DOCUMENT_CHARS = 1 << 20;
 
   public StoredKeyset {
@@ -28,6 +28,39 @@ public record StoredKeyset(KeysetId id, long revision, String document) {
               + document.length()
               + " characters, the limit is "
               + MAX_DOCUMENT_CHARS);
+    }
+    for (int i = 0; i < document.length(); i++) {
+      if (document.charAt(i) > 0x7F) {
+        throw new IllegalArgumentException(
+            String.format(
+                "keyset document must be ASCII, character %d is U+%04X",
+                i, (int) document.charAt(i)));
+      }
+    }
+  }
+
+  /**
+   * Rejects what {@link KeysetStore#create} may not be given.
+   *
+   * @throws IllegalArgumentException if the revision is not 1; a later revision belongs into {@link
+   *     KeysetStore#replace}
+   */
+  void requireFirst() {
+    if (revision != 1) {
+      throw new IllegalArgumentException("a new keyset has revision 1, got " + revision);
+    }
+  }
+
+  /**
+   * Rejects what {@link KeysetStore#replace} may not be given.
+   *
+   * @throws IllegalArgumentException if the revision is 1, which belongs into {@link
+   *     KeysetStore#create}
+   */
+  void requireNotFirst() {
+    if (revision == 1) {
+      throw new IllegalArgumentException(
+          "revision 1 replaces nothing; create keyset " + id + " instead");
     }
   }
 

@@ -1,0 +1,12 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.testkit.KeysetStoreContract;
+import org.junit.jupiter.api.DisplayName;
+
+@DisplayName("InMemoryKeysetStore")
+final class InMemoryKeysetStoreTest extends KeysetStoreContract {
+  @Override
+  protected KeysetStore openEmptyStore() {
+    return InMemoryKeysetStore.create();
+  }
+}

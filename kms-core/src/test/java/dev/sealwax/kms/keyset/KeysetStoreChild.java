@@ -1,0 +1,187 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.vocabulary.KeysetConflictException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import java.io.File;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.URL;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * A process that works on a file store, to be killed, starved of its disk, or raced with another
+ * one.
+ */
+final class KeysetStoreChild {
+  static final KeysetId ORDERS = KeysetId.of("orders");
+  static final int REVISIONS = 3;
+  static final String MARKER = "the-script-starts-here";
+
+  // Start-up opens some hundred files on the JVM's own threads; strace counts per thread and call,
+  // so the script's
+  // thread must be ahead of them for a number to mean one of its calls.
+  private static final int OPENS_BEFORE_SCRIPT = 150;
+
+  private KeysetStoreChild() {}
+
+  /** {@code increment DIRECTORY COUNT}, {@code script DIRECTORY SIZE} or {@code hold DIRECTORY}. */
+  public static void main(String[] args) throws Exception {
+    Path directory = Path.of(args[1]);
+    switch (args[0]) {
+      case "increment" -> increment(directory, Integer.parseInt(args[2]));
+      case "script" -> scriptOnOwnThread(directory, Integer.parseInt(args[2]));
+      case "hold" -> hold(directory);
+      default -> throw new IllegalArgumentException(args[0]);
+    }
+  }
+
+  /** The command that runs this class in a small JVM. */
+  static List<String> command(String... args) {
+    String classPath =
+        Stream.of(
+                KeysetStoreChild.class,
+                FileKeysetStore.class,
+                com.fasterxml.jackson.core.JsonFactory.class,
+                org.slf4j.Logger.class)
+            .map(KeysetStoreChild::locationOf)
+            .distinct()
+            .collect(Collectors.joining(File.pathSeparator));
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-Xshare:auto",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-XX:-UsePerfData",
+            "-XX:-UseContainerSupport",
+            "-Dslf4j.internal.verbosity=ERROR",
+            "-Xmx96m",
+            "-cp",
+            classPath,
+            KeysetStoreChild.class.getName()));
+    command.addAll(List.of(args));
+    return command;
+  }
+
+  /** The document of a revision: created, grown by a rotation, shrunk to a tombstone. */
+  static StoredKeyset keyset(int revision, int size) {
+    int length = revision == 2 ? 2 * size : revision == 3 ? size / 4 : size;
+    String filling = Integer.toString(revision).repeat(length);
+    return new StoredKeyset(
+        ORDERS, revision, "{\"filling\":\"" + filling + "\",\"revision\":" + revision + "}");
+  }
+
+  // Where a class was really read from; its code source would name the module it is patched into.
+  private static String locationOf(Class<?> type) {
+    String name = type.getName().replace('.', '/') + ".class";
+    URL url = type.getResource("/" + name);
+    String path = url.getPath();
+    return path.startsWith("file:")
+        ? path.substring("file:".length(), path.indexOf("!/"))
+        : path.substring(0, path.length() - name.length());
+  }
+
+  private static void increment(Path directory, int count) {
+    try (FileKeysetStore store = FileKeysetStore.at(directory)) {
+      for (int written = 0; written < count; ) {
+        long next = store.load(ORDERS).orElseThrow().revision() + 1;
+        try {
+          store.replace(
+              new StoredKeyset(ORDERS, next, "{\"revision\":" + next + ",\"state\":\"x\"}"));
+          written++;
+        } catch (KeysetConflictException e) {
+          // The other process was faster: load again.
+        }
+      }
+    }
+    System.out.println("incremented " + count);
+  }
+
+  private static void hold(Path directory) throws IOException {
+    KeysetDirectory files = KeysetDirectory.open(directory);
+    DirectoryLock lock = DirectoryLock.join(files.key(), files.lockFile());
+    lock.lock(Duration.ofSeconds(5));
+    System.out.println("holding");
+    System.in.read();
+    lock.unlock();
+  }
+
+  private static void scriptOnOwnThread(Path directory, int size) throws Exception {
+    Thread script =
+        new Thread(
+            () -> {
+              PrintStream nowhere =
+                  new PrintStream(PrintStream.nullOutputStream(), true, StandardCharsets.US_ASCII);
+              for (int i = 0; i < OPENS_BEFORE_SCRIPT; i++) {
+                open(Path.of("/dev/null"));
+              }
+              for (int i = 0; i < 3; i++) {
+                script(directory.resolveSibling("warm-up-" + i), size, nowhere);
+              }
+              open(directory.resolveSibling(MARKER));
+              script(directory, size, System.out);
+            },
+            "script");
+    script.setUncaughtExceptionHandler(
+        (thread, e) -> {
+          e.printStackTrace();
+          Runtime.getRuntime().halt(3);
+        });
+    script.start();
+    script.join();
+  }
+
+  private static void open(Path file) {
+    try {
+      Files.newInputStream(file).close();
+    } catch (IOException e) {
+      // The marker does not exist; trying to open it leaves its name in the trace.
+    }
+  }
+
+  /**
+   * Create, rotate, destroy; every call that fails is reported and, after a look at the store, done
+   * again.
+   */
+  private static void script(Path directory, int size, PrintStream out) {
+    FileKeysetStore store;
+    try {
+      store = FileKeysetStore.at(directory);
+    } catch (KeysetStoreException e) {
+      out.println("fail open " + e.reason() + " " + e.getMessage());
+      store = FileKeysetStore.at(directory);
+    }
+    for (int revision = 1; revision <= REVISIONS; revision++) {
+      StoredKeyset next = keyset(revision, size);
+      try {
+        write(store, next);
+      } catch (KeysetStoreException e) {
+        out.println("fail " + revision + " " + e.reason() + " " + e.getMessage());
+        long stored = store.load(ORDERS).map(StoredKeyset::revision).orElse(0L);
+        out.println("found " + stored);
+        if (stored < revision) {
+          write(store, next);
+        }
+      }
+      out.println("ack " + revision);
+    }
+    store.close();
+  }
+
+  private static void write(FileKeysetStore store, StoredKeyset next) {
+    if (next.revision() == 1) {
+      store.create(next);
+    } else {
+      store.replace(next);
+    }
+  }
+}
