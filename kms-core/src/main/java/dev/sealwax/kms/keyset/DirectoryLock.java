@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -39,7 +40,8 @@ final class DirectoryLock {
   private final Object directoryKey;
   private final Path file;
   private final ReentrantLock threads = new ReentrantLock();
-  private volatile int users; // changes only inside SHARED.compute
+  // Changes only inside SHARED.compute, which lets one thread at a time in.
+  private final AtomicInteger users = new AtomicInteger();
   private @Nullable FileChannel channel; // this and below: guarded by threads
   private @Nullable Object channelKey;
   private @Nullable FileLock held;
@@ -60,7 +62,7 @@ final class DirectoryLock {
         directoryKey,
         (key, present) -> {
           DirectoryLock lock = present == null ? new DirectoryLock(directoryKey, file) : present;
-          lock.users = lock.users + 1;
+          lock.users.incrementAndGet();
           return lock;
         });
   }
@@ -73,8 +75,7 @@ final class DirectoryLock {
           if (present != this) {
             return present;
           }
-          users = users - 1;
-          if (users > 0) {
+          if (users.decrementAndGet() > 0) {
             return present;
           }
           closeUnlessLocked();
@@ -121,7 +122,7 @@ final class DirectoryLock {
     FileLock mine = held;
     held = null;
     try {
-      if (users == 0) {
+      if (users.get() == 0) {
         closeChannel(); // the store was closed during this write, and nobody will come after us
       } else if (mine != null) {
         mine.release();

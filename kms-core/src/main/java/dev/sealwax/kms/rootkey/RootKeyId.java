@@ -43,6 +43,11 @@ public record RootKeyId(String value) {
         && value.chars().allMatch(c -> c > 0x20 && c < 0x7f);
   }
 
+  /** The part before the first colon: the kind of provider. */
+  public String scheme() {
+    return value.substring(0, value.indexOf(':'));
+  }
+
   @Override
   public String toString() {
     return value;

@@ -1,0 +1,68 @@
+package dev.sealwax.kms.crypto;
+
+import java.security.GeneralSecurityException;
+import javax.crypto.AEADBadTagException;
+import javax.crypto.Cipher;
+import javax.crypto.spec.GCMParameterSpec;
+
+/**
+ * AES-256-GCM for keys that seal exactly one message, under the all-zero nonce.
+ *
+ * <p>SP 800-38D §8 asks that no key meets the same nonce twice. Here the key itself never comes
+ * back: the caller derives it for one message and wipes it, so a nonce would add nothing.
+ * Stateless; safe for any thread.
+ */
+public final class SingleUseGcm {
+  public static final int KEY_BYTES = 32;
+  public static final int TAG_BYTES = 16;
+
+  private static final String TRANSFORMATION = "AES/GCM/NoPadding";
+  private static final int NONCE_BYTES = 12;
+
+  private SingleUseGcm() {}
+
+  /**
+   * Seals the one message of {@code key}.
+   *
+   * @param key {@value #KEY_BYTES} bytes that seal nothing else, ever; not retained
+   * @return the ciphertext followed by the tag
+   */
+  public static byte[] seal(byte[] key, byte[] associatedData, byte[] plaintext) {
+    try {
+      return run(Cipher.ENCRYPT_MODE, key, associatedData, plaintext);
+    } catch (AEADBadTagException e) {
+      throw new IllegalStateException("encryption reported a bad tag", e);
+    }
+  }
+
+  /**
+   * Opens what {@link #seal} made.
+   *
+   * @return the plaintext, which the caller wipes
+   * @throws AEADBadTagException if key, associated data or {@code sealed} differ by a single bit
+   */
+  public static byte[] open(byte[] key, byte[] associatedData, byte[] sealed)
+      throws AEADBadTagException {
+    return run(Cipher.DECRYPT_MODE, key, associatedData, sealed);
+  }
+
+  private static byte[] run(int mode, byte[] key, byte[] associatedData, byte[] input)
+      throws AEADBadTagException {
+    if (key.length != KEY_BYTES) {
+      throw new IllegalArgumentException("key must be " + KEY_BYTES + " bytes, got " + key.length);
+    }
+    WipeableKey aesKey = new WipeableKey(key, "AES");
+    try {
+      Cipher cipher = Cipher.getInstance(TRANSFORMATION);
+      cipher.init(mode, aesKey, new GCMParameterSpec(8 * TAG_BYTES, new byte[NONCE_BYTES]));
+      cipher.updateAAD(associatedData);
+      return cipher.doFinal(input);
+    } catch (AEADBadTagException e) {
+      throw e;
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this JDK lacks " + TRANSFORMATION, e);
+    } finally {
+      aesKey.destroy();
+    }
+  }
+}
