@@ -50,8 +50,10 @@ final class KeysetDirectory {
   /** Opens an existing directory. */
   static KeysetDirectory open(Path directory) throws IOException {
     Path real = directory.toRealPath();
-    closeQuietly(Files.newDirectoryStream(real)); // fails here, not in list(), if it cannot be read
-    return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(real)) {
+      files.iterator(); // whether it can be read shows here and not in list()
+      return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
+    }
   }
 
   /** Equal for every path that leads to this directory. */
@@ -230,23 +232,10 @@ final class KeysetDirectory {
   }
 
   private void forEachName(Consumer<String> action) throws IOException {
-    DirectoryStream<Path> files = Files.newDirectoryStream(path);
-    try {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(path)) {
       files.forEach(file -> action.accept(String.valueOf(file.getFileName())));
     } catch (DirectoryIteratorException e) {
       throw e.getCause();
-    } finally {
-      closeQuietly(files);
-    }
-  }
-
-  private static void closeQuietly(DirectoryStream<Path> files) {
-    try {
-      files.close();
-    } catch (Exception e) {
-      // Everything was read by now. Not only IOException: when close(2) fails, JDK 17 lets its
-      // internal checked
-      // UnixException through.
     }
   }
 

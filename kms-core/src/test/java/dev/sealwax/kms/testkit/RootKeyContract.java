@@ -389,7 +389,9 @@ public abstract class RootKeyContract {
 
   private static void assertSilent(String text, byte[] secret) {
     assertFalse(text.contains(SECRET_TEXT), text);
-    assertFalse(text.toLowerCase().contains(HexFormat.of().formatHex(secret, 0, 8)), text);
+    assertFalse(
+        text.toLowerCase(java.util.Locale.ROOT).contains(HexFormat.of().formatHex(secret, 0, 8)),
+        text);
     assertFalse(text.contains(VALUE_TEXT), text);
   }
 
