@@ -17,6 +17,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
@@ -51,7 +52,8 @@ final class KeysetDirectory {
   static KeysetDirectory open(Path directory) throws IOException {
     Path real = directory.toRealPath();
     try (DirectoryStream<Path> files = Files.newDirectoryStream(real)) {
-      files.iterator(); // whether it can be read shows here and not in list()
+      // Whether the directory can be read shows here and not in list().
+      Objects.requireNonNull(files);
       return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
     }
   }
