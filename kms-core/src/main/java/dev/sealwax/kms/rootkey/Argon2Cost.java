@@ -20,6 +20,9 @@ import org.bouncycastle.crypto.params.Argon2Parameters;
  * @param parallelism lanes; computed one after the other here
  */
 record Argon2Cost(int memoryKib, int iterations, int parallelism) {
+  // Before DEFAULT, whose constructor reads it.
+  private static final int[] OWASP_MIN_MEMORY_KIB_BY_ITERATIONS = {47104, 19456, 12288, 9216, 7168};
+
   /** RFC 9106 §4, second recommended option, in one lane because ours run in sequence. */
   static final Argon2Cost DEFAULT = new Argon2Cost(64 * 1024, 3, 1);
 
@@ -28,7 +31,6 @@ record Argon2Cost(int memoryKib, int iterations, int parallelism) {
   static final long MAX_MEMORY_KIB_TIMES_ITERATIONS = 4L * MAX_MEMORY_KIB;
   static final int MAX_PARALLELISM = 16;
 
-  private static final int[] OWASP_MIN_MEMORY_KIB_BY_ITERATIONS = {47104, 19456, 12288, 9216, 7168};
   private static final int OUTPUT_LEN = 32;
 
   Argon2Cost {
