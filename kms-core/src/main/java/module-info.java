@@ -5,6 +5,7 @@
  * vocabulary. Caches and ciphers live in packages that are not exported.
  */
 module dev.sealwax.kms.core {
+  exports dev.sealwax.kms;
   exports dev.sealwax.kms.envelope;
   exports dev.sealwax.kms.keyset;
   exports dev.sealwax.kms.rootkey;

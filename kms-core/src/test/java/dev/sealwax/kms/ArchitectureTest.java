@@ -67,7 +67,7 @@ class ArchitectureTest {
 
   @Test
   void classes_areThere() {
-    assertTrue(ownClasses().count() >= 20, () -> "analysed only " + ownClasses().toList());
+    assertTrue(ownClasses().count() >= 40, () -> "analysed only " + ownClasses().toList());
   }
 
   @Test

@@ -4,6 +4,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes concurrent callers share one run of the same work: the first does it on its own thread, the
@@ -13,11 +14,11 @@ import java.util.function.Supplier;
  * of store and root key. Safe for any thread; holds no lock.
  */
 final class SingleFlight<T> {
-  private final AtomicReference<CompletableFuture<T>> underWay = new AtomicReference<>();
+  private final AtomicReference<@Nullable CompletableFuture<T>> underWay = new AtomicReference<>();
 
   T run(Supplier<T> work) {
     CompletableFuture<T> mine = new CompletableFuture<>();
-    CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
+    @Nullable CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
     return other == null ? lead(mine, work) : await(other);
   }
 
