@@ -58,7 +58,7 @@ function parseHeader(cursor) {
   const nameLength = cursor.take('keyset name length', 1)[0];
   check('keyset name length', nameLength >= 1 && nameLength <= 64); // ENV-4
   const keyset = cursor.take('keyset name', nameLength).toString('latin1');
-  check('keyset name', /^[a-z0-9][a-z0-9._-]*$/.test(keyset) && !keyset.includes('\n')); // ENV-5
+  check('keyset name', /^[a-z0-9][a-z0-9._-]*$/.test(keyset)); // ENV-5
   const version = cursor.take('key version', 4).readInt32BE();
   check('key version', version >= 1); // ENV-6
   const wrapped = cursor.take('wrapped data key', 40);
