@@ -18,13 +18,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Every numbered requirement of docs/spec is cited by a test or a test vector, and nothing cites a number that does not
- * exist. A requirement is defined by its number in brackets and bold type.
+ * Every numbered requirement of docs/spec is cited by a test or a test vector, and nothing cites a
+ * number that does not exist. A requirement is defined by its number in brackets and bold type.
  */
 final class SpecificationTest {
   private static final Path MODULE = Path.of(System.getProperty("basedir", ".")).toAbsolutePath();
   private static final Path REPOSITORY = MODULE.resolve("..").normalize();
-  private static final Pattern DEFINITION = Pattern.compile("\\*\\*\\[([A-Z]{2,6})-([0-9]+)]\\*\\*");
+  private static final Pattern DEFINITION =
+      Pattern.compile("\\*\\*\\[([A-Z]{2,6})-([0-9]+)]\\*\\*");
 
   private static final List<String> defined = new ArrayList<>();
   private static Pattern citation = Pattern.compile("");
@@ -48,7 +49,8 @@ final class SpecificationTest {
 
   @Test
   void definitions_areManyAndUnique() {
-    assertTrue(defined.size() >= 40, "only " + defined.size() + " numbered requirements in docs/spec");
+    assertTrue(
+        defined.size() >= 40, "only " + defined.size() + " numbered requirements in docs/spec");
     assertEquals(
         List.of(),
         defined.stream().filter(id -> defined.indexOf(id) != defined.lastIndexOf(id)).toList(),

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param expect the outcome; {@code detail} is the field or the reason that goes with it, if any
  * @param plaintext null unless the outcome is success
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record EnvelopeVector(
     String name,
     String keyset,
@@ -30,7 +31,10 @@ record EnvelopeVector(
     @Nullable String detail,
     byte @Nullable [] plaintext) {
   static final Path DIRECTORY =
-      Path.of(System.getProperty("basedir", ".")).toAbsolutePath().resolve("../testvectors").normalize();
+      Path.of(System.getProperty("basedir", "."))
+          .toAbsolutePath()
+          .resolve("../testvectors")
+          .normalize();
 
   private static final HexFormat HEX = HexFormat.of();
 
@@ -139,7 +143,10 @@ record EnvelopeVector(
     return plaintext;
   }
 
-  /** The fields of a JSON object, and which of them were read: an unread one is a mistake in the vector. */
+  /**
+   * The fields of a JSON object, and which of them were read: an unread one is a mistake in the
+   * vector.
+   */
   private static final class Fields {
     private final Map<?, ?> json;
     private final Set<String> read = new HashSet<>();

@@ -49,15 +49,21 @@ final class EnvelopeVectorOpener implements VectorOpener {
   }
 
   private byte[] open(EncryptionContext context, EnvelopeHeader header, byte[] body) {
-    int least = header.suite() == AlgorithmSuite.ONE_SHOT ? 28 : 72;
-    if (body.length < least || header.suite() == AlgorithmSuite.ONE_SHOT && body.length > 32796) {
-      throw new MalformedEnvelopeException("body", header.lengthBytes(), "has length " + body.length);
+    boolean oneShot = header.suite() == AlgorithmSuite.ONE_SHOT;
+    if (body.length < (oneShot ? 28 : 72) || (oneShot && body.length > 32796)) {
+      throw new MalformedEnvelopeException(
+          "body", header.lengthBytes(), "has length " + body.length);
     }
     byte[] dataKey = dataKey(header);
     byte[] messageKey = derive("message-key", dataKey, header.suite());
     byte[] aad = context.toCanonicalBytes();
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
-      return gcm(Cipher.DECRYPT_MODE, messageKey, Arrays.copyOf(body, 12), aad, Arrays.copyOfRange(body, 12, body.length));
+      return gcm(
+          Cipher.DECRYPT_MODE,
+          messageKey,
+          Arrays.copyOf(body, 12),
+          aad,
+          Arrays.copyOfRange(body, 12, body.length));
     }
     byte[] s = schedule(messageKey, Arrays.copyOf(body, 24), aad);
     if (!MessageDigest.isEqual(Arrays.copyOfRange(s, 44, 76), Arrays.copyOfRange(body, 24, 56))) {
@@ -70,7 +76,13 @@ final class EnvelopeVectorOpener implements VectorOpener {
       if (length < 16) {
         throw new DecryptionFailedException();
       }
-      out.writeBytes(gcm(Cipher.DECRYPT_MODE, Arrays.copyOf(s, 32), nonce(s, i), new byte[0], Arrays.copyOfRange(body, at, at + length)));
+      out.writeBytes(
+          gcm(
+              Cipher.DECRYPT_MODE,
+              Arrays.copyOf(s, 32),
+              nonce(s, i),
+              new byte[0],
+              Arrays.copyOfRange(body, at, at + length)));
       at += length;
       if (length < CHUNK + 16) {
         return out.toByteArray();
@@ -94,17 +106,23 @@ final class EnvelopeVectorOpener implements VectorOpener {
       Cipher cipher = Cipher.getInstance("AES/KWP/NoPadding");
       cipher.init(Cipher.UNWRAP_MODE, new SecretKeySpec(key.kek(), "AES"));
       int at = header.wrappedDataKeyPosition();
-      dataKey = cipher.unwrap(Arrays.copyOfRange(header.encoded(), at, at + 40), "AES", Cipher.SECRET_KEY).getEncoded();
+      dataKey =
+          cipher
+              .unwrap(Arrays.copyOfRange(header.encoded(), at, at + 40), "AES", Cipher.SECRET_KEY)
+              .getEncoded();
     } catch (GeneralSecurityException e) {
       throw new DecryptionFailedException();
     }
-    if (dataKey.length != 32 || !MessageDigest.isEqual(derive("commitment", dataKey, header.suite()), header.commitment())) {
+    if (dataKey.length != 32
+        || !MessageDigest.isEqual(
+            derive("commitment", dataKey, header.suite()), header.commitment())) {
       throw new DecryptionFailedException();
     }
     return dataKey;
   }
 
-  private KeyUnavailableException unavailable(KeyUnavailableException.Reason reason, EnvelopeHeader header) {
+  private KeyUnavailableException unavailable(
+      KeyUnavailableException.Reason reason, EnvelopeHeader header) {
     return new KeyUnavailableException(reason, keyset, header.keyVersion(), "vector");
   }
 
@@ -115,13 +133,24 @@ final class EnvelopeVectorOpener implements VectorOpener {
   private byte[] derive(String label, byte[] dataKey, AlgorithmSuite suite) {
     byte[] name = keyset.value().getBytes(StandardCharsets.US_ASCII);
     byte[] prefix = Hkdf.label("sealwax/envelope/v1/" + label);
-    byte[] info = ByteBuffer.allocate(prefix.length + 2 + name.length).put(prefix).put((byte) suite.id()).put((byte) name.length).put(name).array();
+    byte[] info =
+        ByteBuffer.allocate(prefix.length + 2 + name.length)
+            .put(prefix)
+            .put((byte) suite.id())
+            .put((byte) name.length)
+            .put(name)
+            .array();
     return Hkdf.SHA256.expand(dataKey, info, 32);
   }
 
   private static byte[] schedule(byte[] messageKey, byte[] salt, byte[] aad) {
     byte[] prefix = Hkdf.label("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM");
-    byte[] info = ByteBuffer.allocate(prefix.length + salt.length + aad.length).put(prefix).put(salt).put(aad).array();
+    byte[] info =
+        ByteBuffer.allocate(prefix.length + salt.length + aad.length)
+            .put(prefix)
+            .put(salt)
+            .put(aad)
+            .array();
     return Hkdf.SHA512.expand(messageKey, info, 76);
   }
 
@@ -162,7 +191,8 @@ final class EnvelopeVectorOpener implements VectorOpener {
   public byte[] openSplit(EncryptionContext context, byte[] header, byte[] body) {
     EnvelopeHeader parsed = EnvelopeHeader.parse(header);
     if (parsed.lengthBytes() != header.length) {
-      throw new MalformedEnvelopeException("body", parsed.lengthBytes(), "starts in the header part");
+      throw new MalformedEnvelopeException(
+          "body", parsed.lengthBytes(), "starts in the header part");
     }
     return open(context, parsed, body);
   }
@@ -182,13 +212,17 @@ final class EnvelopeVectorOpener implements VectorOpener {
   }
 
   @Override
-  public byte[] openRange(EncryptionContext context, byte[] envelope, long position, int lengthBytes) {
-    return Arrays.copyOfRange(open(context, envelope), (int) position, (int) position + lengthBytes);
+  public byte[] openRange(
+      EncryptionContext context, byte[] envelope, long position, int lengthBytes) {
+    return Arrays.copyOfRange(
+        open(context, envelope), (int) position, (int) position + lengthBytes);
   }
 
   @Override
   public byte[] seal(EncryptionContext context, byte[] plaintext) {
-    return plaintext.length > 32768 ? sealStream(context, plaintext) : seal(AlgorithmSuite.ONE_SHOT, context, plaintext);
+    return plaintext.length > 32768
+        ? sealStream(context, plaintext)
+        : seal(AlgorithmSuite.ONE_SHOT, context, plaintext);
   }
 
   @Override
@@ -203,7 +237,9 @@ final class EnvelopeVectorOpener implements VectorOpener {
     byte[] messageKey = derive("message-key", dataKey, suite);
     byte[] aad = context.toCanonicalBytes();
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    out.writeBytes(EnvelopeHeader.of(suite, keyset, primary.version(), wrap(primary, dataKey), commitment).toBytes());
+    out.writeBytes(
+        EnvelopeHeader.of(suite, keyset, primary.version(), wrap(primary, dataKey), commitment)
+            .toBytes());
     if (suite == AlgorithmSuite.ONE_SHOT) {
       byte[] nonce = bytes(12);
       out.writeBytes(nonce);
@@ -215,14 +251,23 @@ final class EnvelopeVectorOpener implements VectorOpener {
       out.write(s, 44, 32);
       for (int at = 0; at <= plaintext.length; at += CHUNK) {
         byte[] chunk = Arrays.copyOfRange(plaintext, at, Math.min(at + CHUNK, plaintext.length));
-        out.writeBytes(gcm(Cipher.ENCRYPT_MODE, Arrays.copyOf(s, 32), nonce(s, at / CHUNK), new byte[0], chunk));
+        out.writeBytes(
+            gcm(
+                Cipher.ENCRYPT_MODE,
+                Arrays.copyOf(s, 32),
+                nonce(s, at / CHUNK),
+                new byte[0],
+                chunk));
       }
     }
     return out.toByteArray();
   }
 
   private Key primary() {
-    return keys.stream().filter(key -> key.state().equals("ENABLED")).reduce((a, b) -> a.version() > b.version() ? a : b).orElseThrow();
+    return keys.stream()
+        .filter(key -> key.state().equals("ENABLED"))
+        .reduce((a, b) -> a.version() > b.version() ? a : b)
+        .orElseThrow();
   }
 
   private static byte[] wrap(Key key, byte[] dataKey) {

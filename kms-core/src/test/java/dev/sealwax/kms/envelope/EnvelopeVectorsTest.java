@@ -36,13 +36,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /**
- * The library against testvectors/envelope-v1, through every way in that fits the vector, cached and uncached; and the
- * requirements on writers and rewrappers, which no vector can show.
+ * The library against testvectors/envelope-v1, through every way in that fits the vector, cached
+ * and uncached; and the requirements on writers and rewrappers, which no vector can show.
  */
 final class EnvelopeVectorsTest {
   private static final int CHUNK_BYTES = 16384;
   private static final int FIRST_CIPHERTEXT_BYTE = 88 + 12;
-  private static final EncryptionContext CONTEXT = EncryptionContext.of("table", "orders", "row", "42");
+  private static final EncryptionContext CONTEXT =
+      EncryptionContext.of("table", "orders", "row", "42");
 
   @TestFactory
   Stream<DynamicContainer> vectors() throws IOException {
@@ -59,7 +60,8 @@ final class EnvelopeVectorsTest {
     List<EnvelopeVector> vectors = EnvelopeVector.all();
     long negative = vectors.stream().filter(vector -> !vector.expect().equals("success")).count();
     assertTrue(vectors.size() >= 160, vectors.size() + " vectors");
-    assertTrue(negative > vectors.size() * 0.8 && negative < vectors.size(), negative + " negative");
+    assertTrue(
+        negative > vectors.size() * 0.8 && negative < vectors.size(), negative + " negative");
   }
 
   private static Stream<DynamicTest> testsOf(EnvelopeVector vector, List<byte[]> warmUp) {
@@ -68,7 +70,10 @@ final class EnvelopeVectorsTest {
       tests.add(test("text", vector, opener -> opener.openText(vector.context(), input.text())));
     } else if (vector.input() instanceof EnvelopeVector.Input.Split input) {
       tests.add(
-          test("split", vector, opener -> opener.openSplit(vector.context(), input.header(), input.body())));
+          test(
+              "split",
+              vector,
+              opener -> opener.openSplit(vector.context(), input.header(), input.body())));
     } else {
       byte[] envelope = vector.envelope();
       Attempt whole = opener -> opener.open(vector.context(), envelope);
@@ -88,7 +93,8 @@ final class EnvelopeVectorsTest {
       if (headerBytes <= envelope.length) {
         byte[] header = Arrays.copyOf(envelope, headerBytes);
         byte[] body = Arrays.copyOfRange(envelope, headerBytes, envelope.length);
-        tests.add(test("split", vector, opener -> opener.openSplit(vector.context(), header, body)));
+        tests.add(
+            test("split", vector, opener -> opener.openSplit(vector.context(), header, body)));
       }
       if (vector.name().startsWith("suite2")) {
         tests.add(test("range", vector, opener -> readRange(opener, vector.context(), envelope)));
@@ -162,8 +168,12 @@ final class EnvelopeVectorsTest {
     }
   }
 
-  /** Reads a stream whose source returns a few bytes at a time, and looks at what was released before a failure. */
-  private static byte[] readStream(VectorOpener opener, EncryptionContext context, byte[] envelope) {
+  /**
+   * Reads a stream whose source returns a few bytes at a time, and looks at what was released
+   * before a failure.
+   */
+  private static byte[] readStream(
+      VectorOpener opener, EncryptionContext context, byte[] envelope) {
     ByteArrayOutputStream released = new ByteArrayOutputStream();
     try (InputStream plaintext = opener.openStream(context, new Dribble(envelope))) {
       byte[] buffer = new byte[1000];
@@ -182,7 +192,9 @@ final class EnvelopeVectorsTest {
     }
   }
 
-  /** ENV-30: the size needs the final chunk; then the ranges around every chunk boundary, then all. */
+  /**
+   * ENV-30: the size needs the final chunk; then the ranges around every chunk boundary, then all.
+   */
   private static byte[] readRange(VectorOpener opener, EncryptionContext context, byte[] envelope) {
     int size = Math.toIntExact(opener.sizeOf(context, envelope));
     byte[] all = opener.openRange(context, envelope, 0, size);
@@ -214,10 +226,12 @@ final class EnvelopeVectorsTest {
                     name,
                     () -> {
                       EnvelopeVector vector = EnvelopeVector.named(name);
-                      try (var opener = EnvelopeVectorOpener.create(vector.keyset(), vector.keys())) {
+                      try (var opener =
+                          EnvelopeVectorOpener.create(vector.keyset(), vector.keys())) {
                         assertOutcome(
                             vector,
-                            () -> new byte[(int) opener.sizeOf(vector.context(), vector.envelope())]);
+                            () ->
+                                new byte[(int) opener.sizeOf(vector.context(), vector.envelope())]);
                       }
                     }));
   }
@@ -249,7 +263,8 @@ final class EnvelopeVectorsTest {
       for (int i = 0; i < 2000; i++) {
         byte[] envelope = opener.seal(CONTEXT, new byte[] {1});
         assertEquals(1, envelope[4], "suite");
-        assertTrue(seen.add(hex(envelope, 56, FIRST_CIPHERTEXT_BYTE)), "commitment and nonce repeated");
+        assertTrue(
+            seen.add(hex(envelope, 56, FIRST_CIPHERTEXT_BYTE)), "commitment and nonce repeated");
       }
     }
   }
@@ -303,7 +318,8 @@ final class EnvelopeVectorsTest {
       EnvelopeVector before = EnvelopeVector.named(suite + "_short_message");
       try (VectorOpener opener = ordersOpener()) {
         assertArrayEquals(
-            EnvelopeVector.named(suite + "_rewrapped").envelope(), opener.rewrap(before.envelope()));
+            EnvelopeVector.named(suite + "_rewrapped").envelope(),
+            opener.rewrap(before.envelope()));
       }
     }
   }
@@ -311,7 +327,8 @@ final class EnvelopeVectorsTest {
   @Test
   void rewrap_whenCommitmentDoesNotMatch_fails() throws IOException {
     // ENV-37
-    for (String name : List.of("commitment_first_bit_flipped", "salamander_wrapped_key_b_commitment_a")) {
+    for (String name :
+        List.of("commitment_first_bit_flipped", "salamander_wrapped_key_b_commitment_a")) {
       try (VectorOpener opener = ordersOpener()) {
         byte[] envelope = EnvelopeVector.named(name).envelope();
         assertThrows(DecryptionFailedException.class, () -> opener.rewrap(envelope));

@@ -22,7 +22,10 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The second opinion: a reader in another language, on another cryptographic library, agrees with this one. */
+/**
+ * The second opinion: a reader in another language, on another cryptographic library, agrees with
+ * this one.
+ */
 final class NodeDecoderTest {
   private static final JsonFactory JSON = new JsonFactory();
   private static final String KEYSET = "node.decoder";
@@ -33,20 +36,26 @@ final class NodeDecoderTest {
 
   @Test
   void verify_passesOnEveryVector() throws Exception {
-    List<String> lines = node(Files.createFile(directory.resolve("empty")), "verify.mjs", "envelope-v1");
-    assertEquals(EnvelopeVector.all().size() + 2 + " passed, 0 failed", lines.get(lines.size() - 1));
+    List<String> lines =
+        node(Files.createFile(directory.resolve("empty")), "verify.mjs", "envelope-v1");
+    assertEquals(
+        EnvelopeVector.all().size() + 2 + " passed, 0 failed", lines.get(lines.size() - 1));
   }
 
   @Test
   void generate_wouldWriteTheFilesThatAreCheckedIn() throws Exception {
-    List<String> lines = node(Files.createFile(directory.resolve("empty")), "generate.mjs", "--check");
-    assertEquals(EnvelopeVector.all().size() + " files generated, 0 differ", lines.get(lines.size() - 1));
+    List<String> lines =
+        node(Files.createFile(directory.resolve("empty")), "generate.mjs", "--check");
+    assertEquals(
+        EnvelopeVector.all().size() + " files generated, 0 differ", lines.get(lines.size() - 1));
   }
 
   @Test
   void open_agreesOnFreshEnvelopes() throws Exception {
     List<VectorOpener.Key> keys =
-        List.of(new VectorOpener.Key(1, "ENABLED", bytes(32)), new VectorOpener.Key(7, "ENABLED", bytes(32)));
+        List.of(
+            new VectorOpener.Key(1, "ENABLED", bytes(32)),
+            new VectorOpener.Key(7, "ENABLED", bytes(32)));
     List<String> requests = new ArrayList<>();
     List<String> answers = new ArrayList<>();
     try (VectorOpener opener = EnvelopeVectorOpener.create(KEYSET, keys)) {
@@ -58,9 +67,12 @@ final class NodeDecoderTest {
             i % 2 == 0 ? opener.seal(stated, plaintext) : opener.sealStream(stated, plaintext);
         requests.add(request(keys, context, envelope));
         answers.add(
-            "{\"result\":\"success\",\"plaintext\":\"" + Base64.getEncoder().encodeToString(plaintext) + "\"}");
+            "{\"result\":\"success\",\"plaintext\":\""
+                + Base64.getEncoder().encodeToString(plaintext)
+                + "\"}");
         // And what must not open: the same envelope with one bit of its body changed.
-        envelope[82 + KEYSET.length() + random.nextInt(envelope.length - 82 - KEYSET.length())] ^= 4;
+        envelope[82 + KEYSET.length() + random.nextInt(envelope.length - 82 - KEYSET.length())] ^=
+            4;
         requests.add(request(keys, context, envelope));
         answers.add("{\"result\":\"decryption-failed\"}");
       }
@@ -69,7 +81,10 @@ final class NodeDecoderTest {
     assertEquals(answers, node(input, "verify.mjs", "--open"));
   }
 
-  /** Pairs of random characters, with keys from both sides of the surrogates so that the order matters. */
+  /**
+   * Pairs of random characters, with keys from both sides of the surrogates so that the order
+   * matters.
+   */
   private Map<String, String> context(int pairs) {
     Map<String, String> context = new LinkedHashMap<>();
     while (context.size() < pairs) {
@@ -98,7 +113,8 @@ final class NodeDecoderTest {
     return out;
   }
 
-  private static String request(List<VectorOpener.Key> keys, Map<String, String> context, byte[] envelope)
+  private static String request(
+      List<VectorOpener.Key> keys, Map<String, String> context, byte[] envelope)
       throws IOException {
     StringWriter line = new StringWriter();
     try (JsonGenerator json = JSON.createGenerator(line)) {
@@ -139,7 +155,10 @@ final class NodeDecoderTest {
     try {
       process = builder.start();
     } catch (IOException e) {
-      return fail("node is not on the PATH: install Node.js 18 or later, the build needs its second opinion", e);
+      return fail(
+          "node is not on the PATH: install Node.js 18 or later, the build needs its second"
+              + " opinion",
+          e);
     }
     try {
       assertTrue(process.waitFor(2, TimeUnit.MINUTES), command + " does not end");

@@ -7,13 +7,16 @@ import javax.crypto.Cipher;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * Makes AES-GCM ciphertexts that open under two keys ("invisible salamanders"), to show that envelopes refuse them.
+ * Makes AES-GCM ciphertexts that open under two keys ("invisible salamanders"), to show that
+ * envelopes refuse them.
  *
- * <p>The tag is a polynomial in the hash key over GF(2^128), masked by a block of key stream. Setting the tags of both keys
- * equal leaves a linear equation for any one block of ciphertext; the last block is the one solved for here.
+ * <p>The tag is a polynomial in the hash key over GF(2^128), masked by a block of key stream.
+ * Setting the tags of both keys equal leaves a linear equation for any one block of ciphertext; the
+ * last block is the one solved for here.
  */
 final class SalamanderForge {
   /** One of the two ways to read the ciphertext: an AES-256 key and a nonce of 12 bytes. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   record Reading(byte[] key, byte[] nonce) {}
 
   private SalamanderForge() {}
@@ -21,12 +24,14 @@ final class SalamanderForge {
   /**
    * Ciphertext and tag that are authentic under both readings.
    *
-   * @param ciphertext whole blocks of 16 bytes that the result starts with, as many as wanted, also none
+   * @param ciphertext whole blocks of 16 bytes that the result starts with, as many as wanted, also
+   *     none
    * @return {@code ciphertext}, the solved block and the tag
    */
   static byte[] forge(Reading a, Reading b, byte[] aad, byte[] ciphertext) {
     if (ciphertext.length % 16 != 0) {
-      throw new IllegalArgumentException("ciphertext must be whole blocks, got " + ciphertext.length + " bytes");
+      throw new IllegalArgumentException(
+          "ciphertext must be whole blocks, got " + ciphertext.length + " bytes");
     }
     byte[] hashed = hashedBytes(aad, ciphertext);
     Element hashKeyA = Element.of(aes(a.key(), new byte[16]));
@@ -81,7 +86,10 @@ final class SalamanderForge {
     }
   }
 
-  /** An element of GF(2^128) in the bit order of GCM: the highest bit of {@code high} is the constant term. */
+  /**
+   * An element of GF(2^128) in the bit order of GCM: the highest bit of {@code high} is the
+   * constant term.
+   */
   private record Element(long high, long low) {
     static Element of(byte[] block) {
       ByteBuffer in = ByteBuffer.wrap(block);

@@ -53,7 +53,8 @@ final class SalamanderForgeTest {
     assertThrows(AEADBadTagException.class, () -> open(third, new byte[0], sealed));
   }
 
-  private static byte[] open(SalamanderForge.Reading reading, byte[] aad, byte[] sealed) throws Exception {
+  private static byte[] open(SalamanderForge.Reading reading, byte[] aad, byte[] sealed)
+      throws Exception {
     Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
     cipher.init(
         Cipher.DECRYPT_MODE,

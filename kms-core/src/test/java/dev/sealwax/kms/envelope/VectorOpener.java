@@ -5,8 +5,8 @@ import java.io.InputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The library as the test vectors see it: one cipher of one keyset whose KEKs are given. What it unwraps stays cached
- * until it is closed, so that a second call takes the cached path.
+ * The library as the test vectors see it: one cipher of one keyset whose KEKs are given. What it
+ * unwraps stays cached until it is closed, so that a second call takes the cached path.
  */
 interface VectorOpener extends AutoCloseable {
   /**
@@ -15,6 +15,7 @@ interface VectorOpener extends AutoCloseable {
    * @param state a state of keyset-v1, for instance {@code ENABLED}
    * @param kek 32 bytes; null if destroyed
    */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   record Key(int version, String state, byte @Nullable [] kek) {}
 
   /** Opens a whole envelope in memory. */
