@@ -419,6 +419,7 @@ fails1('wrapped_key_of_the_other_suite', '14 19', 'The data key of a suite 2 mes
 fails2('suite2_wrapped_key_of_suite_1', '14 19', 'The data key of a suite 1 message.', { wrapped: one.parts.wrapped });
 fails1('wrapped_key_of_another_keyset', '14 19', 'The data key of keyset "others", whose KEK happens to be the same.', { wrapped: envelope({ name: 'others' }).parts.wrapped });
 fails1('wrapped_key_by_rfc3394', '16', 'KW instead of KWP: the initial value is A6A6A6A6A6A6A6A6.', { wrapped: wrapRaw(KEK[1], hex('a6a6a6a6a6a6a6a6'), one.dek) });
+fails1('wrapped_key_with_another_constant', '16', 'The right key and length behind A65959A7.', { wrapped: wrapRaw(KEK[1], hex('a65959a700000020'), one.dek) });
 fails1('wrapped_key_with_length_31', '16', 'A 31-byte key and one byte of padding also take 40 bytes.', { wrapped: wrapRaw(KEK[1], hex('a65959a60000001f'), cat(one.dek.subarray(0, 31), u8(0))) });
 fails1('wrapped_key_with_length_31_and_padding_not_zero', '16', 'The padding must be zero, and 31 bytes are no data key.', { wrapped: wrapRaw(KEK[1], hex('a65959a60000001f'), one.dek) });
 fails1('wrapped_key_with_length_33', '16', 'A length beyond the data.', { wrapped: wrapRaw(KEK[1], hex('a65959a600000021'), one.dek) });

@@ -162,7 +162,7 @@ final class EnvelopeVectorsTest {
 
   private static void ignoringOutcome(Supplier<byte[]> opening) {
     try {
-      opening.get();
+      byte[] unused = opening.get();
     } catch (KmsException e) {
       // Only the traces that the attempt leaves in caches matter here.
     }
