@@ -24,7 +24,7 @@ import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
 
-/** Opens and seals on plain JCE. */
+/** Opens and seals in the most direct way, on plain JCE and without any cache. */
 final class EnvelopeVectorOpener implements VectorOpener {
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final int CHUNK = 16384;
