@@ -1,0 +1,368 @@
+package dev.sealwax.kms.envelope;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsException;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicContainer;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/**
+ * The library against testvectors/envelope-v1, through every way in that fits the vector, cached
+ * and uncached; and the requirements on writers and rewrappers, which no vector can show.
+ */
+final class EnvelopeVectorsTest {
+  private static final int CHUNK_BYTES = 16384;
+  private static final int FIRST_CIPHERTEXT_BYTE = 88 + 12;
+  private static final Set<String> LENGTH_AND_ANOTHER_FAULT =
+      Set.of(
+          "body_length_is_checked_before_the_keyset",
+          "body_length_is_checked_before_the_state",
+          "suite_changed_from_1_to_2_with_short_body");
+  private static final EncryptionContext CONTEXT =
+      EncryptionContext.of("table", "orders", "row", "42");
+
+  @TestFactory
+  Stream<DynamicContainer> vectors() throws IOException {
+    List<byte[]> warmUp =
+        List.of(
+            EnvelopeVector.named("suite1_short_message").envelope(),
+            EnvelopeVector.named("suite2_short_message").envelope());
+    return EnvelopeVector.all().stream()
+        .map(vector -> DynamicContainer.dynamicContainer(vector.name(), testsOf(vector, warmUp)));
+  }
+
+  @Test
+  void vectors_areManyAndMostlyNegative() throws IOException {
+    List<EnvelopeVector> vectors = EnvelopeVector.all();
+    long negative = vectors.stream().filter(vector -> !vector.expect().equals("success")).count();
+    assertTrue(vectors.size() >= 160, vectors.size() + " vectors");
+    assertTrue(
+        negative > vectors.size() * 0.8 && negative < vectors.size(), negative + " negative");
+  }
+
+  private static Stream<DynamicTest> testsOf(EnvelopeVector vector, List<byte[]> warmUp) {
+    List<DynamicTest> tests = new ArrayList<>();
+    if (vector.input() instanceof EnvelopeVector.Input.Text input) {
+      tests.add(test("text", vector, opener -> opener.openText(vector.context(), input.text())));
+    } else if (vector.input() instanceof EnvelopeVector.Input.Split input) {
+      tests.add(
+          test(
+              "split",
+              vector,
+              opener -> opener.openSplit(vector.context(), input.header(), input.body())));
+    } else {
+      byte[] envelope = vector.envelope();
+      Attempt whole = opener -> opener.open(vector.context(), envelope);
+      tests.add(test("whole", vector, whole));
+      // ENV-44: what was opened before under the same keys must not change any outcome.
+      tests.add(
+          test(
+              "whole, cached",
+              vector,
+              opener -> {
+                warmUp.forEach(other -> ignoringOutcome(() -> opener.open(CONTEXT, other)));
+                ignoringOutcome(() -> whole.open(opener));
+                return whole.open(opener);
+              }));
+      // A stream shows its length last, so where the length is one of two faults the other may be
+      // met first.
+      if (!LENGTH_AND_ANOTHER_FAULT.contains(vector.name())) {
+        tests.add(test("stream", vector, opener -> readStream(opener, vector.context(), envelope)));
+      }
+      int headerBytes = envelope.length > 5 ? 82 + (envelope[5] & 0xff) : Integer.MAX_VALUE;
+      if (headerBytes <= envelope.length) {
+        byte[] header = Arrays.copyOf(envelope, headerBytes);
+        byte[] body = Arrays.copyOfRange(envelope, headerBytes, envelope.length);
+        tests.add(
+            test("split", vector, opener -> opener.openSplit(vector.context(), header, body)));
+      }
+      if (vector.name().startsWith("suite2")) {
+        tests.add(test("range", vector, opener -> readRange(opener, vector.context(), envelope)));
+      }
+    }
+    return tests.stream();
+  }
+
+  /** One way to open the envelope of a vector. */
+  private interface Attempt {
+    byte[] open(VectorOpener opener);
+  }
+
+  private static DynamicTest test(String way, EnvelopeVector vector, Attempt attempt) {
+    return DynamicTest.dynamicTest(
+        way,
+        () -> {
+          try (VectorOpener opener = EnvelopeVectorOpener.create(vector.keyset(), vector.keys())) {
+            assertOutcome(vector, () -> attempt.open(opener));
+          }
+        });
+  }
+
+  private static void assertOutcome(EnvelopeVector vector, Supplier<byte[]> opening) {
+    switch (vector.expect()) {
+      case "success" -> assertArrayEquals(vector.plaintext(), opening.get());
+      case "malformed" -> {
+        var e = assertThrows(MalformedEnvelopeException.class, opening::get);
+        assertEquals(vector.detail(), e.field());
+        if (vector.input() instanceof EnvelopeVector.Input.Whole input) {
+          assertEquals(offsetOf(e.field(), input.envelope()), e.offset(), "offset of " + e.field());
+        }
+      }
+      case "key-unavailable" -> {
+        var e = assertThrows(KeyUnavailableException.class, opening::get);
+        assertEquals(vector.detail(), e.reason().name());
+        assertEquals(KeysetId.of(vector.keyset()), e.keyset());
+      }
+      case "decryption-failed" -> {
+        var e = assertThrows(DecryptionFailedException.class, opening::get);
+        // ENV-43: nothing tells one failure from another.
+        assertEquals(new DecryptionFailedException().getMessage(), e.getMessage());
+        assertNull(e.getCause());
+      }
+      default -> fail("unknown outcome " + vector.expect());
+    }
+  }
+
+  /** The layout table of envelope-v1 §4. */
+  private static long offsetOf(String field, byte[] envelope) {
+    int n = envelope.length > 5 ? envelope[5] & 0xff : 0;
+    return switch (field) {
+      case "magic" -> 0;
+      case "format version" -> 3;
+      case "suite" -> 4;
+      case "keyset name length" -> 5;
+      case "keyset name" -> 6;
+      case "key version" -> 6 + n;
+      case "wrapped data key" -> 10 + n;
+      case "commitment" -> 50 + n;
+      case "body" -> 82 + n;
+      default -> throw new AssertionError("envelope-v1 has no field " + field);
+    };
+  }
+
+  private static void ignoringOutcome(Supplier<byte[]> opening) {
+    try {
+      byte[] unused = opening.get();
+    } catch (KmsException e) {
+      // Only the traces that the attempt leaves in caches matter here.
+    }
+  }
+
+  /**
+   * Reads a stream whose source returns a few bytes at a time, and looks at what was released
+   * before a failure.
+   */
+  private static byte[] readStream(
+      VectorOpener opener, EncryptionContext context, byte[] envelope) {
+    ByteArrayOutputStream released = new ByteArrayOutputStream();
+    try (InputStream plaintext = opener.openStream(context, new Dribble(envelope))) {
+      byte[] buffer = new byte[1000];
+      for (int count = plaintext.read(buffer); count >= 0; count = plaintext.read(buffer)) {
+        released.write(buffer, 0, count);
+      }
+      return released.toByteArray();
+    } catch (KmsException e) {
+      // ENV-22, ENV-29: nothing from suite 1, only whole chunks of an intact message from suite 2.
+      boolean oneShot = envelope.length > 4 && envelope[4] == 1;
+      assertEquals(0, released.size() % CHUNK_BYTES, "bytes released of a bad chunk");
+      assertFalse(oneShot && released.size() > 0, "bytes released of a bad message");
+      throw e;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * ENV-30: the size needs the final chunk; then the ranges around every chunk boundary, then all.
+   */
+  private static byte[] readRange(VectorOpener opener, EncryptionContext context, byte[] envelope) {
+    int size = Math.toIntExact(opener.sizeOf(context, envelope));
+    byte[] all = opener.openRange(context, envelope, 0, size);
+    for (int boundary = CHUNK_BYTES; boundary < size; boundary += CHUNK_BYTES) {
+      int end = Math.min(size, boundary + 1);
+      assertArrayEquals(
+          Arrays.copyOfRange(all, boundary - 1, end),
+          opener.openRange(context, envelope, boundary - 1, end - boundary + 1));
+    }
+    return all;
+  }
+
+  @TestFactory
+  Stream<DynamicTest> sizeOf_whenFinalChunkIsBad_fails() throws IOException {
+    // ENV-30, on the vectors whose fault lies in the final chunk or the length.
+    return Stream.of(
+            "suite2_final_chunk_bit_flipped",
+            "suite2_final_chunk_cut_to_15_bytes",
+            "suite2_final_chunk_cut_to_16_bytes",
+            "suite2_final_chunk_cut_to_one_byte",
+            "suite2_final_chunk_dropped",
+            "suite2_final_chunk_of_a_shorter_message",
+            "suite2_final_chunk_of_another_message",
+            "suite2_full_final_chunk",
+            "suite2_middle_chunk_dropped")
+        .map(
+            name ->
+                DynamicTest.dynamicTest(
+                    name,
+                    () -> {
+                      EnvelopeVector vector = EnvelopeVector.named(name);
+                      try (var opener =
+                          EnvelopeVectorOpener.create(vector.keyset(), vector.keys())) {
+                        assertOutcome(
+                            vector,
+                            () ->
+                                new byte[(int) opener.sizeOf(vector.context(), vector.envelope())]);
+                      }
+                    }));
+  }
+
+  @Test
+  void context_outsideLimits_isRefused() {
+    // ENV-12
+    Map<String, String> pairs65 =
+        IntStream.range(0, 65).boxed().collect(Collectors.toMap(i -> "k" + i, i -> "v"));
+    List<Map<String, String>> refused =
+        List.of(
+            Map.of("", "v"),
+            Map.of("k", "\ud800"),
+            Map.of("\udc00k", "v"),
+            Map.of("k", "\udc00\ud800"),
+            pairs65,
+            Map.of("a", "x".repeat(8192 - 2 - 2 - 1 - 2 + 1)));
+    for (Map<String, String> pairs : refused) {
+      assertThrows(IllegalArgumentException.class, () -> EncryptionContext.of(pairs));
+    }
+    assertThrows(IllegalArgumentException.class, () -> EncryptionContext.of("k", "1", "k", "2"));
+  }
+
+  @Test
+  void seal_neverRepeatsNonceOfDataKey() throws IOException {
+    // ENV-21
+    try (VectorOpener opener = ordersOpener()) {
+      Set<String> seen = new HashSet<>();
+      for (int i = 0; i < 2000; i++) {
+        byte[] envelope = opener.seal(CONTEXT, new byte[] {1});
+        assertEquals(1, envelope[4], "suite");
+        assertTrue(
+            seen.add(hex(envelope, 56, FIRST_CIPHERTEXT_BYTE)), "commitment and nonce repeated");
+      }
+    }
+  }
+
+  @Test
+  void sealStream_takesFreshSaltForEveryMessage() throws IOException {
+    // ENV-23
+    try (VectorOpener opener = ordersOpener()) {
+      Set<String> seen = new HashSet<>();
+      for (int i = 0; i < 200; i++) {
+        byte[] envelope = opener.sealStream(CONTEXT, new byte[] {1});
+        assertEquals(2, envelope[4], "suite");
+        assertTrue(seen.add(hex(envelope, 88, 88 + 24)), "salt repeated");
+      }
+    }
+  }
+
+  @Test
+  void seal_neverUsesDataKeyOfOpenedEnvelope() throws IOException {
+    // ENV-14: a data key encrypts only where it was generated, for one suite.
+    try (VectorOpener opener = ordersOpener();
+        VectorOpener elsewhere = ordersOpener()) {
+      byte[] foreign = elsewhere.seal(CONTEXT, new byte[] {1});
+      byte[] foreignStream = elsewhere.sealStream(CONTEXT, new byte[] {1});
+      assertArrayEquals(new byte[] {1}, opener.open(CONTEXT, foreign));
+      assertArrayEquals(new byte[] {1}, opener.open(CONTEXT, foreignStream));
+      Set<String> commitments = new HashSet<>();
+      for (byte[] envelope :
+          List.of(
+              foreign,
+              foreignStream,
+              opener.seal(CONTEXT, new byte[] {1}),
+              opener.sealStream(CONTEXT, new byte[] {1}))) {
+        assertTrue(commitments.add(hex(envelope, 56, 88)), "data key of another process or suite");
+      }
+    }
+  }
+
+  @Test
+  void dataKeyPolicy_allowsAtMost2To32Messages() throws IOException {
+    // ENV-38
+    try (VectorOpener opener = ordersOpener()) {
+      assertTrue(opener.mostMessagesPerDataKey() <= 1L << 32);
+    }
+  }
+
+  @Test
+  void rewrap_changesNothingButKeyVersionAndWrappedKey() throws IOException {
+    // ENV-36
+    for (String suite : List.of("suite1", "suite2")) {
+      EnvelopeVector before = EnvelopeVector.named(suite + "_short_message");
+      try (VectorOpener opener = ordersOpener()) {
+        assertArrayEquals(
+            EnvelopeVector.named(suite + "_rewrapped").envelope(),
+            opener.rewrap(before.envelope()));
+      }
+    }
+  }
+
+  @Test
+  void rewrap_whenCommitmentDoesNotMatch_fails() throws IOException {
+    // ENV-37
+    for (String name :
+        List.of("commitment_first_bit_flipped", "salamander_wrapped_key_b_commitment_a")) {
+      try (VectorOpener opener = ordersOpener()) {
+        byte[] envelope = EnvelopeVector.named(name).envelope();
+        assertThrows(DecryptionFailedException.class, () -> opener.rewrap(envelope));
+      }
+    }
+  }
+
+  private static VectorOpener ordersOpener() throws IOException {
+    EnvelopeVector vector = EnvelopeVector.named("suite1_short_message");
+    return EnvelopeVectorOpener.create(vector.keyset(), vector.keys());
+  }
+
+  private static String hex(byte[] bytes, int from, int to) {
+    return HexFormat.of().formatHex(bytes, from, to);
+  }
+
+  /** A source that never returns more than 777 bytes at once. */
+  private static final class Dribble extends ByteArrayInputStream {
+    Dribble(byte[] bytes) {
+      super(bytes);
+    }
+
+    @Override
+    public synchronized int read(byte[] out, int offset, int length) {
+      return super.read(out, offset, Math.min(length, 777));
+    }
+  }
+}
