@@ -4,11 +4,11 @@ import org.jspecify.annotations.Nullable;
 
 /** How the body of an envelope is sealed; the id stands in the header. */
 public enum AlgorithmSuite {
-  /** One AES-256-GCM message of at most 32 KiB (envelope-v1 §6). */
+  /** One AES-256-GCM message of at most 32 KiB (envelope-v1 §7). */
   ONE_SHOT(1),
   /**
    * C2SP chunked-encryption with AES-256-GCM in chunks of 16 KiB, any length, random access
-   * (envelope-v1 §7).
+   * (envelope-v1 §8).
    */
   CHUNKED(2);
 

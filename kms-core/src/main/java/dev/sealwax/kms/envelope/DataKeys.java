@@ -128,7 +128,12 @@ final class DataKeys implements AutoCloseable {
     }
     Wrapping wrapping = wrapping(envelope, wrappingPosition);
     Held<DataKey> held = decrypting.getIfPresent(wrapping);
-    if (held == null || !held.value().header().isPrefixOf(envelope)) {
+    if (held == null) {
+      return null;
+    }
+    EnvelopeHeader found = held.value().header();
+    // The cache serves all keysets of the process, and one whose name is as long fits the position.
+    if (!found.isPrefixOf(envelope) || !found.keyset().equals(keyset.id())) {
       return null;
     }
     if (held.needsRenewal(nanoClock.getAsLong())) {

@@ -33,8 +33,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class EnvelopeCipherTest {
-  private static final EncryptionContext ROW = EncryptionContext.of("table", "orders", "row", "42");
-  private static final EncryptionContext OTHER_ROW = EncryptionContext.of("table", "orders", "row", "43");
+  private static final EncryptionContext ROW =
+      EncryptionContext.of("table", "orders", "row", "secret-42");
+  private static final EncryptionContext OTHER_ROW =
+      EncryptionContext.of("table", "orders", "row", "secret-43");
 
   private final EnvelopeRig rig = EnvelopeRig.create();
   private final EnvelopeCipher cipher = rig.cipher();
@@ -65,7 +67,8 @@ class EnvelopeCipherTest {
 
     assertEquals(AlgorithmSuite.ONE_SHOT, EnvelopeInfo.inspect(envelope).suite());
     assertEquals(32_768 + 110 + EnvelopeRig.NAME.length(), envelope.length);
-    assertEquals(AlgorithmSuite.CHUNKED, EnvelopeInfo.inspect(cipher.encrypt(bytes(32_769), ROW)).suite());
+    assertEquals(
+        AlgorithmSuite.CHUNKED, EnvelopeInfo.inspect(cipher.encrypt(bytes(32_769), ROW)).suite());
   }
 
   @Test
@@ -82,8 +85,8 @@ class EnvelopeCipherTest {
               OTHER_ROW,
               EncryptionContext.empty(),
               EncryptionContext.of("table", "orders"),
-              EncryptionContext.of("table", "orders", "row", "42", "more", ""),
-              EncryptionContext.of("table", "orders", "row", "42 "))) {
+              EncryptionContext.of("table", "orders", "row", "secret-42", "more", ""),
+              EncryptionContext.of("table", "orders", "row", "secret-42 "))) {
         assertThrows(DecryptionFailedException.class, () -> cipher.decrypt(envelope, wrong));
       }
     }
@@ -93,7 +96,9 @@ class EnvelopeCipherTest {
   void decrypt_withTheContextInAnotherOrder_works() {
     byte[] envelope = cipher.encrypt(bytes(10), ROW);
 
-    assertArrayEquals(bytes(10), cipher.decrypt(envelope, EncryptionContext.of("row", "42", "table", "orders")));
+    assertArrayEquals(
+        bytes(10),
+        cipher.decrypt(envelope, EncryptionContext.of("row", "secret-42", "table", "orders")));
   }
 
   @Test
@@ -102,16 +107,19 @@ class EnvelopeCipherTest {
     byte[] envelope = rig.cipher("invoices").encrypt(bytes(10), ROW);
 
     for (int round = 0; round < 2; round++) {
-      var failure = assertThrows(KeyUnavailableException.class, () -> cipher.decrypt(envelope, ROW));
+      var failure =
+          assertThrows(KeyUnavailableException.class, () -> cipher.decrypt(envelope, ROW));
       assertEquals(Reason.OTHER_KEYSET, failure.reason());
       assertTrue(failure.getMessage().contains("invoices"), failure.getMessage());
     }
-    // A keyset whose name has the same length takes the cached path's position arithmetic to the same place.
+    // A keyset whose name has the same length takes the cached path's position arithmetic to the
+    // same place.
     rig.verbs().create("order5", KeysetTemplate.defaults());
     byte[] sameLength = rig.cipher("order5").encrypt(bytes(10), ROW);
     assertEquals(
         Reason.OTHER_KEYSET,
-        assertThrows(KeyUnavailableException.class, () -> cipher.decrypt(sameLength, ROW)).reason());
+        assertThrows(KeyUnavailableException.class, () -> cipher.decrypt(sameLength, ROW))
+            .reason());
   }
 
   @Test
@@ -213,7 +221,12 @@ class EnvelopeCipherTest {
   void rewrap_ofAForgedHeader_fails_evenIfAlreadyUnderThePrimary() {
     byte[] envelope = cipher.encrypt(bytes(100), ROW);
     cipher.decrypt(envelope, ROW);
-    envelope[EnvelopeHeader.NAME_POS + EnvelopeRig.NAME.length() + EnvelopeHeader.WRAPPED_POS + 20] ^= 1;
+    envelope[
+            EnvelopeHeader.NAME_POS
+                + EnvelopeRig.NAME.length()
+                + EnvelopeHeader.WRAPPED_POS
+                + 20] ^=
+        1;
 
     assertThrows(DecryptionFailedException.class, () -> cipher.rewrap(envelope));
     rig.verbs().rotate(EnvelopeRig.NAME);
@@ -339,7 +352,8 @@ class EnvelopeCipherTest {
 
       assertNotEquals(EnvelopeInfo.inspect(one).dataKeyId(), EnvelopeInfo.inspect(two).dataKeyId());
       assertArrayEquals(bytes(10), strict.cipher().decrypt(one, ROW));
-      assertArrayEquals(bytes(50_000), strict.cipher().decrypt(strict.cipher().encrypt(bytes(50_000), ROW), ROW));
+      assertArrayEquals(
+          bytes(50_000), strict.cipher().decrypt(strict.cipher().encrypt(bytes(50_000), ROW), ROW));
       assertTrue(strict.root.unwraps() >= before + 4, "every use asks the root key");
       assertEquals(0, strict.ciphers.statistics().encryptKeys().hits());
       assertEquals(0, strict.ciphers.statistics().decryptKeys().hits());
@@ -390,7 +404,8 @@ class EnvelopeCipherTest {
   void listener_hearsOfEveryOperationWithVersionAndCacheResult() {
     List<KmsEvent> events = new ArrayList<>();
     try (EnvelopeRig heard =
-        EnvelopeRig.create(DataKeyPolicy.defaults(), EnvelopeRig.LONG, Runnable::run, events::add)) {
+        EnvelopeRig.create(
+            DataKeyPolicy.defaults(), EnvelopeRig.LONG, Runnable::run, events::add)) {
       EnvelopeCipher observed = heard.cipher();
       events.clear();
       byte[] envelope = observed.encrypt(bytes(10), ROW);
@@ -403,8 +418,21 @@ class EnvelopeCipherTest {
 
       String story =
           events.stream()
-              .filter(e -> !e.operation().name().startsWith("ROOT") && !e.operation().name().startsWith("KEYSET"))
-              .map(e -> e.operation() + " v" + e.keyVersion() + " " + e.cache() + " " + e.bytes() + " " + e.isSuccess())
+              .filter(
+                  e ->
+                      !e.operation().name().startsWith("ROOT")
+                          && !e.operation().name().startsWith("KEYSET"))
+              .map(
+                  e ->
+                      e.operation()
+                          + " v"
+                          + e.keyVersion()
+                          + " "
+                          + e.cache()
+                          + " "
+                          + e.bytes()
+                          + " "
+                          + e.isSuccess())
               .collect(Collectors.joining("\n"));
       assertEquals(
           """
@@ -413,10 +441,11 @@ class EnvelopeCipherTest {
           DECRYPT v1 HIT 10 true
           DECRYPT v1 HIT 0 false
           REWRAP v2 NONE 0 true
-          REENCRYPT v2 MISS 10 true""",
+          REENCRYPT v2 MISS 10 true\
+          """,
           story);
       for (KmsEvent event : events) {
-        assertFalse(event.toString().contains("42"), "no context value in " + event);
+        assertFalse(event.toString().contains("secret-"), "no context value in " + event);
       }
       assertTrue(events.stream().anyMatch(e -> e.operation() == Operation.ROOT_WRAP));
       assertEquals(
@@ -434,7 +463,8 @@ class EnvelopeCipherTest {
             event -> {
               throw new IllegalArgumentException("listener");
             })) {
-      assertArrayEquals(bytes(10), heard.cipher().decrypt(heard.cipher().encrypt(bytes(10), ROW), ROW));
+      assertArrayEquals(
+          bytes(10), heard.cipher().decrypt(heard.cipher().encrypt(bytes(10), ROW), ROW));
     }
   }
 

@@ -24,8 +24,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A real root key, an in-memory store and the ciphers over them, with a clock that moves when told and renewals that run
- * when told.
+ * A real root key, an in-memory store and the ciphers over them, with a clock that moves when told
+ * and renewals that run when told.
  */
 final class EnvelopeRig implements AutoCloseable {
   static final String NAME = "orders";
@@ -70,10 +70,18 @@ final class EnvelopeRig implements AutoCloseable {
   }
 
   static EnvelopeRig create(
-      DataKeyPolicy policy, CachePolicy keyVersions, Executor refresher, @Nullable KmsListener listener) {
+      DataKeyPolicy policy,
+      CachePolicy keyVersions,
+      Executor refresher,
+      @Nullable KmsListener listener) {
     EnvelopeRig rig =
         new EnvelopeRig(
-            FaultyRootKey.around(rootKey()), InMemoryKeysetStore.create(), policy, keyVersions, refresher, listener);
+            FaultyRootKey.around(rootKey()),
+            InMemoryKeysetStore.create(),
+            policy,
+            keyVersions,
+            refresher,
+            listener);
     rig.verbs().create(NAME, KeysetTemplate.defaults());
     return rig;
   }
