@@ -29,8 +29,11 @@ final class ColdCache {
   static String table(ChildJvm jvm) throws Exception {
     Figures figures = jvm.repeat(ColdCache.class);
     return Figures.format(
-        "| %d threads, first decrypts at once | root unwraps | all done after, ms |\n|---|---|---|\n"
-            + "| Sealwax, root key answering in %d ms | %.0f | %.0f |\n",
+        """
+        | %d threads, first decrypts at once | root unwraps | all done after, ms |
+        |---|---|---|
+        | Sealwax, root key answering in %d ms | %.0f | %.0f |
+        """,
         THREADS,
         ROOT_KEY_DELAY_MILLIS,
         figures.of("unwraps"),
@@ -38,7 +41,7 @@ final class ColdCache {
   }
 
   public static void main(String[] arguments) throws Exception {
-    KeysetStore store = new InMemoryKeysetStore();
+    KeysetStore store = InMemoryKeysetStore.create();
     try (CountingRootKey root = new CountingRootKey(Sealwax.rootKey(Path.of(arguments[1])))) {
       byte[] sealed;
       try (Kms kms = Kms.builder().rootKey(root).store(store).build()) {

@@ -27,8 +27,6 @@ final class FreshJvm {
   private static final double BAR = 0.85;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
-  private static volatile int sink;
-
   private FreshJvm() {}
 
   static String table(ChildJvm jvm) throws Exception {
@@ -121,7 +119,7 @@ final class FreshJvm {
       meter.start();
       while (!meter.isOver()) {
         byte[] result = encrypt ? column.encrypt(input) : column.decrypt(input);
-        sink = result[result.length - 1];
+        Interleave.sink = result[result.length - 1];
         meter.did(ENVELOPE_BYTES);
       }
     }
@@ -147,7 +145,7 @@ final class FreshJvm {
           InputStream in = opening(kms, directory, library, new ByteArrayInputStream(sealed));
           int read = in.read(buffer);
           while (read >= 0 && !meter.isOver()) {
-            sink = buffer[0];
+            Interleave.sink = buffer[0];
             meter.did(read);
             read = in.read(buffer);
           }

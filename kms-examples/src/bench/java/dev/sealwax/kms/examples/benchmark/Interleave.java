@@ -25,7 +25,8 @@ final class Interleave {
   private static final long BLOCK_NANOS = 2_000_000;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
-  private static volatile int sink;
+  /** Where results go, so that the compiler cannot prove a block to be without effect. */
+  static volatile int sink;
 
   private final Operation[] operations;
   private final int[] blockLengths;

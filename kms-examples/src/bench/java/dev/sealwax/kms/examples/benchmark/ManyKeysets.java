@@ -44,7 +44,7 @@ final class ManyKeysets {
   public static void main(String[] arguments) throws Exception {
     Scale scale = Scale.valueOf(arguments[0]);
     int count = Integer.parseInt(arguments[2]);
-    KeysetStore store = new InMemoryKeysetStore();
+    KeysetStore store = InMemoryKeysetStore.create();
     try (RootKey root = Sealwax.rootKey(Path.of(arguments[1]))) {
       List<String> names = new ArrayList<>();
       try (Kms kms = Kms.builder().rootKey(root).store(store).build()) {

@@ -5,6 +5,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -65,7 +66,7 @@ public final class PerformanceTable {
           System.getProperty("java.vendor"),
           processor(),
           Runtime.getRuntime().availableProcessors(),
-          LocalDate.now(),
+          LocalDate.now(ZoneId.systemDefault()),
           scale.name().toLowerCase(Locale.ROOT));
       ChildJvm jvm = new ChildJvm(scratch, scale);
       for (Map.Entry<String, Section> section :

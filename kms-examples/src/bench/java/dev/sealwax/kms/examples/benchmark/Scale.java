@@ -8,7 +8,7 @@ enum Scale {
   SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5),
   /** Minutes: enough to see a regression of ten percent. */
   QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20),
-  /** Most of an hour: the published figures. */
+  /** About twenty minutes: the published figures. */
   FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20);
 
   private final int jvms;

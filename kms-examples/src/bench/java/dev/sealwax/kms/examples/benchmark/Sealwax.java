@@ -41,7 +41,7 @@ final class Sealwax {
 
   /** Keysets in memory, under the root key in {@code directory}. */
   static Kms inMemory(Path directory) throws IOException {
-    return Kms.builder().rootKey(rootKey(directory)).store(new InMemoryKeysetStore()).build();
+    return Kms.builder().rootKey(rootKey(directory)).store(InMemoryKeysetStore.create()).build();
   }
 
   /** Creates {@code count} keysets and a column for each. */

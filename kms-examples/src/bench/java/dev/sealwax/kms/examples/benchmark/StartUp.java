@@ -36,7 +36,7 @@ final class StartUp {
         kms.envelopeCipher(Sealwax.KEYSET).encrypt(MESSAGE, Column.CONTEXT);
       }
     }
-    Figures.report("millis", ChildJvm.millisSinceStart());
+    Figures.report("millis", (double) ChildJvm.millisSinceStart());
   }
 
   private static void prepare(Path directory) throws Exception {

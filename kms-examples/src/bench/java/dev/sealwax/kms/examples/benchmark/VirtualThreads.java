@@ -53,7 +53,7 @@ final class VirtualThreads {
         micros[i] = round(task, scale.tasks());
       }
       Figures.report("micros", Figures.median(micros));
-      Figures.report("ciphers", liveCiphers());
+      Figures.report("ciphers", (double) liveCiphers());
     }
   }
 
