@@ -16,7 +16,9 @@ final class Allocation {
   static String table(ChildJvm jvm) throws Exception {
     Figures figures = jvm.repeat(Allocation.class);
     StringBuilder out =
-        new StringBuilder("| bytes allocated per 1 KiB message | encrypt | decrypt | length of the result |\n")
+        new StringBuilder(
+                "| bytes allocated per 1 KiB message | encrypt | decrypt | length of the result"
+                    + " |\n")
             .append("|---|---|---|---|\n");
     for (String column : List.of("raw", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax")) {
       out.append(

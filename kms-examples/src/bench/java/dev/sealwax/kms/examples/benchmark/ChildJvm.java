@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Starts JVMs like this one (same JDK, same class path) that run a program of this package and report figures. Owned by
- * {@link PerformanceTable}.
+ * Starts JVMs like this one (same JDK, same class path) that run a program of this package and
+ * report figures. Owned by {@link PerformanceTable}.
  */
 final class ChildJvm {
   private final Path scratch;
@@ -30,7 +30,10 @@ final class ChildJvm {
     return scratch;
   }
 
-  /** Runs {@code program} once in each of the {@linkplain Scale#jvms() number of JVMs} the scale asks for. */
+  /**
+   * Runs {@code program} once in each of the {@linkplain Scale#jvms() number of JVMs} the scale
+   * asks for.
+   */
   Figures repeat(Class<?> program, String... arguments) throws IOException, InterruptedException {
     return repeat(scale.jvms(), program, arguments);
   }

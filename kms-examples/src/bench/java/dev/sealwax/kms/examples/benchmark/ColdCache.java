@@ -2,9 +2,9 @@ package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.InMemoryKeysetStore;
 import dev.sealwax.kms.keyset.KeysetStore;
+import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
@@ -19,7 +19,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A thousand threads that decrypt under one key version at once, none of which is cached: calls to the root key. */
+/**
+ * A thousand threads that decrypt under one key version at once, none of which is cached: calls to
+ * the root key.
+ */
 final class ColdCache {
   private static final int THREADS = 1000;
   private static final long ROOT_KEY_DELAY_MILLIS = 20;
@@ -34,10 +37,7 @@ final class ColdCache {
         |---|---|---|
         | Sealwax, root key answering in %d ms | %.0f | %.0f |
         """,
-        THREADS,
-        ROOT_KEY_DELAY_MILLIS,
-        figures.of("unwraps"),
-        figures.of("millis"));
+        THREADS, ROOT_KEY_DELAY_MILLIS, figures.of("unwraps"), figures.of("millis"));
   }
 
   public static void main(String[] arguments) throws Exception {

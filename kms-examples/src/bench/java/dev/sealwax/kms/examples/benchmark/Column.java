@@ -4,8 +4,9 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.security.GeneralSecurityException;
 
 /**
- * One competitor in a table: something that seals and opens whole messages under one key. Every column authenticates
- * the same 64 bytes beside the message, returns a new array, and is safe for any thread.
+ * One competitor in a table: something that seals and opens whole messages under one key. Every
+ * column authenticates the same 64 bytes beside the message, returns a new array, and is safe for
+ * any thread.
  */
 interface Column {
   /** What all columns authenticate; 64 bytes in its canonical form. */

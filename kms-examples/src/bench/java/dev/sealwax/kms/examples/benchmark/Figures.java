@@ -7,7 +7,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Named figures of one measurement, one value per JVM that took it. Not safe for concurrent use. */
+/**
+ * Named figures of one measurement, one value per JVM that took it. Not safe for concurrent use.
+ */
 final class Figures {
   private static final String PREFIX = "figure\t";
 
@@ -47,7 +49,8 @@ final class Figures {
   private double[] all(String key) {
     List<Double> all = values.get(key);
     if (all == null) {
-      throw new IllegalArgumentException("no JVM reported " + key + "; reported: " + values.keySet());
+      throw new IllegalArgumentException(
+          "no JVM reported " + key + "; reported: " + values.keySet());
     }
     return all.stream().mapToDouble(Double::doubleValue).toArray();
   }

@@ -5,7 +5,6 @@ import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.management.ManagementFactory;
@@ -15,9 +14,10 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Large payloads in a JVM that did nothing before: how soon, and whether within two seconds of its start, it reaches the
- * bytes per second of raw 16 KiB messages in a warm JVM. Rates are bytes per second of CPU time of the working thread;
- * the clock that says when is the wall's, from the moment the parent asked for the JVM.
+ * Large payloads in a JVM that did nothing before: how soon, and whether within two seconds of its
+ * start, it reaches the bytes per second of raw 16 KiB messages in a warm JVM. Rates are bytes per
+ * second of CPU time of the working thread; the clock that says when is the wall's, from the moment
+ * the parent asked for the JVM.
  */
 final class FreshJvm {
   private static final int ENVELOPE_BYTES = 1 << 20;
@@ -42,7 +42,8 @@ final class FreshJvm {
     for (String operation : List.of("encrypt", "decrypt")) {
       double warmRate = warm.of(operation);
       out.append(
-          Figures.format("| %s raw 16 KiB, warm JVM | %.0f | 1.00 | | |\n", operation, warmRate / 1e6));
+          Figures.format(
+              "| %s raw 16 KiB, warm JVM | %.0f | 1.00 | | |\n", operation, warmRate / 1e6));
       for (String library : List.of("raw", "tink", "sealwax")) {
         out.append(row(jvm, library, operation, "1 MiB", warmRate));
       }
@@ -165,8 +166,7 @@ final class FreshJvm {
   private static OutputStream sealing(Kms kms, Path directory, String library, OutputStream out)
       throws Exception {
     if (library.equals("tink")) {
-      return tinkStreaming(directory)
-          .newEncryptingStream(out, Column.CONTEXT.toCanonicalBytes());
+      return tinkStreaming(directory).newEncryptingStream(out, Column.CONTEXT.toCanonicalBytes());
     }
     EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
     return cipher.encryptingStream(out, Column.CONTEXT);
@@ -175,8 +175,7 @@ final class FreshJvm {
   private static InputStream opening(Kms kms, Path directory, String library, InputStream in)
       throws Exception {
     if (library.equals("tink")) {
-      return tinkStreaming(directory)
-          .newDecryptingStream(in, Column.CONTEXT.toCanonicalBytes());
+      return tinkStreaming(directory).newDecryptingStream(in, Column.CONTEXT.toCanonicalBytes());
     }
     EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
     return cipher.decryptingStream(in, Column.CONTEXT);

@@ -3,7 +3,10 @@ package dev.sealwax.kms.examples.benchmark;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Encryption or decryption by several columns in turn, one message each: one column is the usual case, many are many tenants. */
+/**
+ * Encryption or decryption by several columns in turn, one message each: one column is the usual
+ * case, many are many tenants.
+ */
 final class InTurn implements Interleave.Operation {
   private final Column[] columns;
   private final byte[][] inputs;

@@ -8,12 +8,13 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The fine instrument: operations take turns in blocks of about 2 ms within one JVM and are compared turn by turn, in
- * CPU time of this thread.
+ * The fine instrument: operations take turns in blocks of about 2 ms within one JVM and are
+ * compared turn by turn, in CPU time of this thread.
  *
- * <p>Two operations of one turn meet the same clock frequency, the same neighbours on the machine and the same JIT
- * profile, so the median of their ratios resolves about two percent where separate JMH forks scatter by ten to thirty.
- * CPU time of collector and compiler threads is not counted. Not safe for concurrent use.
+ * <p>Two operations of one turn meet the same clock frequency, the same neighbours on the machine
+ * and the same JIT profile, so the median of their ratios resolves about two percent where separate
+ * JMH forks scatter by ten to thirty. CPU time of collector and compiler threads is not counted.
+ * Not safe for concurrent use.
  */
 final class Interleave {
   /** What is measured; its result is used, so that no part of the work can be optimised away. */
@@ -82,13 +83,19 @@ final class Interleave {
    * @param nanos one array per turn, in the order of the operations
    */
   record Turns(List<double[]> nanos) {
-    /** How much faster {@code column} is than {@code baseline}: the median of the ratios of each turn. */
+    /**
+     * How much faster {@code column} is than {@code baseline}: the median of the ratios of each
+     * turn.
+     */
     double speed(int column, int baseline) {
       return Figures.median(
           nanos.stream().mapToDouble(turn -> turn[baseline] / turn[column]).toArray());
     }
 
-    /** Typical microseconds per operation on an undisturbed machine: the 10th percentile of the turns. */
+    /**
+     * Typical microseconds per operation on an undisturbed machine: the 10th percentile of the
+     * turns.
+     */
     double micros(int column) {
       double[] sorted = nanos.stream().mapToDouble(turn -> turn[column]).sorted().toArray();
       return sorted[sorted.length / 10] / 1000;

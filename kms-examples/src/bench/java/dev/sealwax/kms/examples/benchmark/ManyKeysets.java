@@ -2,8 +2,8 @@ package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.InMemoryKeysetStore;
+import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -13,7 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
-/** Very many keysets in one process: time to open the first and all of them, memory held, cost of one message. */
+/**
+ * Very many keysets in one process: time to open the first and all of them, memory held, cost of
+ * one message.
+ */
 final class ManyKeysets {
   private static final int MESSAGE_BYTES = 64;
 
@@ -21,7 +24,8 @@ final class ManyKeysets {
 
   static String table(ChildJvm jvm) throws Exception {
     StringBuilder out =
-        new StringBuilder("| keysets in one process | opening the process, ms | first message of each, us |")
+        new StringBuilder(
+                "| keysets in one process | opening the process, ms | first message of each, us |")
             .append(" heap per keyset in use, bytes | encrypt 64 B, us | decrypt 64 B, us |\n")
             .append("|---|---|---|---|---|---|\n");
     for (int keysets : List.of(jvm.scale().keysets() / 100, jvm.scale().keysets())) {

@@ -5,7 +5,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** 64 keysets used in turn, one message each, against one keyset, and against Tink with one {@code Aead} per key. */
+/**
+ * 64 keysets used in turn, one message each, against one keyset, and against Tink with one {@code
+ * Aead} per key.
+ */
 final class ManyTenants {
   private static final int TENANTS = 64;
   private static final int[] SIZES = {64, 1024};
@@ -15,7 +18,8 @@ final class ManyTenants {
   static String table(ChildJvm jvm) throws Exception {
     Figures figures = jvm.repeat(ManyTenants.class);
     StringBuilder out =
-        new StringBuilder("| 64 keys in turn | Sealwax, of its speed with 1 | Tink, of its speed with 1 |")
+        new StringBuilder(
+                "| 64 keys in turn | Sealwax, of its speed with 1 | Tink, of its speed with 1 |")
             .append(" Sealwax, times Tink with 64 | Sealwax us (1 / 64) | Tink us (1 / 64) |\n")
             .append("|---|---|---|---|---|---|\n");
     for (String operation : List.of("encrypt", "decrypt")) {

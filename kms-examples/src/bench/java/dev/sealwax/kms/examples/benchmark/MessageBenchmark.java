@@ -16,8 +16,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * One message under one key, by library and size; {@code -t 2} for two threads, {@code -prof gc} for allocation. Forks
- * scatter by ten percent and more below a microsecond: {@link MessageSpeed} decides closer questions.
+ * One message under one key, by library and size; {@code -t 2} for two threads, {@code -prof gc}
+ * for allocation. Forks scatter by ten percent and more below a microsecond: {@link MessageSpeed}
+ * decides closer questions.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

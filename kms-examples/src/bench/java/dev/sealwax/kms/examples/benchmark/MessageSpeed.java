@@ -5,7 +5,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Encrypt and decrypt of small messages with one cached key, against raw JCE and Tink, interleaved in one JVM. */
+/**
+ * Encrypt and decrypt of small messages with one cached key, against raw JCE and Tink, interleaved
+ * in one JVM.
+ */
 final class MessageSpeed {
   private static final int[] SIZES = {64, 1024, 16 * 1024};
 
@@ -13,7 +16,8 @@ final class MessageSpeed {
 
   static String table(ChildJvm jvm) throws Exception {
     Figures figures = jvm.repeat(MessageSpeed.class);
-    return table(figures, List.of("raw", "raw again", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax"));
+    return table(
+        figures, List.of("raw", "raw again", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax"));
   }
 
   static String table(Figures figures, List<String> columns) {

@@ -16,8 +16,8 @@ import java.util.stream.Stream;
 /**
  * Measures the tables of {@code docs/performance.md} and prints them as Markdown.
  *
- * <p>Arguments: {@code smoke}, {@code quick} (the default) or {@code full}, then the sections wanted, all if none is
- * named. Use a quiet machine; every figure comes from JVMs started for it.
+ * <p>Arguments: {@code smoke}, {@code quick} (the default) or {@code full}, then the sections
+ * wanted, all if none is named. Use a quiet machine; every figure comes from JVMs started for it.
  */
 public final class PerformanceTable {
   private static final Map<String, Section> SECTIONS = new LinkedHashMap<>();
@@ -43,19 +43,25 @@ public final class PerformanceTable {
   }
 
   /**
-   * Measures and prints.
+   * Measures all tables, or those named, and prints them.
    *
    * @throws IllegalArgumentException if an argument is neither a scale nor a section
    */
   static void run(List<String> arguments, PrintStream out) throws Exception {
+    run(arguments, SECTIONS, out);
+  }
+
+  /** As {@link #run(List, PrintStream)}, with the sections to choose from. */
+  static void run(List<String> arguments, Map<String, Section> sections, PrintStream out)
+      throws Exception {
     Scale scale = Scale.QUICK;
     Map<String, Section> wanted = new LinkedHashMap<>();
     for (String argument : arguments) {
-      Section section = SECTIONS.get(argument);
+      Section section = sections.get(argument);
       if (section != null) {
         wanted.put(argument, section);
       } else {
-        scale = scale(argument);
+        scale = scale(argument, sections);
       }
     }
     Path scratch = Files.createTempDirectory("sealwax-benchmark");
@@ -69,8 +75,7 @@ public final class PerformanceTable {
           LocalDate.now(ZoneId.systemDefault()),
           scale.name().toLowerCase(Locale.ROOT));
       ChildJvm jvm = new ChildJvm(scratch, scale);
-      for (Map.Entry<String, Section> section :
-          (wanted.isEmpty() ? SECTIONS : wanted).entrySet()) {
+      for (Map.Entry<String, Section> section : (wanted.isEmpty() ? sections : wanted).entrySet()) {
         out.printf("%n### %s%n%n%s", section.getKey(), section.getValue().table(jvm));
       }
     } finally {
@@ -78,7 +83,7 @@ public final class PerformanceTable {
     }
   }
 
-  private static Scale scale(String argument) {
+  private static Scale scale(String argument, Map<String, Section> sections) {
     return Arrays.stream(Scale.values())
         .filter(scale -> scale.name().toLowerCase(Locale.ROOT).equals(argument))
         .findFirst()
@@ -86,7 +91,7 @@ public final class PerformanceTable {
             () ->
                 new IllegalArgumentException(
                     "argument must be smoke, quick, full or one of "
-                        + SECTIONS.keySet()
+                        + sections.keySet()
                         + ", got "
                         + argument));
   }

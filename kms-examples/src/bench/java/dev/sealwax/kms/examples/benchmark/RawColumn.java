@@ -8,8 +8,9 @@ import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * The baseline: AES-256-GCM as fast as the JCE gives it to careful hand-written code, with one cipher per thread and
- * random nonces drawn 128 at a time. Output: nonce, ciphertext, tag. No header, no key management.
+ * The baseline: AES-256-GCM as fast as the JCE gives it to careful hand-written code, with one
+ * cipher per thread and random nonces drawn 128 at a time. Output: nonce, ciphertext, tag. No
+ * header, no key management.
  */
 final class RawColumn implements Column {
   static final int NONCE_BYTES = 12;

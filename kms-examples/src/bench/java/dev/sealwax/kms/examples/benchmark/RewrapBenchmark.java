@@ -2,6 +2,7 @@ package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.SplitEnvelope;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -37,7 +38,7 @@ public class RewrapBenchmark {
   public void open() throws Exception {
     Kms kms = scratch.open();
     byte[] sealed = Sealwax.column(kms).encrypt(new byte[sizeBytes]);
-    byte[] header = RewrapSpeed.header(sealed);
+    byte[] header = SplitEnvelope.of(sealed).header();
     kms.keysets().rotate(Sealwax.KEYSET);
     EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
     rewrapping = () -> cipher.rewrap(sealed);

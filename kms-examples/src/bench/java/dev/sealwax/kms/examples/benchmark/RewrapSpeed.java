@@ -2,20 +2,19 @@ package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 
-/** Moving an envelope to a new key version: of its header alone, whatever the length of the payload, and of the whole. */
+/**
+ * Moving an envelope to a new key version: of its header alone, whatever the length of the payload,
+ * and of the whole.
+ */
 final class RewrapSpeed {
   private static final int SMALL = 1 << 10;
   private static final int LARGE = 1 << 20;
 
-  /** Of a header besides the keyset name, whose length is at {@link #NAME_LENGTH_POS} (envelope-v1 §2). */
-  private static final int HEADER_BYTES_WITHOUT_NAME = 82;
-
-  private static final int NAME_LENGTH_POS = 5;
   private static final List<String> COLUMNS =
       List.of("header of 1 KiB", "header of 1 MiB", "all of 1 KiB", "all of 1 MiB");
 
@@ -37,8 +36,8 @@ final class RewrapSpeed {
       EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
       byte[] small = cipher.encrypt(new byte[SMALL], Column.CONTEXT);
       byte[] large = cipher.encrypt(new byte[LARGE], Column.CONTEXT);
-      byte[] smallHeader = header(small);
-      byte[] largeHeader = header(large);
+      byte[] smallHeader = SplitEnvelope.of(small).header();
+      byte[] largeHeader = SplitEnvelope.of(large).header();
       kms.keysets().rotate(Sealwax.KEYSET);
 
       Interleave instrument =
@@ -54,9 +53,5 @@ final class RewrapSpeed {
         Figures.report(COLUMNS.get(i), turns.micros(i));
       }
     }
-  }
-
-  static byte[] header(byte[] envelope) {
-    return Arrays.copyOf(envelope, HEADER_BYTES_WITHOUT_NAME + envelope[NAME_LENGTH_POS]);
   }
 }

@@ -9,7 +9,10 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** A temporary directory with a root key, and the Sealwax opened on it; both end with {@link #close}. */
+/**
+ * A temporary directory with a root key, and the Sealwax opened on it; both end with {@link
+ * #close}.
+ */
 final class Scratch implements AutoCloseable {
   private @Nullable Path directory;
   private @Nullable Kms kms;

@@ -19,7 +19,10 @@ final class Sealwax {
 
   private Sealwax() {}
 
-  /** A local root key in a file of {@code directory}, sealed by key bytes of the host; made if missing. */
+  /**
+   * A local root key in a file of {@code directory}, sealed by key bytes of the host; made if
+   * missing.
+   */
   static RootKey rootKey(Path directory) throws IOException {
     Files.createDirectories(directory);
     Path file = directory.resolve("root.key");

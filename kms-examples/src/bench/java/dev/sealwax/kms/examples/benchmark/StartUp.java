@@ -15,7 +15,8 @@ final class StartUp {
     StringBuilder out =
         new StringBuilder("| start of the JVM to first sealed message | ms |\n|---|---|\n");
     jvm.repeat(1, StartUp.class, "prepare");
-    for (String column : List.of("nothing", "raw", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax")) {
+    for (String column :
+        List.of("nothing", "raw", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax")) {
       Figures figures = jvm.repeat(jvm.scale().repetitions(), StartUp.class, column);
       out.append(Figures.format("| %s | %.0f |\n", column, figures.of("millis")));
     }

@@ -17,7 +17,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** Messages under many keys in turn: Sealwax with a keyset for each, Tink with an {@code Aead} for each. */
+/**
+ * Messages under many keys in turn: Sealwax with a keyset for each, Tink with an {@code Aead} for
+ * each.
+ */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

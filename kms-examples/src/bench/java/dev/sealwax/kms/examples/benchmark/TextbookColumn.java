@@ -7,7 +7,10 @@ import javax.crypto.SecretKey;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 
-/** AES-256-GCM as tutorials write it: {@code Cipher.getInstance} and twelve random bytes for every message. */
+/**
+ * AES-256-GCM as tutorials write it: {@code Cipher.getInstance} and twelve random bytes for every
+ * message.
+ */
 final class TextbookColumn implements Column {
   private static final SecureRandom RANDOM = new SecureRandom();
 

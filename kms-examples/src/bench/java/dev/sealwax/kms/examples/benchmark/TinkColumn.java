@@ -18,7 +18,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 
-/** Google Tink: a plain {@code Aead} (no envelope), or {@code KmsEnvelopeAead} (a new data key for every message). */
+/**
+ * Google Tink: a plain {@code Aead} (no envelope), or {@code KmsEnvelopeAead} (a new data key for
+ * every message).
+ */
 final class TinkColumn implements Column {
   private final String name;
   private final Aead aead;
@@ -29,7 +32,9 @@ final class TinkColumn implements Column {
     this.aead = aead;
   }
 
-  /** One AES-256-GCM key for all messages: Tink at its fastest, doing less than an envelope does. */
+  /**
+   * One AES-256-GCM key for all messages: Tink at its fastest, doing less than an envelope does.
+   */
   static TinkColumn plain() throws GeneralSecurityException {
     return new TinkColumn("Tink Aead", aead(newKeyset()));
   }
@@ -39,7 +44,10 @@ final class TinkColumn implements Column {
     return new TinkColumn("Tink Aead", aead(keysetIn(keysetFile)));
   }
 
-  /** Envelope encryption with a key-encryption key in this process, the counterpart of a local root key. */
+  /**
+   * Envelope encryption with a key-encryption key in this process, the counterpart of a local root
+   * key.
+   */
   static TinkColumn envelope() throws GeneralSecurityException {
     return envelopeUnder(aead(newKeyset()));
   }

@@ -11,8 +11,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Messages per second of two threads against one, by the clock on the wall; raw JCE beside it shows what the two
- * processors of this machine can give at all.
+ * Messages per second of two threads against one, by the clock on the wall; raw JCE beside it shows
+ * what the two processors of this machine can give at all.
  */
 final class TwoThreads {
   private static final int MESSAGE_BYTES = 1024;

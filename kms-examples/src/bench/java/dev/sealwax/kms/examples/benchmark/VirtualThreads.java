@@ -14,8 +14,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import javax.management.ObjectName;
 
 /**
- * One 1 KiB encrypt in each of very many virtual threads: CPU time of the whole process per task, and ciphers left in the
- * heap. Needs JDK 21 or later.
+ * One 1 KiB encrypt in each of very many virtual threads: CPU time of the whole process per task,
+ * and ciphers left in the heap. Needs JDK 21 or later.
  */
 final class VirtualThreads {
   private static final byte[] MESSAGE = new byte[1024];
@@ -29,8 +29,7 @@ final class VirtualThreads {
     StringBuilder out =
         new StringBuilder("| " + jvm.scale().tasks() + " virtual threads, one 1 KiB encrypt each |")
             .append(" CPU us per task | ciphers left |\n|---|---|---|\n");
-    for (String column :
-        List.of("nothing", "Cipher.getInstance", "raw", "Tink Aead", "Sealwax")) {
+    for (String column : List.of("nothing", "Cipher.getInstance", "raw", "Tink Aead", "Sealwax")) {
       // A JVM for each column: garbage of one must not be paid for by another.
       Figures figures = jvm.repeat(VirtualThreads.class, column);
       out.append(

@@ -11,7 +11,10 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The programs behind docs/performance.md run; what they measure within seconds means nothing and is not asserted. */
+/**
+ * The programs behind docs/performance.md run; what they measure within seconds means nothing and
+ * is not asserted.
+ */
 class PerformanceTableTest {
   private static final Pattern SECTION = Pattern.compile("(?m)^### ");
   private static final Pattern ONE_UNWRAP =
@@ -56,8 +59,7 @@ class PerformanceTableTest {
 
   private static String run(String argument) throws Exception {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    PerformanceTable.run(
-        List.of(argument), new PrintStream(out, true, StandardCharsets.UTF_8));
+    PerformanceTable.run(List.of(argument), new PrintStream(out, true, StandardCharsets.UTF_8));
     return out.toString(StandardCharsets.UTF_8);
   }
 }
