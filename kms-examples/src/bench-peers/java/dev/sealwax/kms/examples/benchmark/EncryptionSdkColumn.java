@@ -27,7 +27,7 @@ final class EncryptionSdkColumn implements Column {
           .withCommitmentPolicy(CommitmentPolicy.RequireEncryptRequireDecrypt)
           .withEncryptionAlgorithm(CryptoAlgorithm.ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY)
           .build();
-  // Its context is pairs too: one of about the same length.
+  // Its context is pairs too.
   private final Map<String, String> context = Map.copyOf(CONTEXT.asMap());
 
   private EncryptionSdkColumn(String name, CryptoMaterialsManager materials) {
