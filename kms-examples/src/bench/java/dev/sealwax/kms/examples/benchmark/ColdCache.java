@@ -13,7 +13,7 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -42,22 +42,20 @@ final class ColdCache {
 
   public static void main(String[] arguments) throws Exception {
     KeysetStore store = InMemoryKeysetStore.create();
-    try (CountingRootKey root = new CountingRootKey(Sealwax.rootKey(Path.of(arguments[1])))) {
-      byte[] sealed;
-      try (Kms kms = Kms.builder().rootKey(root).store(store).build()) {
-        kms.keysets().create(Sealwax.KEYSET, KeysetTemplate.defaults());
-        sealed = kms.envelopeCipher(Sealwax.KEYSET).encrypt(new byte[1024], Column.CONTEXT);
-      }
-      try (Kms kms = Kms.builder().rootKey(root).store(store).build()) {
-        root.unwraps.set(0);
-        Figures.report("millis", decryptAtOnce(kms.envelopeCipher(Sealwax.KEYSET), sealed));
-        Figures.report("unwraps", root.unwraps.get());
-      }
+    CountingRootKey root = new CountingRootKey(Sealwax.rootKey(Path.of(arguments[1])));
+    try (Kms warm = Kms.builder().rootKey(root).store(store).build();
+        Kms cold = Kms.builder().rootKey(root).store(store).build()) {
+      warm.keysets().create(Sealwax.KEYSET, KeysetTemplate.defaults());
+      byte[] sealed = warm.envelopeCipher(Sealwax.KEYSET).encrypt(new byte[1024], Column.CONTEXT);
+      root.unwraps.set(0);
+      Figures.report("millis", decryptAtOnce(cold.envelopeCipher(Sealwax.KEYSET), sealed));
+      Figures.report("unwraps", root.unwraps.get());
     }
   }
 
   private static double decryptAtOnce(EnvelopeCipher cipher, byte[] sealed) throws Exception {
-    CyclicBarrier together = new CyclicBarrier(THREADS + 1);
+    CountDownLatch ready = new CountDownLatch(THREADS);
+    CountDownLatch go = new CountDownLatch(1);
     ExecutorService threads = Executors.newFixedThreadPool(THREADS);
     try {
       List<Future<byte[]>> opened = new ArrayList<>();
@@ -65,12 +63,14 @@ final class ColdCache {
         opened.add(
             threads.submit(
                 () -> {
-                  together.await();
+                  ready.countDown();
+                  go.await();
                   return cipher.decrypt(sealed, Column.CONTEXT);
                 }));
       }
-      together.await();
+      ready.await();
       long start = System.nanoTime();
+      go.countDown();
       for (Future<byte[]> message : opened) {
         message.get();
       }

@@ -118,11 +118,11 @@ final class FreshJvm {
               ? new byte[ENVELOPE_BYTES]
               : Files.readAllBytes(directory.resolve(library + ".sealed"));
       meter.start();
-      while (!meter.isOver()) {
+      do {
         byte[] result = encrypt ? column.encrypt(input) : column.decrypt(input);
         Interleave.sink = result[result.length - 1];
         meter.did(ENVELOPE_BYTES);
-      }
+      } while (!meter.isOver());
     }
   }
 
@@ -133,25 +133,27 @@ final class FreshJvm {
       byte[] sealed =
           encrypt ? new byte[0] : Files.readAllBytes(directory.resolve(library + ".stream"));
       meter.start();
-      while (!meter.isOver()) {
+      do {
         if (encrypt) {
           try (OutputStream out =
               sealing(kms, directory, library, OutputStream.nullOutputStream())) {
-            for (int done = 0; done < STREAM_BYTES && !meter.isOver(); done += BUFFER_BYTES) {
+            int done = 0;
+            do {
               out.write(buffer);
               meter.did(BUFFER_BYTES);
-            }
+              done += BUFFER_BYTES;
+            } while (done < STREAM_BYTES && !meter.isOver());
           }
         } else {
           InputStream in = opening(kms, directory, library, new ByteArrayInputStream(sealed));
           int read = in.read(buffer);
-          while (read >= 0 && !meter.isOver()) {
+          while (read > 0) {
             Interleave.sink = buffer[0];
             meter.did(read);
-            read = in.read(buffer);
+            read = meter.isOver() ? 0 : in.read(buffer);
           }
         }
-      }
+      } while (!meter.isOver());
     }
   }
 

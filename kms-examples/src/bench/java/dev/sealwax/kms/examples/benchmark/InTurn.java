@@ -1,6 +1,7 @@
 package dev.sealwax.kms.examples.benchmark;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -21,16 +22,26 @@ final class InTurn implements Interleave.Operation {
 
   static InTurn encrypting(List<? extends Column> columns, int sizeBytes) {
     List<byte[]> inputs = new ArrayList<>();
-    columns.forEach(column -> inputs.add(new byte[sizeBytes]));
+    columns.forEach(column -> inputs.add(plaintext(sizeBytes)));
     return new InTurn(columns, inputs, true);
   }
 
   static InTurn decrypting(List<? extends Column> columns, int sizeBytes) throws Exception {
     List<byte[]> inputs = new ArrayList<>();
     for (Column column : columns) {
-      inputs.add(column.encrypt(new byte[sizeBytes]));
+      byte[] sealed = column.encrypt(plaintext(sizeBytes));
+      if (!Arrays.equals(plaintext(sizeBytes), column.decrypt(sealed))) {
+        throw new IllegalStateException(column.name() + " does not return what it was given");
+      }
+      inputs.add(sealed);
     }
     return new InTurn(columns, inputs, false);
+  }
+
+  private static byte[] plaintext(int sizeBytes) {
+    byte[] plaintext = new byte[sizeBytes];
+    Arrays.fill(plaintext, (byte) 'p');
+    return plaintext;
   }
 
   @Override

@@ -35,7 +35,7 @@ final class VirtualThreads {
       out.append(
           Figures.format(
               "| %s | %s | %.0f |\n",
-              column.equals("raw") ? "raw (cipher per thread)" : column,
+              column.equals("raw") ? "raw (cipher and 128 nonces per thread)" : column,
               figures.ofWithRange("micros"),
               figures.of("ciphers")));
     }
