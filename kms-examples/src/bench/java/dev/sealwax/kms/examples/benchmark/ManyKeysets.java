@@ -27,7 +27,7 @@ final class ManyKeysets {
     StringBuilder out =
         new StringBuilder(
                 "| keysets in one process | opening the process, ms | first message of each, us |")
-            .append(" heap per keyset in use, bytes | encrypt 64 B, us | decrypt 64 B, us |\n")
+            .append(" heap per keyset in use, bytes | encrypt 64 B, us (Tink) | decrypt 64 B, us (Tink) |\n")
             .append("|---|---|---|---|---|---|\n");
     for (int keysets : List.of(jvm.scale().keysets() / 100, jvm.scale().keysets())) {
       // At least ten, for the smallest scale.
@@ -35,13 +35,15 @@ final class ManyKeysets {
       Figures figures = jvm.repeat(ManyKeysets.class, Integer.toString(count));
       out.append(
           Figures.format(
-              "| %,d | %.1f | %.1f | %.0f | %.2f | %.2f |\n",
+              "| %,d | %.1f | %.1f | %.0f | %.2f (%.2f) | %.2f (%.2f) |\n",
               count,
               figures.of("open"),
               figures.of("first"),
               figures.of("heap"),
               figures.of("encrypt"),
-              figures.of("decrypt")));
+              figures.of("tink encrypt"),
+              figures.of("decrypt"),
+              figures.of("tink decrypt")));
     }
     return out.toString();
   }
@@ -93,6 +95,13 @@ final class ManyKeysets {
     long envelopes = (long) sealed.size() * sealed.get(0).length;
     Figures.report("heap", (double) (usedHeap() - stored - envelopes) / names.size());
 
+    // The control: memory that does not fit the processor's caches slows down any library.
+    List<TinkColumn> tink = new ArrayList<>();
+    List<byte[]> tinkSealed = new ArrayList<>();
+    for (int i = 0; i < names.size(); i++) {
+      tink.add(TinkColumn.plain());
+      tinkSealed.add(tink.get(i).encrypt(message));
+    }
     Random order = new Random(42);
     Interleave instrument =
         Interleave.of(
@@ -101,11 +110,18 @@ final class ManyKeysets {
                 () -> {
                   int i = order.nextInt(ciphers.size());
                   return ciphers.get(i).decrypt(sealed.get(i), Column.CONTEXT);
+                },
+                () -> tink.get(order.nextInt(tink.size())).encrypt(message),
+                () -> {
+                  int i = order.nextInt(tink.size());
+                  return tink.get(i).decrypt(tinkSealed.get(i));
                 }));
     instrument.run(scale.cell());
     Interleave.Turns turns = instrument.run(scale.cell());
     Figures.report("encrypt", turns.micros(0));
     Figures.report("decrypt", turns.micros(1));
+    Figures.report("tink encrypt", turns.micros(2));
+    Figures.report("tink decrypt", turns.micros(3));
   }
 
   private static long usedHeap() {
