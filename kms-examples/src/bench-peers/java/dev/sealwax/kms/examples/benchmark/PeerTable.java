@@ -7,7 +7,7 @@ import java.util.Map;
 
 /**
  * The table of {@link MessageSpeed} with two more libraries; only in the Maven profile {@code
- * bench-peers}, because they bring some sixty jars.
+ * bench-peers}, because they bring about a hundred jars.
  */
 public final class PeerTable {
   private PeerTable() {}
