@@ -27,7 +27,9 @@ final class ManyKeysets {
     StringBuilder out =
         new StringBuilder(
                 "| keysets in one process | opening the process, ms | first message of each, us |")
-            .append(" heap per keyset in use, bytes | encrypt 64 B, us (Tink) | decrypt 64 B, us (Tink) |\n")
+            .append(
+                " heap per keyset in use, bytes | encrypt 64 B, us (Tink) | decrypt 64 B, us (Tink)"
+                    + " |\n")
             .append("|---|---|---|---|---|---|\n");
     for (int keysets : List.of(jvm.scale().keysets() / 100, jvm.scale().keysets())) {
       // At least ten, for the smallest scale.
