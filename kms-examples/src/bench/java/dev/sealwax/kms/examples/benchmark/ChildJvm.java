@@ -56,6 +56,8 @@ final class ChildJvm {
             List.of(java, "-Xmx2g", "-XX:+UseG1GC", "-cp", System.getProperty("java.class.path")));
     // Measured by the parent: what happens before main is part of a start.
     command.add("-Dbenchmark.started=" + System.currentTimeMillis());
+    // A hundred thousand keysets would otherwise log as many lines.
+    command.add("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
     command.add(program.getName());
     command.add(scale.name());
     command.add(scratch.toString());
