@@ -1,0 +1,257 @@
+package dev.sealwax.kms.examples.benchmark;
+
+import com.google.crypto.tink.StreamingAead;
+import dev.sealwax.kms.Kms;
+import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.keyset.KeysetTemplate;
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Large payloads in a JVM that did nothing before: how soon, and whether within two seconds of its
+ * start, it reaches the bytes per second of raw 16 KiB messages in a warm JVM. Rates are bytes per
+ * second of CPU time of the working thread; the clock that says when is the wall's, from the moment
+ * the parent asked for the JVM.
+ */
+final class FreshJvm {
+  private static final int ENVELOPE_BYTES = 1 << 20;
+  private static final int STREAM_BYTES = 64 << 20;
+  private static final int BUFFER_BYTES = 64 << 10;
+  private static final int SLOT_MILLIS = 100;
+  private static final double BAR = 0.85;
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+  private FreshJvm() {}
+
+  static String table(ChildJvm jvm) throws Exception {
+    jvm.repeat(1, FreshJvm.class, "prepare");
+    Figures warm = jvm.repeat(WarmRaw.class);
+    double seconds = jvm.scale().freshSlots() * SLOT_MILLIS / 1000.0;
+    StringBuilder out =
+        new StringBuilder(
+            Figures.format(
+                "| fresh JVM | MB/s in the last quarter of its first %.1f s | of warm raw |"
+                    + " at 0.85 and above from | MB done by then |\n|---|---|---|---|---|\n",
+                seconds));
+    for (String operation : List.of("encrypt", "decrypt")) {
+      double warmRate = warm.of(operation);
+      out.append(
+          Figures.format(
+              "| %s raw 16 KiB, warm JVM | %.0f | 1.00 | | |\n", operation, warmRate / 1e6));
+      for (String library : List.of("raw", "tink", "sealwax")) {
+        out.append(row(jvm, library, operation, "1 MiB", warmRate));
+      }
+      for (String library : List.of("tink", "sealwax")) {
+        out.append(row(jvm, library, operation, "64 MiB stream", warmRate));
+      }
+    }
+    return out.toString();
+  }
+
+  private static String row(
+      ChildJvm jvm, String library, String operation, String shape, double warmRate)
+      throws Exception {
+    Figures figures = jvm.repeat(FreshJvm.class, library, operation, shape);
+    int slots = jvm.scale().freshSlots();
+    // The first slot of those at the end that all reach the bar: a later dip counts against it.
+    int reached = slots;
+    while (reached > 0 && figures.of("slot" + (reached - 1)) >= BAR * warmRate) {
+      reached--;
+    }
+    double rate = figures.of("last");
+    return Figures.format(
+        "| %s %s, %s | %.0f | %.2f | %s | %.0f |\n",
+        operation,
+        shape,
+        library,
+        rate / 1e6,
+        rate / warmRate,
+        reached == slots ? "later" : Figures.format("%.1f s", reached * SLOT_MILLIS / 1000.0),
+        figures.of("done") / 1e6);
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    Path directory = Path.of(arguments[1]).resolve("fresh");
+    if (arguments[2].equals("prepare")) {
+      prepare(directory);
+      return;
+    }
+    boolean encrypt = arguments[3].equals("encrypt");
+    Meter meter = new Meter(Scale.valueOf(arguments[0]).freshSlots());
+    if (arguments[4].equals("1 MiB")) {
+      messages(directory, arguments[2], encrypt, meter);
+    } else {
+      streams(directory, arguments[2], encrypt, meter);
+    }
+    meter.report();
+  }
+
+  /** Leaves keys and ciphertexts behind, so that a decrypting JVM need not encrypt first. */
+  private static void prepare(Path directory) throws Exception {
+    try (Kms kms = Sealwax.onFiles(directory)) {
+      kms.keysets().create(Sealwax.KEYSET, KeysetTemplate.defaults());
+      for (String library : List.of("raw", "tink", "sealwax")) {
+        byte[] sealed = column(kms, directory, library).encrypt(new byte[ENVELOPE_BYTES]);
+        Files.write(directory.resolve(library + ".sealed"), sealed);
+      }
+      for (String library : List.of("tink", "sealwax")) {
+        Path file = directory.resolve(library + ".stream");
+        try (OutputStream out = sealing(kms, directory, library, Files.newOutputStream(file))) {
+          out.write(new byte[STREAM_BYTES]);
+        }
+      }
+    }
+  }
+
+  private static void messages(Path directory, String library, boolean encrypt, Meter meter)
+      throws Exception {
+    try (Kms kms = Sealwax.onFiles(directory)) {
+      Column column = column(kms, directory, library);
+      byte[] input =
+          encrypt
+              ? new byte[ENVELOPE_BYTES]
+              : Files.readAllBytes(directory.resolve(library + ".sealed"));
+      meter.start();
+      do {
+        byte[] result = encrypt ? column.encrypt(input) : column.decrypt(input);
+        Interleave.sink = result[result.length - 1];
+        meter.did(ENVELOPE_BYTES);
+      } while (!meter.isOver());
+    }
+  }
+
+  private static void streams(Path directory, String library, boolean encrypt, Meter meter)
+      throws Exception {
+    byte[] buffer = new byte[BUFFER_BYTES];
+    try (Kms kms = Sealwax.onFiles(directory)) {
+      byte[] sealed =
+          encrypt ? new byte[0] : Files.readAllBytes(directory.resolve(library + ".stream"));
+      meter.start();
+      do {
+        if (encrypt) {
+          try (OutputStream out =
+              sealing(kms, directory, library, OutputStream.nullOutputStream())) {
+            int done = 0;
+            do {
+              out.write(buffer);
+              meter.did(BUFFER_BYTES);
+              done += BUFFER_BYTES;
+            } while (done < STREAM_BYTES && !meter.isOver());
+          }
+        } else {
+          InputStream in = opening(kms, directory, library, new ByteArrayInputStream(sealed));
+          int read = in.read(buffer);
+          while (read > 0) {
+            Interleave.sink = buffer[0];
+            meter.did(read);
+            read = meter.isOver() ? 0 : in.read(buffer);
+          }
+        }
+      } while (!meter.isOver());
+    }
+  }
+
+  private static Column column(Kms kms, Path directory, String library) throws Exception {
+    return switch (library) {
+      case "raw" -> RawColumn.of("raw", new byte[32]);
+      case "tink" -> TinkColumn.plain(directory.resolve("tink.json"));
+      default -> new SealwaxColumn("sealwax", kms.envelopeCipher(Sealwax.KEYSET));
+    };
+  }
+
+  private static OutputStream sealing(Kms kms, Path directory, String library, OutputStream out)
+      throws Exception {
+    if (library.equals("tink")) {
+      return tinkStreaming(directory).newEncryptingStream(out, Column.CONTEXT.toCanonicalBytes());
+    }
+    EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
+    return cipher.encryptingStream(out, Column.CONTEXT);
+  }
+
+  private static InputStream opening(Kms kms, Path directory, String library, InputStream in)
+      throws Exception {
+    if (library.equals("tink")) {
+      return tinkStreaming(directory).newDecryptingStream(in, Column.CONTEXT.toCanonicalBytes());
+    }
+    EnvelopeCipher cipher = kms.envelopeCipher(Sealwax.KEYSET);
+    return cipher.decryptingStream(in, Column.CONTEXT);
+  }
+
+  private static StreamingAead tinkStreaming(Path directory) throws Exception {
+    return TinkColumn.streaming(directory.resolve("tink-streaming.json"));
+  }
+
+  /** Bytes and CPU time of the working thread, in slots of the first seconds of the JVM. */
+  private static final class Meter {
+    private final long[] bytes;
+    private final long[] nanos;
+    private long cpu;
+
+    private Meter(int slots) {
+      bytes = new long[slots];
+      nanos = new long[slots];
+    }
+
+    void start() {
+      cpu = THREADS.getCurrentThreadCpuTime();
+    }
+
+    boolean isOver() {
+      return ChildJvm.millisSinceStart() >= (long) bytes.length * SLOT_MILLIS;
+    }
+
+    void did(int count) {
+      long now = THREADS.getCurrentThreadCpuTime();
+      int slot = (int) (ChildJvm.millisSinceStart() / SLOT_MILLIS);
+      if (slot < bytes.length) {
+        bytes[slot] += count;
+        nanos[slot] += now - cpu;
+      }
+      cpu = now;
+    }
+
+    void report() {
+      double done = 0;
+      double lastBytes = 0;
+      double lastNanos = 0;
+      for (int i = 0; i < bytes.length; i++) {
+        done += bytes[i];
+        Figures.report("slot" + i, nanos[i] == 0 ? 0 : bytes[i] * 1e9 / nanos[i]);
+        if (4 * i >= 3 * bytes.length) {
+          lastBytes += bytes[i];
+          lastNanos += nanos[i];
+        }
+      }
+      Figures.report("done", done);
+      Figures.report("last", lastNanos == 0 ? 0 : lastBytes * 1e9 / lastNanos);
+    }
+  }
+
+  /** What it is compared with: raw messages of 16 KiB in a JVM of their own, warmed up. */
+  static final class WarmRaw {
+    private static final int MESSAGE_BYTES = 16 << 10;
+
+    private WarmRaw() {}
+
+    public static void main(String[] arguments) throws Exception {
+      Scale scale = Scale.valueOf(arguments[0]);
+      List<RawColumn> raw = List.of(RawColumn.create("raw"));
+      measure(scale, "encrypt", InTurn.encrypting(raw, MESSAGE_BYTES));
+      measure(scale, "decrypt", InTurn.decrypting(raw, MESSAGE_BYTES));
+    }
+
+    private static void measure(Scale scale, String name, InTurn operation) throws Exception {
+      Interleave instrument = Interleave.of(List.of(operation));
+      instrument.run(scale.cell());
+      double[] nanos =
+          instrument.run(scale.cell()).nanos().stream().mapToDouble(turn -> turn[0]).toArray();
+      Figures.report(name, MESSAGE_BYTES * 1e9 / Figures.median(nanos));
+    }
+  }
+}

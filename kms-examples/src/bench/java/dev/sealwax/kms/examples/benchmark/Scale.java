@@ -1,0 +1,59 @@
+package dev.sealwax.kms.examples.benchmark;
+
+import java.time.Duration;
+
+/** How long and how often everything is measured. */
+enum Scale {
+  /** Seconds for the whole table: proves that it runs, its figures mean nothing. */
+  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5),
+  /** Minutes: enough to see a regression of ten percent. */
+  QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20),
+  /** About twenty minutes: the published figures. */
+  FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20);
+
+  private final int jvms;
+  private final Duration cell;
+  private final int repetitions;
+  private final int tasks;
+  private final int keysets;
+  private final int freshSlots;
+
+  Scale(int jvms, Duration cell, int repetitions, int tasks, int keysets, int freshSlots) {
+    this.jvms = jvms;
+    this.cell = cell;
+    this.repetitions = repetitions;
+    this.tasks = tasks;
+    this.keysets = keysets;
+    this.freshSlots = freshSlots;
+  }
+
+  /** Fresh JVMs per row, whose median counts. */
+  int jvms() {
+    return jvms;
+  }
+
+  /** Measuring time of one cell of a table; warming up takes as long again. */
+  Duration cell() {
+    return cell;
+  }
+
+  /** Rounds within a JVM, or runs of a program that measures its own start. */
+  int repetitions() {
+    return repetitions;
+  }
+
+  /** Virtual threads per round. */
+  int tasks() {
+    return tasks;
+  }
+
+  /** Keysets in the process that holds many. */
+  int keysets() {
+    return keysets;
+  }
+
+  /** Tenths of a second for which a fresh JVM is watched; twenty are the window of the bar. */
+  int freshSlots() {
+    return freshSlots;
+  }
+}
