@@ -27,6 +27,7 @@ final class KeyStateTest {
       DESTROYED             - - - -
       """;
 
+  /** Cites KS-8. */
   @Test
   void canBecome_everyPair_isTheTableOfTheSpec() {
     StringBuilder actual = new StringBuilder();
@@ -40,6 +41,7 @@ final class KeyStateTest {
     assertEquals(TRANSITIONS, actual.toString());
   }
 
+  /** Cites KS-7. */
   @Test
   void allows_everyPair_isTheTableOfTheSpec() {
     StringBuilder actual = new StringBuilder();

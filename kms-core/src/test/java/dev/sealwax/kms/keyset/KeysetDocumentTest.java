@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
@@ -15,6 +16,7 @@ import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
@@ -80,6 +82,7 @@ final class KeysetDocumentTest {
     };
   }
 
+  /** Cites KS-3. */
   @Test
   void document_isTheOneOfTheSpec() {
     String document = rig.store.stored("orders").document();
@@ -105,6 +108,7 @@ final class KeysetDocumentTest {
    * What another implementation would do, from the words of keyset-v1 §2 and §5 and nothing of
    * ours.
    */
+  /** Cites KS-1, KS-2, KS-6. */
   @Test
   void mac_recomputedByTheWordsOfTheSpec_fits() throws GeneralSecurityException {
     String document = rig.store.stored("orders").document();
@@ -134,6 +138,7 @@ final class KeysetDocumentTest {
     return mac.doFinal(message.getBytes(StandardCharsets.US_ASCII));
   }
 
+  /** Cites KS-4, KS-5, KS-13. */
   @Test
   void edit_ofAnyMember_isRejected() {
     assertEditRejected(replacing("\"state\":\"DISABLED\"", "\"state\":\"ENABLED\""));
@@ -160,6 +165,7 @@ final class KeysetDocumentTest {
     assertRejected("revision 9");
   }
 
+  /** Cites KS-3. */
   @Test
   void edit_ofTheJson_isRejected() {
     assertEditRejected(d -> d + " ");
@@ -285,6 +291,7 @@ final class KeysetDocumentTest {
     assertEquals(RootKeyException.Reason.INVALID_CIPHERTEXT, cause.reason());
   }
 
+  /** Cites KS-14. */
   @Test
   void rollback_toAnOlderAuthenticDocument_isRejectedByWhoKnewTheNewer() {
     StoredKeyset old = rig.store.stored("orders");
@@ -308,6 +315,7 @@ final class KeysetDocumentTest {
     assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
   }
 
+  /** Cites KS-20. */
   @Test
   void tombstone_forgedOverALiveKeyset_isRejectedByWhoKnewIt() {
     rig.keysets.create("gone", KeysetTemplate.defaults());
@@ -326,5 +334,68 @@ final class KeysetDocumentTest {
     assertTrue(fresh.keysets().get("orders").isDestroyed(), "denial is all that is gained");
     rig.store.plant(good);
     assertFalse(fresh.keysets().get("orders").isDestroyed(), "and ends with the forgery");
+  }
+
+  /** Cites KS-15. */
+  @Test
+  void versionWrappedWithAnotherDocumentKey_isRejectedWhenItIsUnwrapped() {
+    // Somebody who could once call the root key and holds the document key of now plants a key pair
+    // of his own.
+    Keyset keyset = rig.keysets.get("orders");
+    DocumentKey alien = DocumentKey.random(new SecureRandom());
+    WrappedKey planted;
+    try (VersionSecret secret = VersionSecret.generate(new SecureRandom(), alien)) {
+      planted = new RootCalls(rig.root, new KeysetEvents(null)).wrap(keyset.id(), 3, secret);
+    }
+    KeyVersion third = keyset.version(3).orElseThrow();
+    WrappedKey second = keyset.version(2).orElseThrow().wrapped();
+    try (VersionSecret own =
+            new RootCalls(rig.root, new KeysetEvents(null)).unwrap(keyset.id(), 2, second);
+        DocumentKey documentKey = own.documentKey()) {
+      Keyset forged = keyset.replacing(third.withWrapped(planted));
+      String document = documentKey.seal(KeysetJson.body(forged));
+      rig.store.plant(new StoredKeyset(keyset.id(), forged.revision(), document));
+    }
+    OpenKeyset open = rig.process().open(KeysetId.of("orders"));
+    Rig.wrap(open, 2);
+    assertThrows(KeysetCorruptedException.class, () -> Rig.wrap(open, 3));
+    assertThrows(
+        KeysetCorruptedException.class,
+        () -> rig.process().keysets().moveToRootKey("orders", new ScriptedRootKey("test:two")));
+  }
+
+  @Test
+  void keyset_brokenRules_cannotBeBuilt() {
+    Keyset good = rig.keysets.get("orders");
+    List<KeyVersion> versions = good.versions();
+    assertThrows(IllegalArgumentException.class, () -> good.next(3, versions), "pending primary");
+    assertThrows(IllegalArgumentException.class, () -> good.next(0, versions));
+    assertThrows(IllegalArgumentException.class, () -> good.next(4, versions));
+    assertThrows(IllegalArgumentException.class, () -> good.next(1, List.of()));
+    assertThrows(IllegalArgumentException.class, () -> good.next(1, versions.subList(1, 3)));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> good.next(1, List.of(versions.get(0), versions.get(0))));
+    KeyVersion gone = versions.get(0).scheduled(ManualTime.START).destroyed(ManualTime.START);
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> good.next(1, List.of(gone, versions.get(1))),
+        "destroyed primary");
+    WrappedKey wrapped = versions.get(0).wrapped();
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, true, null, null, wrapped));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.COMPROMISED, ManualTime.START, false, null, null, wrapped));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, false, null, null, null));
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            KeyVersion.of(
+                1, KeyState.DESTROYED, ManualTime.START, false, null, ManualTime.START, wrapped));
+    assertThrows(IllegalStateException.class, () -> versions.get(0).withState(KeyState.PENDING));
   }
 }

@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -238,6 +237,7 @@ final class KeysetsTest {
     assertThrows(KeyStateException.class, () -> keysets.disable("orders", 0));
   }
 
+  /** Cites KS-10. */
   @Test
   void destroy_beforeItsDate_throws() {
     keysets.rotate("orders");
@@ -256,6 +256,7 @@ final class KeysetsTest {
         rig.store.stored("orders").document().contains("\"state\":\"DESTROYED\",\"wrapped\":\""));
   }
 
+  /** Cites KS-12. */
   @Test
   void destroy_version_deletesItsWrappedKeyFromTheDocument() {
     keysets.rotate("orders");
@@ -280,6 +281,7 @@ final class KeysetsTest {
     }
   }
 
+  /** Cites KS-11. */
   @Test
   void scheduleDestruction_primaryAlone_throws() {
     keysets.rotate("orders");
@@ -288,6 +290,7 @@ final class KeysetsTest {
     assertThrows(KeyStateException.class, () -> keysets.scheduleDestruction("orders", 2));
   }
 
+  /** Cites KS-9. */
   @Test
   void cancelDestruction_restoresDisabledOrCompromised() {
     keysets.rotate("orders");
@@ -382,6 +385,7 @@ final class KeysetsTest {
     assertEquals(256, keysets.list().count());
   }
 
+  /** Cites KS-17. */
   @Test
   void rotate_otherWriterFaster_triesAgainOnTheNewerKeyset() {
     Keysets other = rig.process().keysets();
@@ -450,6 +454,7 @@ final class KeysetsTest {
     return 1;
   }
 
+  /** Cites KS-18. */
   @Test
   void rotate_outcomeUnknownButWritten_isNotDoneTwice() {
     rig.store.afterWrite = ScriptedStore::fail;
@@ -524,6 +529,7 @@ final class KeysetsTest {
     }
   }
 
+  /** Cites KS-19. */
   @Test
   void moveToRootKey_allVersions_openUnderTheTargetOnly() {
     keysets.rotate("orders");
@@ -681,15 +687,24 @@ final class KeysetsTest {
   }
 
   @Test
-  void interruptedWhileBackingOff_keepsTheFlagAndGivesUp() throws Exception {
-    CountDownLatch started = new CountDownLatch(1);
+  void rotate_interruptedWhileBackingOff_givesUpAndKeepsTheFlag() {
+    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
         () -> {
-          started.countDown();
+          writes.incrementAndGet();
           Thread.currentThread().interrupt();
           throw new KeysetConflictException(KeysetId.of("orders"), "scripted");
         };
     assertThrows(KeysetConflictException.class, () -> keysets.rotate("orders"));
     assertTrue(Thread.interrupted());
+    assertEquals(1, writes.get());
+  }
+
+  @Test
+  void create_nameKnownButGoneFromTheStore_throws() {
+    rig.store.forget("orders");
+    assertThrows(
+        KeysetConflictException.class, () -> keysets.create("orders", KeysetTemplate.defaults()));
+    assertThrows(KeysetStoreException.class, () -> keysets.get("orders"));
   }
 }

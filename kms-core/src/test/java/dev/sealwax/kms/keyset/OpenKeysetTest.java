@@ -17,6 +17,7 @@ import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -198,6 +199,23 @@ final class OpenKeysetTest {
   }
 
   @Test
+  void snapshotAndRequireUse_hotPath_allocateNothing() {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long me = Thread.currentThread().getId();
+    OpenKeyset keyset = rig.open("orders");
+    long allocated = Long.MAX_VALUE;
+    // The first rounds run interpreted; the JVM's own bookkeeping may fall into any.
+    for (int round = 0; round < 10; round++) {
+      long before = threads.getThreadAllocatedBytes(me);
+      for (int i = 0; i < 10_000; i++) {
+        keyset.snapshot(1).requireUse(1, KeyUse.DECRYPT);
+      }
+      allocated = Math.min(allocated, threads.getThreadAllocatedBytes(me) - before);
+    }
+    assertTrue(allocated < 10_000, "10,000 calls allocated " + allocated + " bytes");
+  }
+
+  @Test
   void snapshot_pastTheInterval_startsOneBackgroundRefreshAndServesTheOld() {
     OpenKeyset keyset = rig.open("orders");
     OpenKeysets other = rig.process();
@@ -324,6 +342,7 @@ final class OpenKeysetTest {
     assertArrayEquals(new byte[32], Rig.unwrap(other.open(ORDERS), 2, wrapped));
   }
 
+  /** Cites KS-16. */
   @Test
   void unknownVersion_manyCallers_oneRefresh() throws Exception {
     OpenKeyset keyset = rig.open("orders");

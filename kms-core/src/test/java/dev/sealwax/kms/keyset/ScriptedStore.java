@@ -37,6 +37,10 @@ final class ScriptedStore implements KeysetStore {
     map.put(forged.id(), forged);
   }
 
+  void forget(String name) {
+    map.remove(KeysetId.of(name));
+  }
+
   /** Edits the text of a document. */
   void edit(String name, UnaryOperator<String> edit) {
     StoredKeyset old = stored(name);
