@@ -7,8 +7,8 @@ import com.github.benmanes.caffeine.cache.Scheduler;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import java.time.Duration;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
@@ -120,7 +120,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
     while (true) {
       requireOpen();
-      CompletableFuture<Held<V>> mine = new CompletableFuture<>();
+      Load<V> mine = new Load<>();
       CompletableFuture<Held<V>> winner = entries.get(key, (k, executor) -> mine);
       if (winner == mine) {
         return loadInto(mine, key, loader);
@@ -133,10 +133,10 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private Held<V> loadInto(CompletableFuture<Held<V>> future, K key, Supplier<V> loader) {
+  private Held<V> loadInto(Load<V> load, K key, Supplier<V> loader) {
     try {
       Held<V> held = hold(loaded(loader));
-      future.complete(held);
+      load.complete(held);
       if (closed) {
         // close() may have emptied the cache before this entry was complete.
         entries.synchronous().invalidate(key);
@@ -144,7 +144,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       }
       return held;
     } catch (RuntimeException | Error e) {
-      future.completeExceptionally(e);
+      load.fail(e);
       throw e;
     }
   }
@@ -160,20 +160,38 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private static <V> V await(CompletableFuture<V> future) {
+  private static <V extends AutoCloseable> Held<V> await(CompletableFuture<Held<V>> future) {
     try {
       return future.join();
-    } catch (CompletionException e) {
-      // The type is the contract, so waiters get the loader's own exception rather than a wrapper
-      // around it.
-      if (e.getCause() instanceof RuntimeException failure) {
-        throw failure;
+    } catch (CancellationException e) {
+      // The type is the contract, so waiters get the loader's own exception.
+      Throwable failure = future instanceof Load<V> load ? load.failure : null;
+      if (failure instanceof RuntimeException runtime) {
+        throw runtime;
       }
-      if (e.getCause() instanceof Error error) {
+      if (failure instanceof Error error) {
         throw error;
       }
       throw e;
     }
+  }
+
+  /**
+   * A load under way. A failed one is cancelled: Caffeine logs every other failure with its stack
+   * trace, so that whoever sends forged envelopes could fill the log.
+   */
+  private static final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
+    private volatile @Nullable Throwable failure;
+
+    void fail(Throwable cause) {
+      failure = cause;
+      cancel(false);
+    }
+  }
+
+  private static <V extends AutoCloseable> boolean leadsTo(
+      CompletableFuture<Held<V>> future, Held<V> held) {
+    return future.isDone() && !future.isCompletedExceptionally() && future.join() == held;
   }
 
   /** Puts a value that the caller has just made; the cache owns it from now on. */
@@ -191,7 +209,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** Removes {@code held} if it is still what {@code key} leads to. */
   public void remove(K key, Held<V> held) {
     CompletableFuture<Held<V>> future = entries.getIfPresent(key);
-    if (future != null && future.getNow(null) == held) {
+    if (future != null && leadsTo(future, held)) {
       entries.asMap().remove(key, future);
     }
   }
@@ -230,7 +248,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       // Only an entry that is still in place is replaced: a key revoked meanwhile must not come
       // back.
       if (current == null
-          || current.getNow(null) != old
+          || !leadsTo(current, old)
           || !entries.asMap().replace(key, current, CompletableFuture.completedFuture(fresh))) {
         fresh.close();
       } else if (closed) {

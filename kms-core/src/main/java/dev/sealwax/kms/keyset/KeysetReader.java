@@ -77,7 +77,7 @@ final class KeysetReader {
     // The usual case, once per refresh: nothing has changed, so nothing is parsed.
     boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
     Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
-    requireNotOlder(keyset, mac, known);
+    requireNotOlder(keyset, known);
     return new Loaded(keyset, mac, known.documentKey(), null);
   }
 
@@ -104,7 +104,7 @@ final class KeysetReader {
         if (mac == null) {
           throw notAuthentic(id);
         }
-        requireNotOlder(claimed, mac, known);
+        requireNotOlder(claimed, known);
         KeyEncryptionKey key =
             chosen.state().allowsAny() ? secret.keyEncryptionKey(chosen.number()) : null;
         return new Loaded(claimed, mac, documentKey, key);
@@ -143,25 +143,16 @@ final class KeysetReader {
     return before != null && Objects.equals(wrapped, before.wrapped());
   }
 
-  private static void requireNotOlder(Keyset keyset, String mac, @Nullable Snapshot known) {
-    if (known == null || !known.isAuthenticated()) {
-      return;
-    }
-    long before = known.keyset().revision();
-    if (keyset.revision() < before) {
+  private static void requireNotOlder(Keyset keyset, @Nullable Snapshot known) {
+    if (known != null && known.isAuthenticated() && keyset.revision() < known.keyset().revision()) {
       throw new KeysetCorruptedException(
           keyset.id(),
-          "revision " + keyset.revision() + " was stored over revision " + before,
+          "revision "
+              + keyset.revision()
+              + " was stored over revision "
+              + known.keyset().revision(),
           null);
     }
-    if (keyset.revision() == before && !mac.equals(known.mac())) {
-      throw twoOfOneRevision(keyset);
-    }
-  }
-
-  static KeysetCorruptedException twoOfOneRevision(Keyset keyset) {
-    return new KeysetCorruptedException(
-        keyset.id(), "there are two different documents of revision " + keyset.revision(), null);
   }
 
   private static KeysetCorruptedException notAuthentic(KeysetId id) {

@@ -78,23 +78,32 @@ public final class Keysets {
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
     KeysetId id = open.id();
+    if (open.isKnown()) {
+      throw new KeysetConflictException(
+          id, "this process knows a keyset of that name; if it is gone from the store, restore it");
+    }
     // Asked first, so that a taken name costs no call of the root key.
     if (store.load(id).isPresent()) {
       throw new KeysetConflictException(id, "a keyset of that name exists");
     }
     DocumentKey documentKey = DocumentKey.random(random);
+    KeyEncryptionKey key = null;
     boolean written = false;
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
       Instant now = now();
       KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped);
       Keyset keyset = Keyset.of(id, 1, template, now, 1, List.of(first));
-      Keyset created = writer.create(open, keyset, documentKey, secret.keyEncryptionKey(1));
+      key = secret.keyEncryptionKey(1);
+      Keyset created = writer.create(open, keyset, documentKey, key);
       written = true;
       return created;
     } finally {
       if (!written) {
         documentKey.close();
+        if (key != null) {
+          key.close();
+        }
       }
     }
   }

@@ -202,6 +202,12 @@ public final class OpenKeyset {
     }
   }
 
+  /** Whether this process has ever authenticated a document of this keyset. */
+  boolean isKnown() {
+    Snapshot snapshot = current;
+    return snapshot != null && snapshot.isAuthenticated();
+  }
+
   long nanoTime() {
     return shared.nanoClock.getAsLong();
   }
@@ -247,7 +253,10 @@ public final class OpenKeyset {
         if (loaded.keyset().revision() == before.keyset().revision()) {
           if (!before.hasContentOf(loaded)) {
             discard(loaded, kept);
-            throw KeysetReader.twoOfOneRevision(loaded.keyset());
+            throw new KeysetCorruptedException(
+                id,
+                "there are two different documents of revision " + loaded.keyset().revision(),
+                null);
           }
           discard(loaded, kept);
           return confirm(before, startedNanos);

@@ -1,0 +1,351 @@
+package dev.sealwax.kms.cache;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.CacheStatistics;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+
+final class KeyCacheTest {
+  private static final Duration SOFT = Duration.ofSeconds(100);
+  private static final Duration HARD = Duration.ofSeconds(1000);
+
+  private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 5);
+  private final ConcurrentLinkedQueue<Runnable> background = new ConcurrentLinkedQueue<>();
+  private final KeyCache<String, Key> cache =
+      new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add);
+
+  private static final class Key implements AutoCloseable {
+    final AtomicInteger closes = new AtomicInteger();
+
+    boolean isOpen() {
+      return closes.get() == 0;
+    }
+
+    @Override
+    public void close() {
+      closes.incrementAndGet();
+    }
+  }
+
+  private void advance(Duration by) {
+    now.addAndGet(by.toNanos());
+  }
+
+  private void runBackground() {
+    for (Runnable task = background.poll(); task != null; task = background.poll()) {
+      task.run();
+    }
+  }
+
+  private Held<Key> present(String key) {
+    Held<Key> held = cache.getIfPresent(key);
+    assertNotNull(held);
+    return held;
+  }
+
+  @Test
+  void load_manyThreads_oneLoadForAll() throws Exception {
+    AtomicInteger loads = new AtomicInteger();
+    List<Held<Key>> results =
+        concurrently(
+            64,
+            () ->
+                cache.load(
+                    "k",
+                    () -> {
+                      loads.incrementAndGet();
+                      sleep();
+                      return new Key();
+                    }));
+    assertEquals(1, loads.get());
+    assertEquals(1, results.stream().distinct().count());
+    CacheStatistics statistics = cache.statistics();
+    assertEquals(64, statistics.misses());
+    assertEquals(1, statistics.loads());
+    assertEquals(1, statistics.entries());
+  }
+
+  private static void sleep() {
+    try {
+      Thread.sleep(100);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static <T> List<T> concurrently(int count, java.util.concurrent.Callable<T> work)
+      throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(count);
+    try {
+      CountDownLatch go = new CountDownLatch(1);
+      List<Future<T>> futures = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        futures.add(
+            threads.submit(
+                () -> {
+                  assertTrue(go.await(60, TimeUnit.SECONDS));
+                  return work.call();
+                }));
+      }
+      go.countDown();
+      List<T> results = new ArrayList<>();
+      for (Future<T> future : futures) {
+        results.add(future.get(60, TimeUnit.SECONDS));
+      }
+      return results;
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  @Test
+  void load_fails_waitersGetTheSameTypeAndNothingIsKept() throws Exception {
+    List<Throwable> failures =
+        concurrently(
+            16,
+            () ->
+                assertThrows(
+                    RuntimeException.class,
+                    () ->
+                        cache.load(
+                            "k",
+                            () -> {
+                              sleep();
+                              throw new UnsupportedOperationException("scripted");
+                            })));
+    failures.forEach(f -> assertSame(UnsupportedOperationException.class, f.getClass()));
+    assertNull(cache.getIfPresent("k"));
+    assertEquals(0, cache.statistics().entries());
+    assertTrue(cache.statistics().loadFailures() < 16);
+    Key key = new Key();
+    assertSame(key, cache.load("k", () -> key).value());
+  }
+
+  @Test
+  void entry_softAndHardLimits_areKept() {
+    Key key = new Key();
+    Held<Key> held = cache.load("k", () -> key);
+    assertFalse(held.needsRenewal(now.get()));
+    advance(SOFT.multipliedBy(9).dividedBy(10).minusNanos(1));
+    assertFalse(held.needsRenewal(now.get()));
+    advance(SOFT.dividedBy(10).plusNanos(1));
+    assertTrue(held.needsRenewal(now.get()));
+    advance(HARD.minus(SOFT).minusNanos(1));
+    assertSame(key, present("k").value());
+    assertEquals(HARD.minusNanos(1), cache.statistics().oldestServedAge());
+    assertTrue(key.isOpen());
+    advance(Duration.ofNanos(1));
+    assertNull(cache.getIfPresent("k"));
+    Key second = new Key();
+    assertSame(second, cache.load("k", () -> second).value());
+    assertEquals(1, key.closes.get());
+  }
+
+  @Test
+  void renewal_manyAskers_runsOnceAndReplaces() {
+    Key old = new Key();
+    Held<Key> held = cache.load("k", () -> old);
+    advance(SOFT);
+    Key fresh = new Key();
+    cache.renew("k", held, () -> fresh);
+    cache.renew("k", held, () -> fresh);
+    assertEquals(1, background.size());
+    assertSame(old, present("k").value());
+    runBackground();
+    assertSame(fresh, present("k").value());
+    assertEquals(1, old.closes.get());
+    assertTrue(fresh.isOpen());
+    assertEquals(2, cache.statistics().loads());
+    assertEquals(2, cache.statistics().staleServed());
+    assertEquals(0, cache.statistics().evictions(), "a renewal is no eviction");
+  }
+
+  @Test
+  void renewal_fails_entryServesOnAndIsTriedLater() {
+    Key old = new Key();
+    Held<Key> held = cache.load("k", () -> old);
+    advance(SOFT);
+    cache.renew("k", held, () -> fail());
+    runBackground();
+    assertSame(old, present("k").value());
+    assertTrue(old.isOpen());
+    assertEquals(1, cache.statistics().refreshFailures());
+    assertEquals(0, cache.statistics().loadFailures());
+    assertFalse(held.needsRenewal(now.get()), "not at once");
+    advance(SOFT.dividedBy(10));
+    assertTrue(held.needsRenewal(now.get()));
+    Key fresh = new Key();
+    cache.renew("k", held, () -> fresh);
+    runBackground();
+    assertSame(fresh, present("k").value());
+  }
+
+  private static Key fail() {
+    throw new IllegalArgumentException("scripted");
+  }
+
+  @Test
+  void renewal_executorRejects_isTriedLater() {
+    AtomicBoolean rejecting = new AtomicBoolean(true);
+    KeyCache<String, Key> picky =
+        new KeyCache<>(
+            CachePolicy.of(SOFT, HARD, 100),
+            now::get,
+            task -> {
+              if (rejecting.get()) {
+                throw new RejectedExecutionException("scripted");
+              }
+              task.run();
+            });
+    Held<Key> held = picky.load("k", Key::new);
+    advance(SOFT);
+    picky.renew("k", held, Key::new);
+    rejecting.set(false);
+    advance(SOFT.dividedBy(10));
+    Key fresh = new Key();
+    picky.renew("k", held, () -> fresh);
+    Held<Key> found = picky.getIfPresent("k");
+    assertNotNull(found);
+    assertSame(fresh, found.value());
+  }
+
+  @Test
+  void removedDuringRenewal_doesNotComeBack() {
+    Held<Key> held = cache.load("k", Key::new);
+    advance(SOFT);
+    Key fresh = new Key();
+    cache.renew("k", held, () -> fresh);
+    cache.remove("k");
+    runBackground();
+    assertNull(cache.getIfPresent("k"));
+    assertEquals(1, fresh.closes.get());
+    assertEquals(1, held.value().closes.get());
+    assertEquals(1, cache.statistics().evictions());
+  }
+
+  @Test
+  void removedDuringLoad_isClosedAndDoesNotComeBack() {
+    Key key = new Key();
+    Held<Key> held =
+        cache.load(
+            "k",
+            () -> {
+              cache.remove("k");
+              return key;
+            });
+    assertSame(key, held.value());
+    assertEquals(1, key.closes.get());
+    assertNull(cache.getIfPresent("k"));
+  }
+
+  @Test
+  void remove_ofAnOlderEntry_leavesTheNewer() {
+    Held<Key> old = cache.load("k", Key::new);
+    Key fresh = new Key();
+    cache.put("k", fresh);
+    assertEquals(1, old.value().closes.get());
+    cache.remove("k", old);
+    assertSame(fresh, present("k").value());
+    cache.remove("k", present("k"));
+    assertNull(cache.getIfPresent("k"));
+    assertEquals(1, fresh.closes.get());
+  }
+
+  @Test
+  void maximumEntries_surplusIsClosed() {
+    KeyCache<String, Key> small =
+        new KeyCache<>(CachePolicy.of(SOFT, HARD, 3), now::get, background::add);
+    List<Key> keys = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      Key key = new Key();
+      keys.add(key);
+      small.load("k" + i, () -> key);
+    }
+    assertEquals(3, small.statistics().entries());
+    assertEquals(47, keys.stream().filter(k -> !k.isOpen()).count());
+    assertEquals(47, small.statistics().evictions());
+  }
+
+  @Test
+  void close_closesAllAndRefusesMore() {
+    Held<Key> held = cache.load("k", Key::new);
+    cache.close();
+    assertEquals(1, held.value().closes.get());
+    assertNull(cache.getIfPresent("k"));
+    assertThrows(IllegalStateException.class, () -> cache.load("k", Key::new));
+    Key late = new Key();
+    cache.put("k", late);
+    assertEquals(1, late.closes.get());
+  }
+
+  @Test
+  void close_duringLoadAndRenewal_closesWhatTheyMake() {
+    Key loaded = new Key();
+    assertThrows(
+        IllegalStateException.class,
+        () ->
+            cache.load(
+                "k",
+                () -> {
+                  cache.close();
+                  return loaded;
+                }));
+    assertEquals(1, loaded.closes.get());
+    KeyCache<String, Key> second =
+        new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add);
+    Held<Key> held = second.load("k", Key::new);
+    advance(SOFT);
+    Key renewed = new Key();
+    second.renew("k", held, () -> renewed);
+    second.close();
+    runBackground();
+    assertEquals(1, renewed.closes.get());
+    assertEquals(1, held.value().closes.get());
+  }
+
+  @Test
+  void nonePolicy_keepsNothing() {
+    KeyCache<String, Key> none = new KeyCache<>(CachePolicy.none(), now::get, background::add);
+    Held<Key> first = none.load("k", Key::new);
+    Held<Key> second = none.load("k", Key::new);
+    assertTrue(first != second && first.value() != second.value());
+    assertNull(none.getIfPresent("k"));
+    assertTrue(first.value().isOpen());
+    first.closeIfUncached();
+    assertEquals(1, first.value().closes.get());
+    Key put = new Key();
+    none.put("k", put);
+    assertEquals(1, put.closes.get());
+    assertNull(none.getIfPresent("k"));
+    assertFalse(second.needsRenewal(now.get() + HARD.toNanos()));
+    none.close();
+    assertThrows(IllegalStateException.class, () -> none.load("k", Key::new));
+  }
+
+  @Test
+  void cachedEntry_closeIfUncached_leavesItOpen() {
+    Held<Key> held = cache.load("k", Key::new);
+    held.closeIfUncached();
+    assertTrue(held.value().isOpen());
+  }
+}

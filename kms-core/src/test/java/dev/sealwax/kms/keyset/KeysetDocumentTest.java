@@ -1,0 +1,412 @@
+package dev.sealwax.kms.keyset;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsException;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Documents that somebody with access to the store has edited: nothing of them may be used. */
+final class KeysetDocumentTest {
+  private static final Pattern WRAPPED = Pattern.compile("\"wrapped\":\"([^\"]+)\"");
+
+  private final Rig rig = new Rig();
+
+  @BeforeEach
+  void createOrders() {
+    rig.keysets.create("orders", KeysetTemplate.defaults().withOwner("team"));
+    rig.keysets.rotate("orders");
+    rig.keysets.publish("orders");
+    rig.keysets.disable("orders", 1);
+  }
+
+  @AfterEach
+  void close() {
+    rig.close();
+  }
+
+  static String wrappedOf(String document, int version) {
+    Matcher matcher = WRAPPED.matcher(document);
+    for (int i = 0; i < version; i++) {
+      assertTrue(matcher.find());
+    }
+    return matcher.group(1);
+  }
+
+  /** Reads with a process that has never seen the keyset, and with one that has. */
+  private void assertRejected(String what) {
+    for (OpenKeysets process : List.of(rig.process(), rig.process)) {
+      RuntimeException e =
+          assertThrows(
+              RuntimeException.class, () -> process.keysets().get("orders"), "accepted: " + what);
+      assertInstanceOf(KeysetCorruptedException.class, e, what);
+    }
+  }
+
+  private void assertEditRejected(UnaryOperator<String> edit) {
+    StoredKeyset good = rig.store.stored("orders");
+    rig.store.edit("orders", edit);
+    assertRejected(rig.store.stored("orders").document());
+    rig.store.plant(good);
+    rig.process().keysets().get("orders");
+  }
+
+  /**
+   * As above, and the parser alone must find it: whoever holds the document key cannot write it
+   * either.
+   */
+  private void assertFormRejected(UnaryOperator<String> edit) {
+    assertEditRejected(edit);
+    StoredKeyset good = rig.store.stored("orders");
+    StoredKeyset edited = new StoredKeyset(good.id(), good.revision(), edit.apply(good.document()));
+    assertThrows(KeysetCorruptedException.class, () -> KeysetJson.read(edited), edited.document());
+  }
+
+  private static UnaryOperator<String> replacing(String from, String to) {
+    return document -> {
+      int at = document.indexOf(from);
+      assertTrue(at >= 0, from);
+      return document.substring(0, at) + to + document.substring(at + from.length());
+    };
+  }
+
+  /** Cites KS-3. */
+  @Test
+  void document_isTheOneOfTheSpec() {
+    String document = rig.store.stored("orders").document();
+    String version =
+        "\\{\"version\":%d,\"state\":\"%s\",\"createdAt\":\"2030-01-01T00:00:00Z\","
+            + "\"compromised\":false,\"destroyAt\":null,\"destroyedAt\":null,"
+            + "\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
+    String expected =
+        "\\{\"format\":\"sealwax-keyset/v1\",\"keyset\":\"orders\",\"revision\":4,"
+            + "\"owner\":\"team\",\"createdAt\":\"2030-01-01T00:00:00Z\","
+            + "\"rotationPeriodSeconds\":7776000,\"destructionWindowSeconds\":2592000,"
+            + "\"primary\":2,\"versions\":\\["
+            + String.format(version, 1, "DISABLED")
+            + ","
+            + String.format(version, 2, "ENABLED")
+            + ","
+            + String.format(version, 3, "PENDING")
+            + "\\],\"mac\":\"[A-Za-z0-9+/]{43}=\"\\}";
+    assertTrue(document.matches(expected), document);
+  }
+
+  /**
+   * What another implementation would do, from the words of keyset-v1 §2 and §5 and nothing of
+   * ours.
+   */
+  /** Cites KS-1, KS-2, KS-6. */
+  @Test
+  void mac_recomputedByTheWordsOfTheSpec_fits() throws GeneralSecurityException {
+    String document = rig.store.stored("orders").document();
+    KeyVersion second = rig.keysets.get("orders").version(2).orElseThrow();
+    byte[] documentKey = new byte[32];
+    try (KeyMaterial secret =
+        rig.root.unwrap(
+            second.wrapped(),
+            EncryptionContext.of(
+                "sealwax", "key-version/v1", "keyset", "orders", "version", "2"))) {
+      secret.use(
+          bytes -> {
+            assertEquals(64, bytes.length);
+            System.arraycopy(bytes, 32, documentKey, 0, 32);
+            return null;
+          });
+    }
+    byte[] macKey = hmac(documentKey, "sealwax/keyset-document/v1\0\1");
+    String body = document.substring(0, document.lastIndexOf(",\"mac\":"));
+    String mac = Base64.getEncoder().encodeToString(hmac(macKey, body));
+    assertEquals(body + ",\"mac\":\"" + mac + "\"}", document);
+  }
+
+  private static byte[] hmac(byte[] key, String message) throws GeneralSecurityException {
+    Mac mac = Mac.getInstance("HmacSHA256");
+    mac.init(new SecretKeySpec(key, "HmacSHA256"));
+    return mac.doFinal(message.getBytes(StandardCharsets.US_ASCII));
+  }
+
+  /** Cites KS-4, KS-5, KS-13. */
+  @Test
+  void edit_ofAnyMember_isRejected() {
+    assertEditRejected(replacing("\"state\":\"DISABLED\"", "\"state\":\"ENABLED\""));
+    assertEditRejected(replacing("\"state\":\"PENDING\"", "\"state\":\"ENABLED\""));
+    assertEditRejected(replacing("\"primary\":2", "\"primary\":1"));
+    assertEditRejected(replacing("\"primary\":2", "\"primary\":4"));
+    assertEditRejected(replacing("\"owner\":\"team\"", "\"owner\":\"mean\""));
+    assertEditRejected(replacing("\"owner\":\"team\"", "\"owner\":null"));
+    assertEditRejected(replacing("7776000", "7776001"));
+    assertEditRejected(replacing("2592000", "2591999"));
+    assertEditRejected(replacing("\"keyset\":\"orders\"", "\"keyset\":\"order5\""));
+    assertEditRejected(replacing("\"revision\":4", "\"revision\":5"));
+    assertEditRejected(replacing("\"compromised\":false", "\"compromised\":true"));
+    assertEditRejected(replacing("2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z"));
+    assertEditRejected(replacing("sealwax-keyset/v1", "sealwax-keyset/v2"));
+  }
+
+  @Test
+  void revision_raisedInDocumentAndStore_isRejected() {
+    StoredKeyset good = rig.store.stored("orders");
+    rig.store.plant(
+        new StoredKeyset(
+            good.id(), 9, good.document().replace("\"revision\":4", "\"revision\":9")));
+    assertRejected("revision 9");
+  }
+
+  /** Cites KS-3. */
+  @Test
+  void edit_ofTheJson_isRejected() {
+    assertFormRejected(d -> d + " ");
+    assertFormRejected(d -> " " + d);
+    assertFormRejected(d -> d + "{}");
+    assertFormRejected(d -> d + d);
+    assertFormRejected(d -> "\uFEFF" + d);
+    assertFormRejected(d -> "");
+    assertFormRejected(d -> "null");
+    assertFormRejected(d -> "[]");
+    assertFormRejected(d -> "{}");
+    assertFormRejected(d -> "[".repeat(100_000));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":2,\"primary\":2"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":2,\"extra\":1"));
+    assertFormRejected(replacing("\"primary\":2,", ""));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":2.0"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":2e0"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":02"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":\"2\""));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":-2"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":null"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":4294967298"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\":18446744073709551618"));
+    assertFormRejected(replacing("\"primary\":2", "\"primary\": 2"));
+    assertFormRejected(replacing("\"primary\":2", "\"\\u0070rimary\":2"));
+    assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\\u0074eam\""));
+    assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"t\u00e9am\""));
+    assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\""));
+    assertFormRejected(replacing("\"compromised\":false", "\"compromised\":0"));
+    assertFormRejected(replacing("\"destroyAt\":null", "\"destroyAt\":\"\""));
+    assertFormRejected(replacing("00:00:00Z", "00:00:00.000Z"));
+    assertFormRejected(replacing("2030-01-01T00:00:00Z", "2030-01-01T00:00+00:00"));
+    assertFormRejected(replacing("\"state\":\"DISABLED\"", "\"state\":\"disabled\""));
+    assertFormRejected(
+        replacing("\"keyset\":\"orders\",\"revision\":4", "\"revision\":4,\"keyset\":\"orders\""));
+    assertFormRejected(replacing("=\"}],", "\"}],"));
+    assertFormRejected(d -> d.replaceFirst("\"mac\":\"[^\"]*\"", "\"mac\":\"AAAA\""));
+    assertFormRejected(d -> d.replaceFirst("\"mac\":\"[^\"]*\"", "\"mac\":null"));
+    assertFormRejected(d -> d.replaceFirst(",\"mac\":\"[^\"]*\"", ""));
+  }
+
+  @Test
+  void edit_base64WithOtherUnusedBits_isRejected() {
+    // The last character before one '=' carries two unused bits; 'A' to 'B' changes only those.
+    String mac = rig.store.stored("orders").document().replaceAll(".*\"mac\":\"(.*)\"}", "$1");
+    char last = mac.charAt(42);
+    String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char same = alphabet.charAt(alphabet.indexOf(last) ^ 1);
+    assertFormRejected(replacing(mac, mac.substring(0, 42) + same + "="));
+  }
+
+  @Test
+  void everyCharacter_flipped_isRejected() {
+    StoredKeyset good = rig.store.stored("orders");
+    String document = good.document();
+    int rootKeys = 0;
+    for (int i = 0; i < document.length(); i++) {
+      char[] flipped = document.toCharArray();
+      flipped[i] = (char) (flipped[i] ^ 1);
+      rig.store.plant(new StoredKeyset(good.id(), good.revision(), new String(flipped)));
+      for (OpenKeysets process : List.of(rig.process(), rig.process)) {
+        try {
+          process.keysets().get("orders");
+          fail("accepted a flip at " + i);
+        } catch (KmsException e) {
+          if (e instanceof RootKeyException unknownRoot) {
+            // A root key cannot tell an altered name from the name of another root key.
+            assertEquals(RootKeyException.Reason.NOT_FOUND, unknownRoot.reason());
+            assertTrue(
+                document.substring(0, i).endsWith("test:one".substring(0, i - start(document, i))));
+            rootKeys++;
+          } else {
+            assertInstanceOf(KeysetCorruptedException.class, e);
+          }
+        }
+      }
+    }
+    assertTrue(rootKeys > 0 && rootKeys <= 2 * "test:one".length(), "got " + rootKeys);
+  }
+
+  private static int start(String document, int at) {
+    return document.lastIndexOf("\"rootKey\":\"", at) + "\"rootKey\":\"".length();
+  }
+
+  @Test
+  void everyTruncation_isRejected() {
+    StoredKeyset good = rig.store.stored("orders");
+    for (int length = 0; length < good.document().length(); length++) {
+      String cut = good.document().substring(0, length);
+      rig.store.plant(new StoredKeyset(good.id(), good.revision(), cut));
+      assertRejected(cut);
+    }
+  }
+
+  @Test
+  void wrappedKeys_swappedBetweenVersions_areRejected() {
+    String document = rig.store.stored("orders").document();
+    String first = wrappedOf(document, 1);
+    String second = wrappedOf(document, 2);
+    assertEditRejected(d -> d.replace(first, "@").replace(second, first).replace("@", second));
+    assertEditRejected(d -> d.replace(first, second));
+  }
+
+  @Test
+  void wrappedKeyOrDocument_ofAnotherKeyset_isRejected() {
+    rig.keysets.create("logs", KeysetTemplate.defaults());
+    String theirs = rig.store.stored("logs").document();
+    String ours = rig.store.stored("orders").document();
+    assertEditRejected(replacing(wrappedOf(ours, 2), wrappedOf(theirs, 1)));
+    assertEditRejected(d -> theirs);
+    assertEditRejected(d -> theirs.replace("\"keyset\":\"logs\"", "\"keyset\":\"orders\""));
+  }
+
+  @Test
+  void wrappedKey_altered_keepsTheRootKeysReasonAsCause() {
+    String wrapped = wrappedOf(rig.store.stored("orders").document(), 2);
+    char other = wrapped.charAt(50) == 'A' ? 'B' : 'A';
+    rig.store.edit(
+        "orders", replacing(wrapped, wrapped.substring(0, 50) + other + wrapped.substring(51)));
+    KeysetCorruptedException e =
+        assertThrows(KeysetCorruptedException.class, () -> rig.process().keysets().get("orders"));
+    RootKeyException cause = assertInstanceOf(RootKeyException.class, e.getCause());
+    assertEquals(RootKeyException.Reason.INVALID_CIPHERTEXT, cause.reason());
+  }
+
+  /** Cites KS-14. */
+  @Test
+  void rollback_toAnOlderAuthenticDocument_isRejectedByWhoKnewTheNewer() {
+    StoredKeyset old = rig.store.stored("orders");
+    rig.keysets.compromise("orders", 3);
+    rig.store.plant(old);
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.rotate("orders"));
+    assertEquals(4, rig.process().keysets().get("orders").revision(), "the limit in the spec");
+    rig.time.advance(Rig.HARD.multipliedBy(2));
+    assertThrows(KeysetCorruptedException.class, () -> rig.open("orders").snapshot(0));
+  }
+
+  @Test
+  void fork_twoAuthenticDocumentsOfOneRevision_isRejected() {
+    StoredKeyset base = rig.store.stored("orders");
+    rig.process().keysets().rotate("orders");
+    StoredKeyset fork = rig.store.stored("orders");
+    rig.store.plant(base);
+    rig.keysets.compromise("orders", 3);
+    rig.store.plant(fork);
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
+  }
+
+  /** Cites KS-20. */
+  @Test
+  void tombstone_forgedOverALiveKeyset_isRejectedByWhoKnewIt() {
+    rig.keysets.create("gone", KeysetTemplate.defaults());
+    rig.keysets.scheduleDestruction("gone");
+    rig.time.advance(Duration.ofDays(30));
+    rig.keysets.destroy("gone");
+    String forged =
+        rig.store
+            .stored("gone")
+            .document()
+            .replace("\"keyset\":\"gone\",\"revision\":3", "\"keyset\":\"orders\",\"revision\":9");
+    StoredKeyset good = rig.store.stored("orders");
+    rig.store.plant(new StoredKeyset(KeysetId.of("orders"), 9, forged));
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
+    OpenKeysets fresh = rig.process();
+    assertTrue(fresh.keysets().get("orders").isDestroyed(), "denial is all that is gained");
+    rig.store.plant(good);
+    assertFalse(fresh.keysets().get("orders").isDestroyed(), "and ends with the forgery");
+  }
+
+  /** Cites KS-15. */
+  @Test
+  void versionWrappedWithAnotherDocumentKey_isRejectedWhenItIsUnwrapped() {
+    // Somebody who could once call the root key and holds the document key of now plants a key pair
+    // of his own.
+    Keyset keyset = rig.keysets.get("orders");
+    DocumentKey alien = DocumentKey.random(new SecureRandom());
+    WrappedKey planted;
+    try (VersionSecret secret = VersionSecret.generate(new SecureRandom(), alien)) {
+      planted = new RootCalls(rig.root, new KeysetEvents(null)).wrap(keyset.id(), 3, secret);
+    }
+    KeyVersion third = keyset.version(3).orElseThrow();
+    WrappedKey second = keyset.version(2).orElseThrow().wrapped();
+    try (VersionSecret own =
+            new RootCalls(rig.root, new KeysetEvents(null)).unwrap(keyset.id(), 2, second);
+        DocumentKey documentKey = own.documentKey()) {
+      Keyset forged = keyset.replacing(third.withWrapped(planted));
+      String document = documentKey.seal(KeysetJson.body(forged));
+      rig.store.plant(new StoredKeyset(keyset.id(), forged.revision(), document));
+    }
+    OpenKeyset open = rig.process().open(KeysetId.of("orders"));
+    Rig.wrap(open, 2);
+    assertThrows(KeysetCorruptedException.class, () -> Rig.wrap(open, 3));
+    assertThrows(
+        KeysetCorruptedException.class,
+        () -> rig.process().keysets().moveToRootKey("orders", new ScriptedRootKey("test:two")));
+  }
+
+  @Test
+  void keyset_brokenRules_cannotBeBuilt() {
+    Keyset good = rig.keysets.get("orders");
+    List<KeyVersion> versions = good.versions();
+    assertThrows(IllegalArgumentException.class, () -> good.next(3, versions), "pending primary");
+    assertThrows(IllegalArgumentException.class, () -> good.next(0, versions));
+    assertThrows(IllegalArgumentException.class, () -> good.next(4, versions));
+    assertThrows(IllegalArgumentException.class, () -> good.next(1, List.of()));
+    assertThrows(IllegalArgumentException.class, () -> good.next(1, versions.subList(1, 3)));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> good.next(1, List.of(versions.get(0), versions.get(0))));
+    KeyVersion gone = versions.get(0).scheduled(ManualTime.START).destroyed(ManualTime.START);
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> good.next(1, List.of(gone, versions.get(1))),
+        "destroyed primary");
+    WrappedKey wrapped = versions.get(0).wrapped();
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, true, null, null, wrapped));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.COMPROMISED, ManualTime.START, false, null, null, wrapped));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, false, null, null, null));
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            KeyVersion.of(
+                1, KeyState.DESTROYED, ManualTime.START, false, null, ManualTime.START, wrapped));
+    assertThrows(IllegalStateException.class, () -> versions.get(0).withState(KeyState.PENDING));
+  }
+}

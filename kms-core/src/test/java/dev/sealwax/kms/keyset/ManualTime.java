@@ -1,0 +1,42 @@
+package dev.sealwax.kms.keyset;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+
+/** Wall clock and monotonic clock that move only when a test says so. */
+final class ManualTime extends Clock implements LongSupplier {
+  static final Instant START = Instant.parse("2030-01-01T00:00:00Z");
+
+  // Not 0, and near the overflow of a long: monotonic clocks may start anywhere.
+  private static final long ORIGIN = Long.MAX_VALUE - 1_000_000;
+  private final AtomicLong elapsedNanos = new AtomicLong();
+
+  void advance(Duration by) {
+    elapsedNanos.addAndGet(by.toNanos());
+  }
+
+  @Override
+  public long getAsLong() {
+    return ORIGIN + elapsedNanos.get();
+  }
+
+  @Override
+  public Instant instant() {
+    return START.plusNanos(elapsedNanos.get());
+  }
+
+  @Override
+  public ZoneId getZone() {
+    return ZoneOffset.UTC;
+  }
+
+  @Override
+  public Clock withZone(ZoneId zone) {
+    throw new UnsupportedOperationException();
+  }
+}
