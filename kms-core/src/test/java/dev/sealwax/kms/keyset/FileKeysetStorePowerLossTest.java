@@ -19,11 +19,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What a power failure may leave of create, rotate and destroy, by a model of a disk that owes its users nothing but
- * what POSIX promises of {@code fsync}.
+ * What a power failure may leave of create, rotate and destroy, by a model of a disk that owes its
+ * users nothing but what POSIX promises of {@code fsync}.
  *
- * <p>The calls are those a real run made; the model loses, at every point between two of them, any part of the unsynced
- * data and any selection of the unsynced directory changes.
+ * <p>The calls are those a real run made; the model loses, at every point between two of them, any
+ * part of the unsynced data and any selection of the unsynced directory changes.
  */
 final class FileKeysetStorePowerLossTest {
   private static final int SCHEDULES = 10_000;
