@@ -37,6 +37,9 @@ public final class ChunkCipher implements AutoCloseable {
   /** Most chunks of one message; the limit of the C2SP specification, 4 PiB of plaintext. */
   public static final long MAX_CHUNKS = 1L << 38;
 
+  /** A payload that gets this far is a large one. */
+  private static final int WARM_UP_AT_CHUNK = 4;
+
   private static final int KEY_BYTES = 32;
   private static final int NONCE_BYTES = 12;
   static final int DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES;
@@ -125,6 +128,9 @@ public final class ChunkCipher implements AutoCloseable {
       throws GeneralSecurityException {
     if (index < 0 || index >= MAX_CHUNKS) {
       throw new IllegalStateException("a message holds at most 2^38 chunks");
+    }
+    if (index == WARM_UP_AT_CHUNK) {
+      JitWarmUp.inBackground();
     }
     LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
     cipher.init(mode, key, new GCMParameterSpec(TAG_BYTES * 8, nonce));

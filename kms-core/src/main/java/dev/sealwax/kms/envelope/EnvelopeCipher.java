@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.crypto.JitWarmUp;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -360,8 +361,9 @@ public final class EnvelopeCipher {
   }
 
   /**
-   * Does now what the first message would have to wait for: reads the keyset, asks the root key,
-   * makes data keys of both suites and runs each once in both directions.
+   * Does now what the first messages would have to wait for: reads the keyset, asks the root key,
+   * makes data keys of both suites, runs each once in both directions, and, once per JVM, gives the
+   * JIT compiler enough AES-GCM to compile it. Takes a few tenths of a second the first time.
    *
    * @throws KeyUnavailableException as {@link #encrypt(byte[], EncryptionContext)} does
    */
@@ -370,6 +372,7 @@ public final class EnvelopeCipher {
     for (int length : new int[] {0, SealingPath.ONE_SHOT_MAX_BYTES + 1}) {
       decrypt(encrypt(new byte[length], context), context);
     }
+    JitWarmUp.now();
   }
 
   @Override

@@ -1,0 +1,59 @@
+package dev.sealwax.kms.crypto;
+
+import java.security.GeneralSecurityException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import javax.crypto.Cipher;
+import javax.crypto.spec.GCMParameterSpec;
+
+/**
+ * Gets AES-GCM compiled early in a JVM that starts with large payloads.
+ *
+ * <p>SunJCE reaches the processor's AES and carry-less multiplication only from code that the
+ * optimising compiler has compiled, and that compiler counts calls: payloads in chunks of 16 KiB
+ * make few calls a second while they are slow, and so stay some forty times slower than they could
+ * be for one to two seconds. A few thousand short messages under a throw-away key, once per JVM and
+ * beside the real work, end that sooner (docs/performance.md has the figures).
+ */
+public final class JitWarmUp {
+  private static final int MESSAGES = 3000;
+  private static final int MESSAGE_BYTES = 2048;
+  private static final AtomicBoolean STARTED = new AtomicBoolean();
+
+  private JitWarmUp() {}
+
+  /** Starts the warm-up on a daemon thread, unless it has run before. */
+  static void inBackground() {
+    if (STARTED.compareAndSet(false, true)) {
+      Thread thread = new Thread(JitWarmUp::run, "sealwax-warm-up");
+      thread.setDaemon(true);
+      thread.start();
+    }
+  }
+
+  /** Runs the warm-up on this thread, unless it has run before; a few tenths of a second. */
+  public static void now() {
+    if (STARTED.compareAndSet(false, true)) {
+      run();
+    }
+  }
+
+  private static void run() {
+    byte[] zeros = new byte[32];
+    byte[] nonce = new byte[12];
+    byte[] plaintext = new byte[MESSAGE_BYTES];
+    byte[] sealed = new byte[MESSAGE_BYTES + 16];
+    try {
+      Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
+      WipeableKey key = new WipeableKey(zeros, "AES");
+      for (int i = 0; i < MESSAGES; i++) {
+        nonce[0] = (byte) i; // SunJCE refuses the nonce of the message before
+        cipher.init(Cipher.ENCRYPT_MODE, key, new GCMParameterSpec(128, nonce));
+        cipher.doFinal(plaintext, 0, MESSAGE_BYTES, sealed, 0);
+        cipher.init(Cipher.DECRYPT_MODE, key, new GCMParameterSpec(128, nonce));
+        cipher.doFinal(sealed, 0, sealed.length, plaintext, 0);
+      }
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("AES-GCM failed in the JCE provider", e);
+    }
+  }
+}
