@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
@@ -505,6 +506,22 @@ final class KeysetsTest {
   }
 
   @Test
+  void promote_outcomeUnknownAndOtherWriterWon_triesAgain() {
+    keysets.rotate("orders");
+    Keysets other = rig.process().keysets();
+    AtomicInteger writes = new AtomicInteger();
+    rig.store.beforeWrite =
+        () -> {
+          if (writes.getAndIncrement() == 0) {
+            other.publish("orders");
+            ScriptedStore.fail();
+          }
+        };
+    assertEquals(1, keysets.promote("orders", 1).primary());
+    assertEquals(4, rig.store.stored("orders").revision());
+  }
+
+  @Test
   void create_outcomeUnknown_decidedByReload() {
     rig.store.afterWrite = ScriptedStore::fail;
     assertEquals(1, keysets.create("logs", KeysetTemplate.defaults()).revision());
@@ -590,7 +607,7 @@ final class KeysetsTest {
   @Test
   void otherProcess_afterMove_takesTheNewDocumentKeyOver() {
     ScriptedRootKey target = new ScriptedRootKey("test:two");
-    RoutedRootKey both = new RoutedRootKey(rig.root, target);
+    RoutingRootKey both = RoutingRootKey.of(target, rig.root);
     OpenKeysets other = rig.process(both, CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
     other.keysets().get("orders");
     keysets.moveToRootKey("orders", target);

@@ -18,6 +18,8 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,6 +35,7 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class OpenKeysetTest {
   private static final KeysetId ORDERS = KeysetId.of("orders");
@@ -262,6 +265,48 @@ final class OpenKeysetTest {
             () ->
                 rig.open("orders").withKeyEncryptionKey(before, 1, kek -> kek.unwrap(wrapped, 0)));
     assertEquals(Reason.DISABLED, late.reason(), "not even an operation with the old snapshot");
+  }
+
+  @Test
+  void withKeyEncryptionKey_refusedByTheCallersSnapshot_isRefusedThoughANewerOneAllows() {
+    Keyset disabled = rig.keysets.disable("orders", 1);
+    rig.keysets.enable("orders", 1);
+    Rig.wrap(rig.open("orders"), 1);
+    assertThrows(
+        KeyUnavailableException.class,
+        () -> rig.open("orders").withKeyEncryptionKey(disabled, 1, kek -> kek));
+  }
+
+  @Test
+  void fileStore_twoProcesses_oneKeyset(@TempDir Path directory) {
+    FileKeysetStore store = FileKeysetStore.at(directory);
+    List<OpenKeysets> processes = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      processes.add(
+          OpenKeysets.open(
+              store,
+              rig.root,
+              CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+              Rig.REFRESH,
+              rig.time,
+              rig.time,
+              Runnable::run,
+              new SecureRandom(),
+              null));
+    }
+    try (store;
+        OpenKeysets first = processes.get(0);
+        OpenKeysets second = processes.get(1)) {
+      first.keysets().create("files", KeysetTemplate.defaults());
+      KeysetId files = KeysetId.of("files");
+      second.open(files).snapshot(0);
+      first.keysets().rotate("files");
+      byte[] wrapped = Rig.wrap(first.open(files), 2);
+      assertArrayEquals(new byte[32], Rig.unwrap(second.open(files), 2, wrapped));
+      assertEquals(List.of(files), second.keysets().list().toList());
+      assertEquals(3, second.keysets().rotate("files").primary());
+      assertEquals(3, first.keysets().refresh("files").primary());
+    }
   }
 
   @Test
