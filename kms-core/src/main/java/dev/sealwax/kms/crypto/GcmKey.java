@@ -42,7 +42,7 @@ public final class GcmKey implements AutoCloseable {
 
   private final CipherSlots<Slot> slots;
   private final UsageBudget budget;
-  private final AtomicInteger slotCount = new AtomicInteger();
+  private final AtomicInteger sealingSlots = new AtomicInteger();
 
   /**
    * Prepares a key.
@@ -52,7 +52,7 @@ public final class GcmKey implements AutoCloseable {
    */
   public GcmKey(byte[] key, UsageBudget budget) {
     this.budget = budget;
-    this.slots = new CipherSlots<>(key, bytes -> new Slot(bytes, slotCount.getAndIncrement()));
+    this.slots = new CipherSlots<>(key, Slot::new);
   }
 
   /**
@@ -138,14 +138,13 @@ public final class GcmKey implements AutoCloseable {
   private final class Slot implements CipherSlots.Slot {
     private final WipeableKey key;
     private final Cipher cipher;
-    private final int fixedField;
+    private int fixedField;
     private long invocations;
     private long messagesLeft;
     private long bytesLeft;
 
-    Slot(byte[] keyBytes, int fixedField) {
+    Slot(byte[] keyBytes) {
       this.key = new WipeableKey(keyBytes, "AES");
-      this.fixedField = fixedField;
       try {
         this.cipher = Cipher.getInstance(TRANSFORMATION);
       } catch (GeneralSecurityException e) {
@@ -172,6 +171,11 @@ public final class GcmKey implements AutoCloseable {
     }
 
     void nextNonce(byte[] out, int offset) {
+      if (invocations == 0) {
+        // Not before: budgets keep the slots that seal below 2^32, but nothing bounds how many a
+        // crowd of decrypting threads makes and drops.
+        fixedField = sealingSlots.getAndIncrement();
+      }
       NONCE_FIXED.set(out, offset, fixedField);
       NONCE_COUNTER.set(out, offset + 4, invocations++);
     }
