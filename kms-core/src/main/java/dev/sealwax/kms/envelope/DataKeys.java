@@ -7,12 +7,14 @@ import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.security.SecureRandom;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -136,6 +138,10 @@ final class DataKeys implements AutoCloseable {
     if (!found.isPrefixOf(envelope) || !found.keyset().equals(keyset.id())) {
       return null;
     }
+    // All keysets share the cache, and names of one length put their wrappings at one place.
+    if (!held.value().header().keyset().equals(keyset.id())) {
+      return null;
+    }
     if (held.needsRenewal(nanoClock.getAsLong())) {
       EnvelopeHeader header = held.value().header();
       decrypting.renew(
@@ -158,7 +164,23 @@ final class DataKeys implements AutoCloseable {
   /** Unwraps the key of {@code header}; the caller calls {@link Held#closeIfUncached} after use. */
   Held<DataKey> unwrapToDecrypt(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
     snapshot.requireUse(header.keyVersion(), KeyUse.DECRYPT);
-    Held<DataKey> held = decrypting.load(wrapping(header), () -> unwrap(header, keyset, snapshot));
+    AtomicBoolean judged = new AtomicBoolean();
+    Held<DataKey> held;
+    try {
+      held =
+          decrypting.load(
+              wrapping(header),
+              () -> {
+                judged.set(true);
+                return unwrap(header, keyset, snapshot);
+              });
+    } catch (DecryptionFailedException e) {
+      if (judged.get()) {
+        throw e;
+      }
+      // What failed was another header with the same start of its wrapping, while this one waited.
+      return Held.uncached(unwrap(header, keyset, snapshot));
+    }
     if (held.value().header().isPrefixOf(header.encoded())) {
       return held;
     }
