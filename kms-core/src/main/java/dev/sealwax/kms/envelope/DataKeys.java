@@ -138,14 +138,9 @@ final class DataKeys implements AutoCloseable {
     if (!found.isPrefixOf(envelope) || !found.keyset().equals(keyset.id())) {
       return null;
     }
-    // All keysets share the cache, and names of one length put their wrappings at one place.
-    if (!held.value().header().keyset().equals(keyset.id())) {
-      return null;
-    }
     if (held.needsRenewal(nanoClock.getAsLong())) {
-      EnvelopeHeader header = held.value().header();
       decrypting.renew(
-          wrapping, held, () -> unwrap(header, keyset, keyset.snapshot(header.keyVersion())));
+          wrapping, held, () -> unwrap(found, keyset, keyset.snapshot(found.keyVersion())));
     }
     return held;
   }
