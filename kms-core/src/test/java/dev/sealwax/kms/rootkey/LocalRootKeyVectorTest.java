@@ -21,7 +21,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Opens what {@code src/test/python/local_root_key_vectors.py} made from the specification alone. */
+/**
+ * Opens what {@code src/test/python/local_root_key_vectors.py} made from the specification alone.
+ */
 final class LocalRootKeyVectorTest {
   private static final EncryptionContext CONTEXT =
       EncryptionContext.of("sealwax", "key-version/v1", "keyset", "orders", "version", "1");
@@ -48,8 +50,7 @@ final class LocalRootKeyVectorTest {
   /** [LRK-7] [LRK-8] [LRK-12] */
   @Test
   void open_ofFileByPassphrase_unwrapsTheVectors() throws IOException {
-    char[] passphrase =
-        new String(vector("passphraseUtf8"), StandardCharsets.UTF_8).toCharArray();
+    char[] passphrase = new String(vector("passphraseUtf8"), StandardCharsets.UTF_8).toCharArray();
     try (RootKey rootKey = LocalRootKey.open(file("fileByPassphrase"), passphrase)) {
       assertUnwrapsTheVectors(rootKey);
     }

@@ -136,9 +136,24 @@ final class RootKeyFileTest {
   /** [LRK-5] */
   @ParameterizedTest
   @CsvSource({
-    "0,3,1", "65536,0,1", "65536,3,0", "47103,1,1", "19455,2,1", "12287,3,1", "9215,4,1",
-    "7167,5,1", "7167,1000,1", "1048577,1,1", "1048576,5,1", "65536,65,1", "65536,3,17",
-    "-1,3,1", "65536,-1,1", "65536,3,-1", "104857600,1,1", "65536,2147483647,1"
+    "0,3,1",
+    "65536,0,1",
+    "65536,3,0",
+    "47103,1,1",
+    "19455,2,1",
+    "12287,3,1",
+    "9215,4,1",
+    "7167,5,1",
+    "7167,1000,1",
+    "1048577,1,1",
+    "1048576,5,1",
+    "65536,65,1",
+    "65536,3,17",
+    "-1,3,1",
+    "65536,-1,1",
+    "65536,3,-1",
+    "104857600,1,1",
+    "65536,2147483647,1"
   })
   void open_withCostOutsideTheRange_isInvalid(int memory, int iterations, int parallelism) {
     byte[] file = sealedByPassphrase();
@@ -154,11 +169,27 @@ final class RootKeyFileTest {
   /** [LRK-5] */
   @ParameterizedTest
   @CsvSource({
-    "47104,1,1", "19456,2,1", "12288,3,1", "9216,4,1", "7168,5,1", "7168,585,16", "1048576,4,16"
+    "47104,1,1",
+    "19456,2,1",
+    "12288,3,1",
+    "9216,4,1",
+    "7168,5,1",
+    "7168,585,16",
+    "1048576,4,16"
   })
   void decode_ofCostAtTheEdgeOfTheRange_isAccepted(int memory, int iterations, int parallelism) {
     Argon2Cost cost = new Argon2Cost(memory, iterations, parallelism);
     assertEquals(cost, Argon2Cost.decode(cost.encoded()));
+  }
+
+  /** [LRK-6] */
+  @Test
+  void requireHeap_ofSmallerHeap_isUnsupported() {
+    Argon2Cost cost = Argon2Cost.DEFAULT;
+    cost.requireHeap(cost.memoryKib() + 1);
+    assertEquals(
+        UNSUPPORTED,
+        assertThrows(RootKeyException.class, () -> cost.requireHeap(cost.memoryKib())).reason());
   }
 
   /** [LRK-9] */
