@@ -71,6 +71,7 @@ class LocalRootKeyProperties {
     assertInvalid(wrapped, EncryptionContext.of(two));
   }
 
+  /** [LRK-15] */
   @Property(tries = 500)
   void unwrap_ofAlteredBytes_isInvalid(
       @ForAll @Size(min = 1, max = 100) byte[] secret,

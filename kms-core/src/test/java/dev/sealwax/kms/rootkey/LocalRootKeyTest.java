@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -27,6 +28,7 @@ import java.nio.file.Path;
 import java.nio.file.ReadOnlyFileSystemException;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -268,7 +270,8 @@ final class LocalRootKeyTest {
   @Test
   void open_ofPipe_isNotFound() throws Exception {
     assertEquals(0, new ProcessBuilder("mkfifo", "-m", "600", file.toString()).start().waitFor());
-    assertFails(NOT_FOUND, () -> open(file));
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20), () -> assertFails(NOT_FOUND, () -> open(file)));
   }
 
   /** [LRK-1] */
@@ -324,6 +327,16 @@ final class LocalRootKeyTest {
 
   private static ByteBuffer salt(byte[] file) {
     return ByteBuffer.wrap(file, RootKeyFile.SEALED_POS, SealedSecret.SALT_LEN);
+  }
+
+  /** [LRK-10] */
+  @Test
+  void changeSealingKey_everyTime_drawsAFreshSalt() throws IOException {
+    create(file).close();
+    LocalRootKey.changeSealingKey(file, sealingKey(0), sealingKey(0));
+    byte[] once = Files.readAllBytes(file);
+    LocalRootKey.changeSealingKey(file, sealingKey(0), sealingKey(0));
+    assertNotEquals(salt(once), salt(Files.readAllBytes(file)));
   }
 
   @Test
