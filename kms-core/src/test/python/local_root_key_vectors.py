@@ -50,7 +50,7 @@ SEALING_KEY, ROOT_KEY, KEY_ID = run(0x00, 32), run(0x20, 32), run(0x40, 16)
 FILE_SALT, WRAP_SALT, SECRET = run(0x50, 32), run(0x70, 32), run(0x90, 64)
 PASSPHRASE = "correct horse b\u00e4ttery \U0001f40e"
 PAIRS = {"sealwax": "key-version/v1", "keyset": "orders", "version": "1"}
-COST = (7168, 5, 1)
+COST = (19456, 3, 2)
 
 stretched = Argon2id(
     salt=FILE_SALT, length=32, iterations=COST[1], lanes=COST[2], memory_cost=COST[0]

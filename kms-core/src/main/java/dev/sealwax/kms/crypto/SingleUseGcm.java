@@ -43,6 +43,10 @@ public final class SingleUseGcm {
    */
   public static byte[] open(byte[] key, byte[] associatedData, byte[] sealed)
       throws AEADBadTagException {
+    if (sealed.length < TAG_BYTES) {
+      // JDK 17 answers this with an unchecked ProviderException.
+      throw new AEADBadTagException("shorter than a tag");
+    }
     return run(Cipher.DECRYPT_MODE, key, associatedData, sealed);
   }
 

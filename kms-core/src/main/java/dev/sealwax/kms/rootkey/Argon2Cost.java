@@ -90,12 +90,7 @@ record Argon2Cost(int memoryKib, int iterations, int parallelism) {
    * @throws RootKeyException with {@code UNSUPPORTED} if the heap of this JVM is too small for it
    */
   byte[] stretch(byte[] passphrase, byte[] salt) {
-    long heapKib = Runtime.getRuntime().maxMemory() / 1024;
-    if (memoryKib >= heapKib) {
-      throw new RootKeyException(
-          UNSUPPORTED,
-          "argon2id needs " + memoryKib + " KiB of heap, this JVM has " + heapKib + "; raise -Xmx");
-    }
+    requireHeap(Runtime.getRuntime().maxMemory() / 1024);
     Argon2Parameters parameters =
         new Argon2Parameters.Builder(Argon2Parameters.ARGON2_id)
             .withVersion(Argon2Parameters.ARGON2_VERSION_13)
@@ -109,5 +104,14 @@ record Argon2Cost(int memoryKib, int iterations, int parallelism) {
     byte[] out = new byte[OUTPUT_LEN];
     generator.generateBytes(passphrase, out);
     return out;
+  }
+
+  /** An {@code OutOfMemoryError} here would take down whoever else allocates at that moment. */
+  void requireHeap(long heapKib) {
+    if (memoryKib >= heapKib) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          "argon2id needs " + memoryKib + " KiB of heap, this JVM has " + heapKib + "; raise -Xmx");
+    }
   }
 }

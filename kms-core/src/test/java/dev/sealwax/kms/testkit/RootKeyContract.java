@@ -333,7 +333,7 @@ public abstract class RootKeyContract {
             return;
           }
           byte[] secret = random(32);
-          while (true) {
+          while (!Thread.currentThread().isInterrupted()) {
             WrappedKey result;
             try {
               result = wrap(secret, CONTEXT);

@@ -1,0 +1,31 @@
+package dev.sealwax.kms.rootkey;
+
+import dev.sealwax.kms.testkit.RootKeyContract;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+
+/** [LRK-13] [LRK-16] [LRK-17] as far as they hold for any root key. */
+final class LocalRootKeyContractTest extends RootKeyContract {
+  @TempDir Path directory;
+
+  @Override
+  protected RootKey openRootKey() {
+    return openOrCreate("root.key");
+  }
+
+  @Override
+  protected RootKey openOtherRootKey() {
+    return openOrCreate("other.key");
+  }
+
+  private RootKey openOrCreate(String name) {
+    Path file = directory.resolve(name);
+    try (KeyMaterial sealingKey = KeyMaterial.copyOf(new byte[32])) {
+      return Files.exists(file)
+          ? LocalRootKey.open(file, sealingKey)
+          : LocalRootKey.create(file, sealingKey);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+package dev.sealwax.kms.rootkey;
+
+import dev.sealwax.kms.testkit.RootKeyContract;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+
+final class RoutingRootKeyContractTest extends RootKeyContract {
+  @TempDir Path directory;
+
+  @Override
+  protected RootKey openRootKey() {
+    return RoutingRootKey.of(openOrCreate("current.key"), openOrCreate("former.key"));
+  }
+
+  @Override
+  protected RootKey openOtherRootKey() {
+    return RoutingRootKey.of(openOrCreate("other.key"));
+  }
+
+  private RootKey openOrCreate(String name) {
+    Path file = directory.resolve(name);
+    try (KeyMaterial sealingKey = KeyMaterial.copyOf(new byte[32])) {
+      return Files.exists(file)
+          ? LocalRootKey.open(file, sealingKey)
+          : LocalRootKey.create(file, sealingKey);
+    }
+  }
+}
