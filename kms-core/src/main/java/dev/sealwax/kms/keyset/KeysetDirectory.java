@@ -17,7 +17,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
@@ -51,11 +50,8 @@ final class KeysetDirectory {
   /** Opens an existing directory. */
   static KeysetDirectory open(Path directory) throws IOException {
     Path real = directory.toRealPath();
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(real)) {
-      // Whether the directory can be read shows here and not in list().
-      Objects.requireNonNull(files);
-      return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
-    }
+    closeQuietly(listing(real)); // whether it can be read shows here and not in list()
+    return new KeysetDirectory(real, DirectoryEntry.keyOf(real));
   }
 
   /** Equal for every path that leads to this directory. */
@@ -234,10 +230,27 @@ final class KeysetDirectory {
   }
 
   private void forEachName(Consumer<String> action) throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(path)) {
+    DirectoryStream<Path> files = listing(path);
+    try {
       files.forEach(file -> action.accept(String.valueOf(file.getFileName())));
     } catch (DirectoryIteratorException e) {
       throw e.getCause();
+    } finally {
+      closeQuietly(files);
+    }
+  }
+
+  @SuppressWarnings("StreamResourceLeak") // both callers close it, but not by try-with-resources
+  private static DirectoryStream<Path> listing(Path directory) throws IOException {
+    return Files.newDirectoryStream(directory);
+  }
+
+  private static void closeQuietly(DirectoryStream<Path> files) {
+    try {
+      files.close();
+    } catch (Exception e) {
+      // Everything was read by now. Not only IOException: when close(2) fails, JDK 17 lets its
+      // internal checked UnixException through, which is why try-with-resources will not do here.
     }
   }
 
