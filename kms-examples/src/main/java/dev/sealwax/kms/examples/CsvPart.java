@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Base64;
 import java.util.HashSet;
 import java.util.List;
@@ -40,7 +39,7 @@ final class CsvPart implements Part {
   private final char delimiter;
   private final CsvColumns columns;
   private final Figures figures = new Figures("values");
-  private byte[] plaintextDigest = {};
+  private String plaintextDigest = "";
 
   private CsvPart(
       EnvelopeCipher cipher, Path input, Path output, char delimiter, CsvColumns columns) {
@@ -92,8 +91,7 @@ final class CsvPart implements Part {
       }
     }
     figures.messages = (long) keys.size() * columns.count();
-    terminal.say(
-        "  %s: %s rows; columns %s", input, Figures.count(keys.size()), columns);
+    terminal.say("  %s: %s rows; columns %s", input, Figures.count(keys.size()), columns);
     return true;
   }
 
@@ -112,19 +110,18 @@ final class CsvPart implements Part {
     try (ProgressBar bar = terminal.progress("encrypt", figures.messages)) {
       figures.timeEncrypt(() -> write(input, seal, bar));
     }
-    plaintextDigest = digest.digest();
+    plaintextDigest = Digests.hex(digest);
   }
 
   @Override
   public void open(Terminal terminal) throws IOException {
     MessageDigest digest = Digests.sha256();
     Reader open =
-        (text, context) ->
-            Digests.updateWithLength(digest, cipher.decryptText(text, context));
+        (text, context) -> Digests.updateWithLength(digest, cipher.decryptText(text, context));
     try (ProgressBar bar = terminal.progress("open", figures.messages)) {
       figures.timeOpen(() -> read(open, bar));
     }
-    if (!Arrays.equals(digest.digest(), plaintextDigest)) {
+    if (!Digests.hex(digest).equals(plaintextDigest)) {
       throw new IOException(output + " does not open to what was encrypted");
     }
   }
@@ -132,8 +129,7 @@ final class CsvPart implements Part {
   @Override
   public void rewrap(Terminal terminal) throws IOException {
     try (ProgressBar bar = terminal.progress("rewrap", figures.messages)) {
-      figures.timeRewrap(
-          () -> write(output, (text, context) -> cipher.rewrapText(text), bar));
+      figures.timeRewrap(() -> write(output, (text, context) -> cipher.rewrapText(text), bar));
     }
   }
 

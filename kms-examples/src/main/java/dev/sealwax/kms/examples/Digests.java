@@ -3,6 +3,7 @@ package dev.sealwax.kms.examples;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 
 /** SHA-256, to compare much data without keeping it. */
 final class Digests {
@@ -14,6 +15,11 @@ final class Digests {
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError("every Java platform has SHA-256", e);
     }
+  }
+
+  /** Ends a digest. */
+  static String hex(MessageDigest digest) {
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   /** Adds a value with its length, so that no other list of values has the same digest. */

@@ -34,11 +34,11 @@ final class FolderListing {
   /** Lists a folder but for {@code exclude}; of a file, itself. */
   static FolderListing of(Path root, Path exclude) throws IOException {
     FolderListing listing = new FolderListing();
-    Path parent = Files.isDirectory(root) ? root : root.toAbsolutePath().getParent();
+    // A link is followed where the user names it, and nowhere else.
+    Path start = root.toRealPath();
     Path excluded = exclude.toRealPath();
     Files.walkFileTree(
-        // A link is followed where the user names it, and nowhere else.
-        root.toRealPath(),
+        start,
         new SimpleFileVisitor<>() {
           @Override
           public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes) {
@@ -50,9 +50,8 @@ final class FolderListing {
           }
 
           @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-              throws IOException {
-            listing.add(parent.toRealPath(), file, attributes);
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            listing.add(start, file, attributes);
             return FileVisitResult.CONTINUE;
           }
 
@@ -68,7 +67,8 @@ final class FolderListing {
 
   private void add(Path root, Path file, BasicFileAttributes attributes) {
     List<String> names = new ArrayList<>();
-    root.relativize(file).forEach(name -> names.add(name.toString()));
+    Path below = file.equals(root) ? file.getFileName() : root.relativize(file);
+    below.forEach(name -> names.add(name.toString()));
     String path = String.join("/", names);
     if (attributes.isSymbolicLink()) {
       skipped.add(file + " (a symbolic link)");

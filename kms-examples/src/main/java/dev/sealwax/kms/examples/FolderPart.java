@@ -11,7 +11,6 @@ import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -24,7 +23,7 @@ final class FolderPart implements Part {
   private static final long MAX_SAMPLE_BYTES = 64 << 20;
 
   /** A sealed file, and what it must open to. */
-  private record Sealed(Path file, EncryptionContext context, byte[] plaintextDigest) {}
+  private record Sealed(Path file, EncryptionContext context, String plaintextDigest) {}
 
   private final EnvelopeCipher cipher;
   private final Path input;
@@ -94,7 +93,7 @@ final class FolderPart implements Part {
       file.commit();
     }
     figures.sealedBytes += Files.size(target);
-    sealed.add(new Sealed(target, context, digest.digest()));
+    sealed.add(new Sealed(target, context, Digests.hex(digest)));
   }
 
   @Override
@@ -115,7 +114,7 @@ final class FolderPart implements Part {
       OutputStream out = new DigestOutputStream(OutputStream.nullOutputStream(), digest);
       cipher.decrypt(in, out, file.context());
     }
-    if (!Arrays.equals(digest.digest(), file.plaintextDigest())) {
+    if (!Digests.hex(digest).equals(file.plaintextDigest())) {
       throw new IOException(file.file() + " does not open to what was encrypted");
     }
   }

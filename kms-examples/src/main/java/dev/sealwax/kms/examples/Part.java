@@ -1,19 +1,11 @@
 package dev.sealwax.kms.examples;
 
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.IOException;
 import java.util.Optional;
 
 /** A table or a folder on its way through {@link ProtectFiles}: each step is one method. */
 interface Part {
-  /**
-   * An envelope to try attacks on.
-   *
-   * @param place the pair of the context that tells it from its neighbours
-   */
-  record Sample(byte[] envelope, EncryptionContext context, String place) {}
-
   EnvelopeCipher cipher();
 
   /** What the steps have measured. */

@@ -36,7 +36,7 @@ final class Payloads {
   }
 
   /** Ends the digest; to be called once. */
-  byte[] digest() {
-    return digest.digest();
+  String digest() {
+    return Digests.hex(digest);
   }
 }

@@ -10,8 +10,6 @@ import java.util.Locale;
 
 /** The table at the end of {@link ProtectFiles}. */
 final class Report {
-  private static final String ROW = "%-22s %26s %26s";
-
   private Report() {}
 
   static void print(Terminal terminal, KmsStatistics statistics, List<Part> parts) {
@@ -46,7 +44,7 @@ final class Report {
   }
 
   private static void row(Terminal terminal, String label, String values, String files) {
-    terminal.say("%s", String.format(ROW, label, values, files));
+    terminal.say("%-22s %26s %26s", label, values, files);
   }
 
   private static String percent(double share) {

@@ -5,7 +5,6 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -32,7 +31,7 @@ final class RotationProof {
       int version = kms.keysets().rotate(keyset.value()).primary();
       terminal.say("rotated keyset %s to version %d", keyset, version);
     }
-    List<byte[]> before = new ArrayList<>();
+    List<String> before = new ArrayList<>();
     for (Part part : parts) {
       part.open(terminal);
       before.add(part.payloads(terminal).digest());
@@ -48,21 +47,21 @@ final class RotationProof {
     return proven;
   }
 
-  private boolean rewrap(Part part, byte[] payloadsBefore) throws IOException {
+  private boolean rewrap(Part part, String payloadsBefore) throws IOException {
     String unit = part.figures().unit();
     part.rewrap(terminal);
     Payloads after = part.payloads(terminal);
     terminal.say("  moved    %s by version: %s", unit, after.countByVersion());
     int primary = kms.keysets().get(part.cipher().keyset().value()).primary();
     boolean moved = after.countByVersion().keySet().stream().allMatch(v -> v == primary);
-    boolean same = Arrays.equals(after.digest(), payloadsBefore);
+    boolean same = after.digest().equals(payloadsBefore);
     part.open(terminal);
     terminal.say("  opened   %s again; payload bytes %s", unit, same ? "identical" : "CHANGED");
     return moved && same;
   }
 
   private boolean attack(Part part) throws IOException {
-    Optional<Part.Sample> sample = part.sample();
+    Optional<Sample> sample = part.sample();
     if (sample.isEmpty()) {
       return true;
     }

@@ -17,11 +17,11 @@ record Terminal(
         System.out, System.err, System.console(), System.getenv("SEALWAX_PASSPHRASE"));
   }
 
-  void say(String format, Object... arguments) {
+  void say(String format, @Nullable Object... arguments) {
     out.printf(format + "%n", arguments);
   }
 
-  void warn(String format, Object... arguments) {
+  void warn(String format, @Nullable Object... arguments) {
     err.printf(format + "%n", arguments);
   }
 

@@ -45,7 +45,9 @@ final class WorkDirectory implements Closeable {
       lockFile.close();
       throw new InputException(directory + " is in use by another run");
     }
-    return new WorkDirectory(directory, lockFile);
+    WorkDirectory work = new WorkDirectory(directory, lockFile);
+    Files.createDirectories(work.sealed());
+    return work;
   }
 
   Path path() {
@@ -68,7 +70,7 @@ final class WorkDirectory implements Closeable {
     try {
       return exists ? LocalRootKey.open(file, passphrase) : LocalRootKey.create(file, passphrase);
     } catch (IllegalArgumentException e) {
-      throw new InputException(e.getMessage());
+      throw new InputException(String.valueOf(e.getMessage()));
     } finally {
       Arrays.fill(passphrase, '\0');
     }
