@@ -96,8 +96,8 @@ public final class CryptoShredding {
 
     kms.keysets().scheduleDestruction("tenant-acorn");
     calendar.set(calendar.instant().plus(Duration.ofDays(13)));
+    show("day 16: hold lifted and scheduled anew 13 days ago");
     destroy();
-    show("day 16: hold lifted and scheduled anew, one day too early to destroy");
 
     calendar.set(calendar.instant().plus(Duration.ofDays(1)));
     destroy();

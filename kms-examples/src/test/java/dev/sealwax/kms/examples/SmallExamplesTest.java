@@ -56,7 +56,26 @@ final class SmallExamplesTest {
   void cryptoShredding_takesOneTenantOnly() {
     CryptoShredding.run(directory, captured.out);
 
-    assertEquals("", captured.out());
+    assertEquals(
+        """
+        one keyset for each tenant
+          tenant-acorn   invoice of tenant-acorn
+          tenant-birch   invoice of tenant-birch
+        destruction of tenant-acorn scheduled, due in 14 days
+          tenant-acorn   unavailable: DESTRUCTION_SCHEDULED
+          tenant-birch   invoice of tenant-birch
+        day 3: taken back for a legal hold, and enabled again
+          tenant-acorn   invoice of tenant-acorn
+          tenant-birch   invoice of tenant-birch
+        day 16: hold lifted and scheduled anew 13 days ago
+          tenant-acorn   unavailable: DESTRUCTION_SCHEDULED
+          tenant-birch   invoice of tenant-birch
+          refused        keyset tenant-acorn version 1: its destruction is not due before 2026-12-11T09:00:00Z
+        day 17: destroyed
+          tenant-acorn   unavailable: DESTROYED
+          tenant-birch   invoice of tenant-birch
+        """,
+        captured.out());
   }
 
   @Test
