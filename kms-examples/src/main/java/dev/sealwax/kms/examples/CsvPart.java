@@ -91,7 +91,7 @@ final class CsvPart implements Part {
       }
     }
     figures.messages = (long) keys.size() * columns.count();
-    terminal.say("  %s: %s rows; columns %s", input, Figures.count(keys.size()), columns);
+    terminal.say("  %s: %s; columns %s", input, Figures.count(keys.size(), "rows"), columns);
     return true;
   }
 

@@ -92,6 +92,11 @@ final class Figures {
     return String.format(Locale.ROOT, "%,d", count);
   }
 
+  /** A count with its unit, which is given in the plural. */
+  static String count(long count, String units) {
+    return count(count) + " " + (count == 1 ? units.substring(0, units.length() - 1) : units);
+  }
+
   static String bytes(long bytes) {
     String[] units = {"B", "kB", "MB", "GB", "TB"};
     double amount = bytes;

@@ -62,8 +62,8 @@ final class FolderPart implements Part {
     figures.messages = listing.entries().size();
     figures.plaintextBytes = listing.entries().stream().mapToLong(FolderListing.Entry::bytes).sum();
     terminal.say(
-        "  %s: %s files, %s",
-        input, Figures.count(figures.messages), Figures.bytes(figures.plaintextBytes));
+        "  %s: %s, %s",
+        input, Figures.count(figures.messages, "files"), Figures.bytes(figures.plaintextBytes));
     listing.skipped().forEach(file -> terminal.warn("  skipped %s", file));
     listing.unreadable().forEach(file -> terminal.warn("  LEFT OUT %s", file));
     return listing.unreadable().isEmpty();

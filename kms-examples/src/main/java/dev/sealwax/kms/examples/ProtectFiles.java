@@ -113,6 +113,9 @@ public final class ProtectFiles {
       parts.add(FolderPart.of(files, papers, work.sealed().resolve("papers"), work.sealed()));
       return parts;
     }
+    if (!options.columns().isEmpty() && options.inputs().stream().noneMatch(ProtectFiles::isCsv)) {
+      throw new InputException("--columns is for CSV files, and no input is called .csv or .tsv");
+    }
     Set<Path> outputs = new HashSet<>();
     for (Path input : options.inputs()) {
       Path name = input.toRealPath().getFileName();

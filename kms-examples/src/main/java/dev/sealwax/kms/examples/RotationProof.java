@@ -51,7 +51,12 @@ final class RotationProof {
     String unit = part.figures().unit();
     part.rewrap(terminal);
     Payloads after = part.payloads(terminal);
-    terminal.say("  moved    %s by version: %s", unit, after.countByVersion());
+    after
+        .countByVersion()
+        .forEach(
+            (version, count) ->
+                terminal.say(
+                    "  moved    %s now under version %d", Figures.count(count, unit), version));
     int primary = kms.keysets().get(part.cipher().keyset().value()).primary();
     boolean moved = after.countByVersion().keySet().stream().allMatch(v -> v == primary);
     boolean same = after.digest().equals(payloadsBefore);

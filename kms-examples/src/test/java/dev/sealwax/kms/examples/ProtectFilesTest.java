@@ -83,8 +83,8 @@ final class ProtectFilesTest {
   void sample_isProtectedAndTheSecondRunFindsTheKeys() {
     assertDone(run());
     assertTrue(captured.out().contains("new keys in"), captured::out);
-    assertTrue(captured.out().contains("values by version: {2=5000}"), captured::out);
-    assertTrue(captured.out().contains("files by version: {2=5}"), captured::out);
+    assertTrue(captured.out().contains("5,000 values now under version 2"), captured::out);
+    assertTrue(captured.out().contains("5 files now under version 2"), captured::out);
     assertTrue(captured.out().contains("payload bytes identical"), captured::out);
     assertFalse(captured.out().contains("OPENED"), captured::out);
     assertEquals(10, captured.out().lines().filter(line -> line.contains("refused")).count());
@@ -93,7 +93,7 @@ final class ProtectFilesTest {
     assertDone(run());
     assertTrue(captured.out().contains("keys of the first run"), captured::out);
     assertTrue(captured.out().contains("under version 1, opens; newest is 2"), captured::out);
-    assertTrue(captured.out().contains("values by version: {3=5000}"), captured::out);
+    assertTrue(captured.out().contains("5,000 values now under version 3"), captured::out);
   }
 
   @Test
@@ -224,7 +224,7 @@ final class ProtectFilesTest {
     assertDone(run(directory.toString()));
     assertDone(run(directory.toString()));
 
-    assertTrue(captured.out().contains(": 1 files"), captured::out);
+    assertTrue(captured.out().contains(": 1 file, 5 B"), captured::out);
   }
 
   @Test
