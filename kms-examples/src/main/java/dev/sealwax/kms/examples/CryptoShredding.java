@@ -79,22 +79,22 @@ public final class CryptoShredding {
 
   private void run() {
     KeysetTemplate perTenant = KeysetTemplate.defaults().withDestructionWindow(Duration.ofDays(14));
-    for (String tenant : new String[] {"tenant-acorn", "tenant-birch"}) {
+    for (String tenant : new String[] {"tenant-42", "tenant-43"}) {
       kms.keysets().create(tenant, perTenant.withOwner("data protection office"));
       byte[] record = ("invoice of " + tenant).getBytes(StandardCharsets.UTF_8);
       records.put(tenant, kms.envelopeCipher(tenant).encrypt(record, context(tenant)));
     }
     show("one keyset for each tenant");
 
-    kms.keysets().scheduleDestruction("tenant-acorn");
-    show("destruction of tenant-acorn scheduled, due in 14 days");
+    kms.keysets().scheduleDestruction("tenant-42"); // refused from now on, primary included
+    show("destruction of tenant-42 scheduled, due in 14 days");
 
     calendar.set(calendar.instant().plus(Duration.ofDays(3)));
-    kms.keysets().cancelDestruction("tenant-acorn");
-    kms.keysets().enable("tenant-acorn", 1);
+    kms.keysets().cancelDestruction("tenant-42"); // second thoughts, within the 7 to 30 days
+    kms.keysets().enable("tenant-42", 1);
     show("day 3: taken back for a legal hold, and enabled again");
 
-    kms.keysets().scheduleDestruction("tenant-acorn");
+    kms.keysets().scheduleDestruction("tenant-42");
     calendar.set(calendar.instant().plus(Duration.ofDays(13)));
     show("day 16: hold lifted and scheduled anew 13 days ago");
     destroy();
@@ -106,9 +106,9 @@ public final class CryptoShredding {
 
   private void destroy() {
     try {
-      kms.keysets().destroy("tenant-acorn");
+      kms.keysets().destroy("tenant-42"); // once due: gone, except from backups of the store
     } catch (KeyStateException e) {
-      out.printf("  %-14s %s%n", "refused", e.getMessage());
+      out.printf("  %-10s %s%n", "refused", e.getMessage());
     }
   }
 
@@ -125,7 +125,7 @@ public final class CryptoShredding {
           } catch (KeyUnavailableException e) {
             data = "unavailable: " + e.reason();
           }
-          out.printf("  %-14s %s%n", tenant, data);
+          out.printf("  %-10s %s%n", tenant, data);
         });
   }
 

@@ -47,7 +47,7 @@ final class CsvColumns {
       }
     }
     if (sealed.isEmpty()) {
-      throw new InputException(table + " has no column beside its key; see --row-numbers");
+      throw new InputException(table + " has one column only; see --delimiter and --row-numbers");
     }
     return new CsvColumns(table, header, sealed, key);
   }

@@ -64,6 +64,9 @@ public final class ProtectFiles {
       if (!Files.exists(input)) {
         throw new InputException(input + " does not exist");
       }
+      if (!Files.isRegularFile(input) && !Files.isDirectory(input)) {
+        throw new InputException(input + " is neither a file nor a folder");
+      }
     }
     try (WorkDirectory work = WorkDirectory.open(options.workDirectory())) {
       int mended = InPlaceRewrap.recover(work.sealed());

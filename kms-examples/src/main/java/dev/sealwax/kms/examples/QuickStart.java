@@ -36,7 +36,7 @@ public final class QuickStart {
     // README
     RootKey root = LocalRootKey.open(rootKeyFile, passphrase);
     try (Kms kms = Kms.builder().rootKey(root).store(FileKeysetStore.at(keysetDirectory)).build()) {
-      kms.keysets().create("orders", KeysetTemplate.defaults()); // once; AES-256, 90 days
+      kms.keysets().create("orders", KeysetTemplate.defaults());
       EnvelopeCipher orders = kms.envelopeCipher("orders");
       EncryptionContext row = EncryptionContext.of("table", "orders", "row", "42");
 
@@ -44,7 +44,7 @@ public final class QuickStart {
       byte[] opened = orders.decrypt(sealed, row); // another row: DecryptionFailedException
 
       kms.keysets().rotate("orders");
-      byte[] moved = orders.rewrap(sealed); // new key version; payload untouched, no context needed
+      byte[] moved = orders.rewrap(sealed); // new key version, payload untouched
       // end README
 
       out.printf("opened  %s%n", new String(opened, StandardCharsets.UTF_8));

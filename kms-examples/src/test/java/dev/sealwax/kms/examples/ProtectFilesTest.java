@@ -184,6 +184,13 @@ final class ProtectFilesTest {
     assertRefused(run("--columns"), "--columns needs a value");
     Path missing = directory.resolve("missing");
     assertRefused(run(missing.toString()), missing + " does not exist");
+    assertRefused(run("/dev/null"), "/dev/null is neither a file nor a folder");
+    assertRefused(
+        run("--columns", "a", Files.createDirectory(directory.resolve("folder")).toString()),
+        "--columns is for CSV files, and no input is called .csv or .tsv");
+    csv("id;name\n1;a\n");
+    assertRefused(
+        run(input.toString()), "people.csv has one column only; see --delimiter and --row-numbers");
     assertDone(run("--help"));
     assertTrue(captured.out().contains("usage: ProtectFiles"), captured::out);
   }

@@ -1,6 +1,5 @@
 package dev.sealwax.kms.examples;
 
-import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -22,18 +21,29 @@ final class ReadmeTest {
       Pattern.compile("^```(\\w+)\\n(.*?)^```$", Pattern.MULTILINE | Pattern.DOTALL);
 
   @Test
-  void javaBlocks_areVerbatimPartsOfExamples() throws IOException {
+  void javaBlocks_areLinesOfOneExampleInThatOrder() throws IOException {
     List<String> blocks = blocks("java");
-    List<String> sources = sources();
+    List<List<String>> sources = sources();
 
     assertFalse(blocks.isEmpty(), "the README shows no code");
     for (String block : blocks) {
-      // An example goes on, for instance to print, where the README closes its braces.
-      String wanted = unindented(block).replaceAll("(\\n})+$", "");
       assertTrue(
-          sources.stream().anyMatch(source -> source.contains(wanted)),
-          () -> "no example has these lines:\n" + wanted);
+          sources.stream().anyMatch(source -> holdsInOrder(source, lines(block))),
+          () -> "no example has these lines:\n" + block);
     }
+  }
+
+  /** Other lines may stand between them: an example prints what the README tells in prose. */
+  private static boolean holdsInOrder(List<String> source, List<String> wanted) {
+    int from = 0;
+    for (String line : wanted) {
+      int found = source.subList(from, source.size()).indexOf(line);
+      if (found < 0) {
+        return false;
+      }
+      from += found + 1;
+    }
+    return true;
   }
 
   @Test
@@ -43,7 +53,9 @@ final class ReadmeTest {
         Pattern.compile("// README\\n(.*?)// end README", Pattern.DOTALL).matcher(source);
 
     assertTrue(marked.find(), "QuickStart marks nothing for the README");
-    assertEquals(unindented(marked.group(1)) + "\n}", unindented(blocks("java").get(0)));
+    List<String> snippet = new ArrayList<>(lines(marked.group(1)));
+    snippet.add("}"); // the example goes on to print before it closes the block
+    assertEquals(snippet, lines(blocks("java").get(0)));
     assertTrue(blocks("java").get(0).lines().count() <= 15, "the first snippet has over 15 lines");
   }
 
@@ -77,17 +89,21 @@ final class ReadmeTest {
     return ROOT.resolve("kms-examples/src/main/java/dev/sealwax/kms/examples");
   }
 
-  private static List<String> sources() throws IOException {
-    List<String> sources = new ArrayList<>();
+  private static List<List<String>> sources() throws IOException {
+    List<List<String>> sources = new ArrayList<>();
     try (Stream<Path> files = Files.list(exampleSources())) {
       for (Path file : files.filter(path -> path.toString().endsWith(".java")).toList()) {
-        sources.add(unindented(Files.readString(file)));
+        sources.add(lines(Files.readString(file)));
       }
     }
     return sources;
   }
 
-  private static String unindented(String code) {
-    return code.lines().map(String::strip).collect(joining("\n")).strip();
+  /** Without indentation, alignment of comments, and blank lines. */
+  private static List<String> lines(String code) {
+    return code.lines()
+        .map(line -> line.strip().replaceAll("\\s+", " "))
+        .filter(line -> !line.isEmpty())
+        .toList();
   }
 }

@@ -59,21 +59,37 @@ final class SmallExamplesTest {
     assertEquals(
         """
         one keyset for each tenant
-          tenant-acorn   invoice of tenant-acorn
-          tenant-birch   invoice of tenant-birch
-        destruction of tenant-acorn scheduled, due in 14 days
-          tenant-acorn   unavailable: DESTRUCTION_SCHEDULED
-          tenant-birch   invoice of tenant-birch
+          tenant-42  invoice of tenant-42
+          tenant-43  invoice of tenant-43
+        destruction of tenant-42 scheduled, due in 14 days
+          tenant-42  unavailable: DESTRUCTION_SCHEDULED
+          tenant-43  invoice of tenant-43
         day 3: taken back for a legal hold, and enabled again
-          tenant-acorn   invoice of tenant-acorn
-          tenant-birch   invoice of tenant-birch
+          tenant-42  invoice of tenant-42
+          tenant-43  invoice of tenant-43
         day 16: hold lifted and scheduled anew 13 days ago
-          tenant-acorn   unavailable: DESTRUCTION_SCHEDULED
-          tenant-birch   invoice of tenant-birch
-          refused        keyset tenant-acorn version 1: its destruction is not due before 2026-12-11T09:00:00Z
+          tenant-42  unavailable: DESTRUCTION_SCHEDULED
+          tenant-43  invoice of tenant-43
+          refused    keyset tenant-42 version 1: its destruction is not due before 2026-12-11T09:00:00Z
         day 17: destroyed
-          tenant-acorn   unavailable: DESTROYED
-          tenant-birch   invoice of tenant-birch
+          tenant-42  unavailable: DESTROYED
+          tenant-43  invoice of tenant-43
+        """,
+        captured.out());
+  }
+
+  @Test
+  void rotateAndRevoke_leavesTheNewEnvelopesOnly() throws Exception {
+    RotateAndRevoke.run(directory, captured.out);
+
+    assertEquals(
+        """
+        rotated
+          moved to version 2: 4 lamps, blue
+          the old envelope:   unavailable, DESTRUCTION_SCHEDULED
+        revoked
+          encrypted anew:     4 lamps, blue
+          the old envelope:   unavailable, DESTRUCTION_SCHEDULED
         """,
         captured.out());
   }
