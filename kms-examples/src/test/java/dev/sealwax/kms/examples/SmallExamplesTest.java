@@ -1,0 +1,110 @@
+package dev.sealwax.kms.examples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class SmallExamplesTest {
+  @TempDir Path directory;
+
+  private final Captured captured = new Captured();
+
+  @Test
+  void quickStart_opensBeforeAndAfterRotation() {
+    QuickStart.run(directory, captured.out);
+
+    assertEquals(
+        """
+        opened  4 lamps, blue
+        sealed  version 1, 129 bytes
+        moved   version 2, 129 bytes, opens to 4 lamps, blue
+        """,
+        captured.out());
+  }
+
+  @Test
+  void largeObject_readsARangeAndRefusesTheTruncatedCopy() throws Exception {
+    LargeObject.run(directory, 8, captured.out);
+
+    assertContains("encrypted   8 MiB");
+    assertContains("16 bytes at 4,194,311");
+    assertContains(": right");
+    assertContains("truncated   refused: envelope is not authentic");
+  }
+
+  @Test
+  void moveToNewRootKey_wrapsVersionsOnly() {
+    MoveToNewRootKey.run(directory, captured.out);
+
+    assertEquals(
+        """
+        old root key    6 envelopes in 3 keysets
+        moved           orders     2 of 2 versions
+        moved           customers  2 of 2 versions
+        moved           invoices   2 of 2 versions
+        root key calls  9 unwrap, 6 wrap; no envelope was touched
+        new root key    6 of 6 old envelopes open
+        """,
+        captured.out());
+  }
+
+  @Test
+  void cryptoShredding_takesOneTenantOnly() {
+    CryptoShredding.run(directory, captured.out);
+
+    assertEquals(
+        """
+        one keyset for each tenant
+          tenant-42  invoice of tenant-42
+          tenant-43  invoice of tenant-43
+        destruction of tenant-42 scheduled, due in 14 days
+          tenant-42  unavailable: DESTRUCTION_SCHEDULED
+          tenant-43  invoice of tenant-43
+        day 3: taken back for a legal hold, and enabled again
+          tenant-42  invoice of tenant-42
+          tenant-43  invoice of tenant-43
+        day 16: hold lifted and scheduled anew 13 days ago
+          tenant-42  unavailable: DESTRUCTION_SCHEDULED
+          tenant-43  invoice of tenant-43
+          refused    keyset tenant-42 version 1: its destruction is not due before 2026-12-11T09:00:00Z
+        day 17: destroyed
+          tenant-42  unavailable: DESTROYED
+          tenant-43  invoice of tenant-43
+        """,
+        captured.out());
+  }
+
+  @Test
+  void rotateAndRevoke_leavesTheNewEnvelopesOnly() throws Exception {
+    RotateAndRevoke.run(directory, captured.out);
+
+    assertEquals(
+        """
+        rotated
+          moved to version 2: 4 lamps, blue
+          the old envelope:   unavailable, DESTRUCTION_SCHEDULED
+        revoked
+          encrypted anew:     4 lamps, blue
+          the old envelope:   unavailable, DESTRUCTION_SCHEDULED
+        """,
+        captured.out());
+  }
+
+  @Test
+  void jdbcColumns_sealsMovesAndOpens() throws Exception {
+    JdbcColumns.run(directory, captured.out);
+
+    assertContains("encrypted  values by key version: {1=3000}");
+    assertContains("rewrapped  values by key version: {2=3000}");
+    assertContains("refused    in another column");
+    assertTrue(Files.exists(directory.resolve("shop.mv.db")));
+  }
+
+  private void assertContains(String expected) {
+    assertTrue(captured.out().contains(expected), captured::out);
+  }
+}
