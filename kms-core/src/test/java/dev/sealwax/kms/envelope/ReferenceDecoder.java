@@ -14,6 +14,7 @@ import javax.crypto.Cipher;
 import javax.crypto.Mac;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
+import org.jspecify.annotations.Nullable;
 
 /**
  * envelope-v1 once more, in the most direct way: plain JCE, one KEK, nothing shared with the
@@ -136,12 +137,19 @@ final class ReferenceDecoder {
   }
 
   private byte[] derive(String label, byte[] dataKey, int suite) throws GeneralSecurityException {
+    return derive(keyset, label, dataKey, suite);
+  }
+
+  /** Message key or commitment, by their labels in envelope-v1 §6. */
+  static byte[] derive(String keyset, String label, byte[] dataKey, int suite)
+      throws GeneralSecurityException {
     byte[] name = keyset.getBytes(StandardCharsets.US_ASCII);
     byte[] start = ("sealwax/envelope/v1/" + label + "\0").getBytes(StandardCharsets.US_ASCII);
     return expand("HmacSHA256", dataKey, cat(start, one(suite), one(name.length), name), 32);
   }
 
-  private static byte[] schedule(byte[] messageKey, byte[] salt, byte[] aad)
+  /** Key, base nonce and commitment of a chunked message, one after the other. */
+  static byte[] schedule(byte[] messageKey, byte[] salt, byte[] aad)
       throws GeneralSecurityException {
     byte[] start =
         "c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0".getBytes(StandardCharsets.US_ASCII);
@@ -173,7 +181,7 @@ final class ReferenceDecoder {
     return nonce;
   }
 
-  private static byte[] gcm(int mode, byte[] key, byte[] nonce, byte[] aad, byte[] data)
+  static byte[] gcm(int mode, byte[] key, byte[] nonce, byte @Nullable [] aad, byte[] data)
       throws GeneralSecurityException {
     Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
     cipher.init(mode, new SecretKeySpec(key, "AES"), new GCMParameterSpec(128, nonce));
