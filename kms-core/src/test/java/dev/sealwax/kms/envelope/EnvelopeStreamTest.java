@@ -167,6 +167,8 @@ final class EnvelopeStreamTest {
     }
     assertArrayEquals(left, sink.bytes(), "nothing follows what is broken");
     assertTrue(sink.closed > 0);
+    assertEquals(1, rig.ciphers.statistics().failures());
+    assertEquals(0, rig.ciphers.statistics().messagesEncrypted());
     assertDoesNotDecrypt(left);
   }
 

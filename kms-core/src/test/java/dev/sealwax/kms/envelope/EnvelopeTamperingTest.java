@@ -14,6 +14,7 @@ import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
@@ -40,7 +41,7 @@ final class EnvelopeTamperingTest {
   private final EnvelopeRig cold =
       warm.another(DataKeyPolicy.defaults().withDecryptCache(CachePolicy.none()));
   private final byte[] oneShot = warm.cipher().encrypt(plaintext(SUITE_1_BYTES), ROW);
-  private final byte[] chunked = warm.cipher().encrypt(plaintext(SUITE_2_BYTES), ROW);
+  private final byte[] chunked = streamed(warm.cipher(), plaintext(SUITE_2_BYTES));
 
   EnvelopeTamperingTest() {
     // So that the next version numbers are genuine ones, only not those of the wrapped keys.
@@ -134,7 +135,7 @@ final class EnvelopeTamperingTest {
             .flatMap(edge -> IntStream.range((edge - 20) * 8, (edge + 4) * 8));
     IntStream all = IntStream.concat(IntStream.range(0, CHUNKS * 8), edges);
     // Prime, so that it meets every bit of a byte and every byte of a block.
-    IntStream rest = IntStream.iterate(CHUNKS * 8, bit -> bit + 17);
+    IntStream rest = IntStream.iterate(CHUNKS * 8, bit -> bit + 31);
     IntStream.concat(all, rest.takeWhile(bit -> bit < chunked.length * 8))
         .filter(bit -> bit < chunked.length * 8)
         .distinct()
@@ -297,6 +298,16 @@ final class EnvelopeTamperingTest {
           outcome);
     }
     assertNotEquals(oneShot[4], chunked[4]);
+  }
+
+  private static byte[] streamed(EnvelopeCipher cipher, byte[] plaintext) {
+    ByteArrayOutputStream sink = new ByteArrayOutputStream();
+    try (OutputStream out = cipher.encryptingStream(sink, ROW)) {
+      out.write(plaintext);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+    return sink.toByteArray();
   }
 
   private static byte[] extended(byte[] envelope, int value) {
