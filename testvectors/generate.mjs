@@ -388,7 +388,7 @@ unavailable('keyset_of_split_header', '35 40', 'OTHER_KEYSET', 'The split form i
 for (const [name, version] of [['next', 3], ['in_little_endian', 0x01000000], ['largest', 2147483647]]) {
   unavailable(`version_unknown_${name}`, '41', 'UNKNOWN_VERSION', `Version ${version} of a keyset with versions 1 and 2.`, whole({ ...one.parts, version: u32(version) }));
 }
-unavailable('version_unknown_in_keyset_without_it', '41', 'UNKNOWN_VERSION', 'Only version 2 is left; it is not tried instead.', whole(one.parts), { keys: [keyEntry(2)] });
+unavailable('version_unknown_in_keyset_without_it', '41', 'UNKNOWN_VERSION', 'The keyset has version 1 only, which wrapped the key; it is not tried instead.', whole({ ...one.parts, version: u32(2) }), { keys: [keyEntry(1)] });
 for (const state of ['DISABLED', 'COMPROMISED', 'DESTRUCTION_SCHEDULED', 'DESTROYED']) {
   const keys = [keyEntry(1, state), keyEntry(2)];
   unavailable(`suite1_version_${state.toLowerCase()}`, '42', state, 'This state does not decrypt.', whole(one.parts), { keys });

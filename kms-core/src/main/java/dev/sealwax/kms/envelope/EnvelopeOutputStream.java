@@ -124,6 +124,9 @@ public final class EnvelopeOutputStream extends OutputStream {
       }
     } finally {
       open = false;
+      if (broken) {
+        end.failed(new IllegalStateException("stream was not written to its end"));
+      }
       cipher.close();
       Arrays.fill(plaintext, (byte) 0);
     }

@@ -5,6 +5,7 @@ import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.keyset.StoredKeyset;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.testkit.FaultyRootKey;
@@ -86,6 +87,19 @@ final class EnvelopeRig implements AutoCloseable {
     return rig;
   }
 
+  /** A process over a keyset that is there already. */
+  static EnvelopeRig over(RootKey root, StoredKeyset keyset) {
+    KeysetStore store = InMemoryKeysetStore.create();
+    store.create(keyset);
+    return new EnvelopeRig(
+        FaultyRootKey.around(root),
+        store,
+        DataKeyPolicy.defaults(),
+        LONG,
+        Runnable::run,
+        /* listener= */ null);
+  }
+
   /** A second process over the same store and root key, with nothing cached. */
   EnvelopeRig another() {
     return another(DataKeyPolicy.defaults());
@@ -95,7 +109,7 @@ final class EnvelopeRig implements AutoCloseable {
     return new EnvelopeRig(FaultyRootKey.around(root), store, policy, LONG, Runnable::run, null);
   }
 
-  private static RootKey rootKey() {
+  static RootKey rootKey() {
     try {
       Path file = Files.createTempDirectory("sealwax-rig").resolve("root.key");
       try (KeyMaterial sealingKey = KeyMaterial.random(new SecureRandom(), 32)) {

@@ -55,7 +55,7 @@ final class NodeDecoderTest {
     List<VectorOpener.Key> keys =
         List.of(
             new VectorOpener.Key(1, "ENABLED", bytes(32)),
-            new VectorOpener.Key(7, "ENABLED", bytes(32)));
+            new VectorOpener.Key(2, "ENABLED", bytes(32)));
     List<String> requests = new ArrayList<>();
     List<String> answers = new ArrayList<>();
     try (VectorOpener opener = EnvelopeVectorOpener.create(KEYSET, keys)) {

@@ -30,10 +30,10 @@ interface VectorOpener extends AutoCloseable {
   /** Opens a stream; may fail here or in any read. */
   InputStream openStream(EncryptionContext context, InputStream envelope);
 
-  /** The length of the plaintext of a suite 2 envelope, by random access. */
+  /** The length of the plaintext, by random access. */
   long sizeOf(EncryptionContext context, byte[] envelope);
 
-  /** A part of the plaintext of a suite 2 envelope, by random access. */
+  /** A part of the plaintext, by random access. */
   byte[] openRange(EncryptionContext context, byte[] envelope, long position, int lengthBytes);
 
   /** Seals a whole message in memory, under the enabled version with the highest number. */

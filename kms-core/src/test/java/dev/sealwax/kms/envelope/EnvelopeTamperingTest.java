@@ -1,0 +1,325 @@
+package dev.sealwax.kms.envelope;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Every single-bit flip, every truncation and every byte too many of an envelope is refused as
+ * envelope-v1 says, through every way in, whether its data key is cached or not (ENV-44).
+ */
+final class EnvelopeTamperingTest {
+  private static final EncryptionContext ROW = EncryptionContext.of("table", "orders", "row", "42");
+  private static final String NAME = EnvelopeRig.NAME;
+  private static final int NAME_END = 6 + NAME.length();
+  private static final int HEADER = 82 + NAME.length();
+  private static final int VERSIONS = 3;
+  private static final int SUITE_1_BYTES = 50;
+  private static final int SUITE_2_BYTES = 16384 + 100;
+  private static final int CHUNKS = HEADER + 24 + 32;
+
+  private final EnvelopeRig warm = EnvelopeRig.create();
+  private final EnvelopeRig cold =
+      warm.another(DataKeyPolicy.defaults().withDecryptCache(CachePolicy.none()));
+  private final byte[] oneShot = warm.cipher().encrypt(plaintext(SUITE_1_BYTES), ROW);
+  private final byte[] chunked = streamed(warm.cipher(), plaintext(SUITE_2_BYTES));
+
+  EnvelopeTamperingTest() {
+    // So that the next version numbers are genuine ones, only not those of the wrapped keys.
+    warm.verbs().rotate(NAME);
+    warm.verbs().rotate(NAME);
+  }
+
+  @AfterEach
+  void close() {
+    cold.close();
+    warm.close();
+  }
+
+  /** The ways to open an envelope; each returns the plaintext. */
+  private enum Way {
+    ARRAY {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) {
+        return cipher.decrypt(envelope, ROW);
+      }
+    },
+    SPLIT {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) {
+        int nameLength = envelope.length > 5 ? envelope[5] & 0xff : 0;
+        int cut = Math.min(82 + nameLength, envelope.length);
+        return cipher.decryptSplit(
+            SplitEnvelope.of(
+                Arrays.copyOf(envelope, cut), Arrays.copyOfRange(envelope, cut, envelope.length)),
+            ROW);
+      }
+    },
+    STREAM {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        ByteArrayOutputStream released = new ByteArrayOutputStream();
+        try (InputStream in = cipher.decryptingStream(Dribble.of(envelope), ROW)) {
+          byte[] buffer = new byte[20_000];
+          try {
+            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+              released.write(buffer, 0, n);
+            }
+          } catch (DecryptionFailedException e) {
+            assertEquals(
+                -1,
+                Arrays.mismatch(
+                    released.toByteArray(), Arrays.copyOf(expected, released.size())),
+                "released bytes that were never encrypted");
+            try {
+              int next = in.read();
+              fail("read on after a failure: " + next);
+            } catch (DecryptionFailedException again) {
+              throw e;
+            }
+          }
+        }
+        return released.toByteArray();
+      }
+    },
+    CHANNEL {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        try (SeekableByteChannel in = cipher.decryptingChannel(new ArrayChannel(envelope), ROW)) {
+          ByteBuffer out = ByteBuffer.allocate(Math.toIntExact(in.size()));
+          while (out.hasRemaining() && in.read(out) >= 0) {
+            // a channel may return less than asked for
+          }
+          return out.array();
+        }
+      }
+    };
+
+    abstract byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected)
+        throws IOException;
+  }
+
+  @Test
+  void everyBitOfSuite1_flipped_isRefused() {
+    assertEveryWayOpens(oneShot, SUITE_1_BYTES);
+    for (int bit = 0; bit < oneShot.length * 8; bit++) {
+      assertFlipRefused(oneShot, bit, SUITE_1_BYTES);
+    }
+  }
+
+  @Test
+  void everyHeaderBitAndManyBodyBitsOfSuite2_flipped_areRefused() {
+    assertEveryWayOpens(chunked, SUITE_2_BYTES);
+    IntStream edges =
+        IntStream.of(CHUNKS, CHUNKS + 16400, chunked.length)
+            // The first 4 bytes of a chunk, and the end of the one before with all of its tag.
+            .flatMap(edge -> IntStream.range((edge - 20) * 8, (edge + 4) * 8));
+    IntStream all = IntStream.concat(IntStream.range(0, CHUNKS * 8), edges);
+    // Prime, so that it meets every bit of a byte and every byte of a block.
+    IntStream rest = IntStream.iterate(CHUNKS * 8, bit -> bit + 31);
+    IntStream.concat(all, rest.takeWhile(bit -> bit < chunked.length * 8))
+        .filter(bit -> bit < chunked.length * 8)
+        .distinct()
+        .forEach(bit -> assertFlipRefused(chunked, bit, SUITE_2_BYTES));
+  }
+
+  @Test
+  void everyTruncationOfSuite1_isRefused() {
+    assertEveryWayOpens(oneShot, SUITE_1_BYTES);
+    for (int length = 0; length < oneShot.length; length++) {
+      assertTruncationRefused(oneShot, length, HEADER + 28, SUITE_1_BYTES);
+    }
+  }
+
+  @Test
+  void everyTruncationOfSuite2_isRefused() {
+    assertEveryWayOpens(chunked, SUITE_2_BYTES);
+    for (int length = 0; length < chunked.length; length++) {
+      assertTruncationRefused(chunked, length, HEADER + 72, SUITE_2_BYTES);
+    }
+  }
+
+  @Test
+  void everyByteTooMany_isRefused() {
+    for (int value = 0; value < 256; value++) {
+      assertRefused("decryption failed", extended(oneShot, value), SUITE_1_BYTES, "+" + value);
+      assertRefused("decryption failed", extended(chunked, value), SUITE_2_BYTES, "+" + value);
+    }
+  }
+
+  @Test
+  void cachedPath_isTheOneTaken() {
+    long before = warm.ciphers.statistics().decryptKeys().hits();
+    assertFlipRefused(oneShot, oneShot.length * 8 - 1, SUITE_1_BYTES);
+    assertEquals(before + Way.values().length, warm.ciphers.statistics().decryptKeys().hits());
+    assertEquals(0, cold.ciphers.statistics().decryptKeys().hits());
+  }
+
+  private void assertEveryWayOpens(byte[] envelope, int length) {
+    for (Way way : Way.values()) {
+      for (EnvelopeRig rig : new EnvelopeRig[] {cold, warm}) {
+        try {
+          assertArrayEquals(
+              plaintext(length), way.open(rig.cipher(), envelope, plaintext(length)));
+        } catch (IOException e) {
+          throw new AssertionError(e);
+        }
+      }
+    }
+  }
+
+  private void assertFlipRefused(byte[] envelope, int bit, int length) {
+    byte[] tampered = envelope.clone();
+    tampered[bit / 8] ^= (byte) (0x80 >> bit % 8);
+    assertRefused(outcomeOfHeader(tampered), tampered, length, "bit " + bit);
+  }
+
+  private void assertTruncationRefused(byte[] envelope, int cut, int shortest, int length) {
+    String expected;
+    if (cut < HEADER) {
+      int[] ends = {3, 4, 5, 6, NAME_END, NAME_END + 4, NAME_END + 44, HEADER};
+      String[] fields = {
+        "magic",
+        "format version",
+        "suite",
+        "keyset name length",
+        "keyset name",
+        "key version",
+        "wrapped data key",
+        "commitment"
+      };
+      int field = 0;
+      while (cut >= ends[field]) {
+        field++;
+      }
+      expected = "malformed " + fields[field] + " at " + (field == 0 ? 0 : ends[field - 1]);
+    } else {
+      expected = cut < shortest ? "malformed body at " + HEADER : "decryption failed";
+    }
+    assertRefused(expected, Arrays.copyOf(envelope, cut), length, "cut to " + cut);
+  }
+
+  private void assertRefused(String expected, byte[] tampered, int length, String what) {
+    for (Way way : Way.values()) {
+      assertEquals(expected, outcome(way, cold, tampered, length), () -> what + ", cold " + way);
+      assertEquals(expected, outcome(way, warm, tampered, length), () -> what + ", warm " + way);
+    }
+  }
+
+  private static String outcome(Way way, EnvelopeRig rig, byte[] envelope, int length) {
+    try {
+      byte[] opened = way.open(rig.cipher(), envelope, plaintext(length));
+      return "opened to " + opened.length + " bytes";
+    } catch (MalformedEnvelopeException e) {
+      return "malformed " + e.field() + " at " + e.offset();
+    } catch (KeyUnavailableException e) {
+      return "key unavailable " + e.reason();
+    } catch (DecryptionFailedException e) {
+      return "decryption failed";
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /**
+   * What envelope-v1 §4 and §13 say about an envelope one bit of which differs, its body being long
+   * enough.
+   */
+  private static String outcomeOfHeader(byte[] e) {
+    if (e[0] != 0x53 || e[1] != 0x57 || e[2] != 0x58) {
+      return "malformed magic at 0";
+    }
+    if (e[3] != 1) {
+      return "malformed format version at 3";
+    }
+    if (e[4] != 1 && e[4] != 2) {
+      return "malformed suite at 4";
+    }
+    int n = e[5] & 0xff;
+    if (n == 0 || n > 64) {
+      return "malformed keyset name length at 5";
+    }
+    String name = new String(e, 6, n, StandardCharsets.ISO_8859_1);
+    if (!name.matches("[a-z0-9][a-z0-9._-]*")) {
+      return "malformed keyset name at 6";
+    }
+    long version = ByteBuffer.wrap(e).getInt(6 + n) & 0xffffffffL;
+    if (version == 0 || version > Integer.MAX_VALUE) {
+      return "malformed key version at " + (6 + n);
+    }
+    if (!name.equals(NAME)) {
+      return "key unavailable OTHER_KEYSET";
+    }
+    return version > VERSIONS ? "key unavailable UNKNOWN_VERSION" : "decryption failed";
+  }
+
+  @Test
+  void outcomeOfHeader_knowsAllOutcomes() {
+    assertEquals("decryption failed", outcomeOfHeader(oneShot));
+    for (String outcome :
+        new String[] {
+          "malformed magic at 0",
+          "malformed format version at 3",
+          "malformed suite at 4",
+          "malformed keyset name length at 5",
+          "malformed keyset name at 6",
+          "malformed key version at 12",
+          "key unavailable OTHER_KEYSET",
+          "key unavailable UNKNOWN_VERSION"
+        }) {
+      assertTrue(
+          IntStream.range(0, HEADER * 8)
+              .mapToObj(
+                  bit -> {
+                    byte[] tampered = oneShot.clone();
+                    tampered[bit / 8] ^= (byte) (0x80 >> bit % 8);
+                    return outcomeOfHeader(tampered);
+                  })
+              .anyMatch(outcome::equals),
+          outcome);
+    }
+    assertNotEquals(oneShot[4], chunked[4]);
+  }
+
+  private static byte[] streamed(EnvelopeCipher cipher, byte[] plaintext) {
+    ByteArrayOutputStream sink = new ByteArrayOutputStream();
+    try (OutputStream out = cipher.encryptingStream(sink, ROW)) {
+      out.write(plaintext);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+    return sink.toByteArray();
+  }
+
+  private static byte[] extended(byte[] envelope, int value) {
+    byte[] longer = Arrays.copyOf(envelope, envelope.length + 1);
+    longer[envelope.length] = (byte) value;
+    return longer;
+  }
+
+  private static byte[] plaintext(int length) {
+    return length == SUITE_2_BYTES ? LONG_PLAINTEXT : SHORT_PLAINTEXT;
+  }
+
+  private static final byte[] SHORT_PLAINTEXT = EnvelopeCipherTest.bytes(SUITE_1_BYTES);
+  private static final byte[] LONG_PLAINTEXT = EnvelopeCipherTest.bytes(SUITE_2_BYTES);
+}
