@@ -60,6 +60,17 @@ public final class FaultyRootKey implements RootKey {
       return new Fault(() -> interruptibly(() -> Thread.sleep(latency.toMillis())), Answer.RIGHT);
     }
 
+    /** The same fault after the call has taken this much longer. */
+    public Fault after(Duration latency) {
+      Fault delay = delaying(latency);
+      return new Fault(
+          () -> {
+            delay.before.run();
+            before.run();
+          },
+          answer);
+    }
+
     /** The call hangs until {@code release} is counted down, then succeeds. */
     public static Fault hanging(CountDownLatch release) {
       return new Fault(() -> interruptibly(release::await), Answer.RIGHT);
