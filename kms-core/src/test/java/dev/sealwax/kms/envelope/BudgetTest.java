@@ -100,8 +100,7 @@ class BudgetTest {
               })
           .forEach(
               mine ->
-                  mine.forEach(
-                      e -> bytes.merge(dataKey(e), (long) plaintextLength(e), Long::sum)));
+                  mine.forEach(e -> bytes.merge(dataKey(e), (long) plaintextLength(e), Long::sum)));
       bytes.forEach((key, sum) -> assertTrue(sum <= budget, () -> key + ": " + sum));
     }
   }
@@ -121,8 +120,7 @@ class BudgetTest {
   @Test
   void bytes_chunkedArrays_countToo() {
     int length = 40_000;
-    try (EnvelopeRig rig =
-        EnvelopeRig.create(DataKeyPolicy.defaults().withMaxBytes(2L * length))) {
+    try (EnvelopeRig rig = EnvelopeRig.create(DataKeyPolicy.defaults().withMaxBytes(2L * length))) {
       List<byte[]> envelopes = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
         envelopes.add(rig.cipher().encrypt(new byte[length], CONTEXT));

@@ -28,8 +28,7 @@ class ChunkedBodyProperties {
   void plaintextLength_isForExactlyTheBodiesOfALength(
       @ForAll @LongRange(max = 1L << 52) long sealed) {
     if (sealed % 16400 < 16) {
-      assertThrows(
-          DecryptionFailedException.class, () -> ChunkedBody.plaintextLength(sealed));
+      assertThrows(DecryptionFailedException.class, () -> ChunkedBody.plaintextLength(sealed));
     } else {
       assertEquals(PREFIX + sealed, ChunkedBody.lengthFor(ChunkedBody.plaintextLength(sealed)));
     }

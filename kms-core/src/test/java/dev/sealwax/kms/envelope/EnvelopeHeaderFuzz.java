@@ -7,7 +7,9 @@ import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.util.Arrays;
 
-/** No bytes make the header parser fail in any other way than it says, nor misread what it takes. */
+/**
+ * No bytes make the header parser fail in any other way than it says, nor misread what it takes.
+ */
 final class EnvelopeHeaderFuzz {
   @FuzzTest
   void parse(byte[] bytes) {

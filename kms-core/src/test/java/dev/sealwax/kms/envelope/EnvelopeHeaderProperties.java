@@ -64,11 +64,7 @@ class EnvelopeHeaderProperties {
       @ForAll byte changed) {
     byte[] bytes =
         EnvelopeHeader.of(
-                AlgorithmSuite.CHUNKED,
-                KeysetId.of(name),
-                keyVersion,
-                new byte[40],
-                new byte[32])
+                AlgorithmSuite.CHUNKED, KeysetId.of(name), keyVersion, new byte[40], new byte[32])
             .toBytes();
     bytes[position % bytes.length] = changed;
     EnvelopeHeader parsed;
@@ -84,9 +80,7 @@ class EnvelopeHeaderProperties {
                 parsed.keyset(),
                 parsed.keyVersion(),
                 Arrays.copyOfRange(
-                    bytes,
-                    parsed.wrappedDataKeyPosition(),
-                    parsed.wrappedDataKeyPosition() + 40),
+                    bytes, parsed.wrappedDataKeyPosition(), parsed.wrappedDataKeyPosition() + 40),
                 parsed.commitment())
             .toBytes();
     assertArrayEquals(Arrays.copyOf(bytes, parsed.lengthBytes()), again);

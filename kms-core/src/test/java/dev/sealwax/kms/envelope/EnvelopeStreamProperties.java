@@ -3,8 +3,8 @@ package dev.sealwax.kms.envelope;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.keyset.KeyState;
+import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.ByteArrayInputStream;
@@ -134,8 +134,7 @@ class EnvelopeStreamProperties {
         random.nextBoolean()
             ? rig.cipher().encrypt(plaintext, ROW)
             : REFERENCE.seal(2, 1, ROW, plaintext, random);
-    try (SeekableByteChannel in =
-        rig.cipher().decryptingChannel(new ArrayChannel(envelope), ROW)) {
+    try (SeekableByteChannel in = rig.cipher().decryptingChannel(new ArrayChannel(envelope), ROW)) {
       assertEquals(length, in.size());
       for (int i = 0; i < 12; i++) {
         int position = random.nextInt(length + 20);

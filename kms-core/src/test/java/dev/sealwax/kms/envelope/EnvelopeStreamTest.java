@@ -112,8 +112,7 @@ final class EnvelopeStreamTest {
     IOException failure = new IOException("source");
     InputStream source = failingAfter(good, failure);
 
-    assertSame(
-        failure, assertThrows(IOException.class, () -> cipher.encrypt(source, sink, ROW)));
+    assertSame(failure, assertThrows(IOException.class, () -> cipher.encrypt(source, sink, ROW)));
     assertDoesNotDecrypt(sink.bytes());
   }
 

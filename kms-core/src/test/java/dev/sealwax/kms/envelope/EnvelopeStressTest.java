@@ -68,8 +68,7 @@ class EnvelopeStressTest {
   }
 
   @Test
-  void traffic_whileKeysAreEvictedRotatedExpiredAndDiscarded_everyEnvelopeOpens()
-      throws Exception {
+  void traffic_whileKeysAreEvictedRotatedExpiredAndDiscarded_everyEnvelopeOpens() throws Exception {
     DataKeyPolicy policy =
         DataKeyPolicy.defaults()
             .withEncryptCache(tiny(3))
@@ -118,9 +117,9 @@ class EnvelopeStressTest {
       }
       before = batchSealed;
       reader.pass(Duration.ofMillis(101)); // lets it look for versions that it does not know
-      batchSealed.forEach(sealed -> openElsewhere(reader, sealed));
+      batchSealed.forEach(each -> openElsewhere(reader, each));
     }
-    before.forEach(sealed -> open(rig, sealed));
+    before.forEach(each -> open(rig, each));
     return nonces;
   }
 

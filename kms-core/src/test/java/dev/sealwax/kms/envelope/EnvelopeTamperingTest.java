@@ -87,8 +87,7 @@ final class EnvelopeTamperingTest {
           } catch (DecryptionFailedException e) {
             assertEquals(
                 -1,
-                Arrays.mismatch(
-                    released.toByteArray(), Arrays.copyOf(expected, released.size())),
+                Arrays.mismatch(released.toByteArray(), Arrays.copyOf(expected, released.size())),
                 "released bytes that were never encrypted");
             try {
               int next = in.read();
@@ -178,8 +177,7 @@ final class EnvelopeTamperingTest {
     for (Way way : Way.values()) {
       for (EnvelopeRig rig : new EnvelopeRig[] {cold, warm}) {
         try {
-          assertArrayEquals(
-              plaintext(length), way.open(rig.cipher(), envelope, plaintext(length)));
+          assertArrayEquals(plaintext(length), way.open(rig.cipher(), envelope, plaintext(length)));
         } catch (IOException e) {
           throw new AssertionError(e);
         }

@@ -51,8 +51,7 @@ class FirstUseTest {
     List<byte[]> envelopes = envelopes(THREADS);
     fresh.root.always(Fault.delaying(SLOW));
 
-    List<byte[]> opened =
-        Crowd.of(THREADS, i -> fresh.cipher().decrypt(envelopes.get(i), CONTEXT));
+    List<byte[]> opened = Crowd.of(THREADS, i -> fresh.cipher().decrypt(envelopes.get(i), CONTEXT));
 
     for (int i = 0; i < THREADS; i++) {
       assertArrayEquals(message(i), opened.get(i));

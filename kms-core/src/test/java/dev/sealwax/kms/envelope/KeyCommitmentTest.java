@@ -89,10 +89,7 @@ final class KeyCommitmentTest {
         };
         byte[] chunk =
             SalamanderForge.forge(
-                reading(schedules[0]),
-                reading(schedules[1]),
-                new byte[0],
-                bytes(round % 5 * 16));
+                reading(schedules[0]), reading(schedules[1]), new byte[0], bytes(round % 5 * 16));
         byte[][] readings = {openRaw(schedules[0], chunk), openRaw(schedules[1], chunk)};
         assertFalse(Arrays.equals(readings[0], readings[1]), "one ciphertext, two plaintexts");
         for (int mix = 0; mix < 8; mix++) {
@@ -147,8 +144,7 @@ final class KeyCommitmentTest {
 
   private static byte[] openRaw(byte[] schedule, byte[] chunk) throws GeneralSecurityException {
     SalamanderForge.Reading reading = reading(schedule);
-    return ReferenceDecoder.gcm(
-        Cipher.DECRYPT_MODE, reading.key(), reading.nonce(), null, chunk);
+    return ReferenceDecoder.gcm(Cipher.DECRYPT_MODE, reading.key(), reading.nonce(), null, chunk);
   }
 
   private byte[] bytes(int length) {

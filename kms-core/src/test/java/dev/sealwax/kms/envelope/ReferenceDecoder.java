@@ -51,8 +51,7 @@ final class ReferenceDecoder {
       byte[] messageKey = derive("message-key", dataKey, suite);
       byte[] aad = encode(context);
       if (suite == 1) {
-        return gcm(
-            Cipher.DECRYPT_MODE, messageKey, take(in, 12), aad, take(in, in.remaining()));
+        return gcm(Cipher.DECRYPT_MODE, messageKey, take(in, 12), aad, take(in, in.remaining()));
       }
       byte[] schedule = schedule(messageKey, take(in, 24), aad);
       require(Arrays.copyOfRange(schedule, 44, 76), take(in, 32));
@@ -60,7 +59,12 @@ final class ReferenceDecoder {
       for (long i = 0; ; i++) {
         byte[] sealed = take(in, Math.min(CHUNK + 16, in.remaining()));
         out.writeBytes(
-            gcm(Cipher.DECRYPT_MODE, Arrays.copyOf(schedule, 32), nonce(schedule, i), null, sealed));
+            gcm(
+                Cipher.DECRYPT_MODE,
+                Arrays.copyOf(schedule, 32),
+                nonce(schedule, i),
+                null,
+                sealed));
         if (sealed.length < CHUNK + 16) {
           return out.toByteArray();
         }
@@ -97,10 +101,7 @@ final class ReferenceDecoder {
       for (int at = 0; at <= plaintext.length; at += CHUNK) {
         byte[] chunk = Arrays.copyOfRange(plaintext, at, Math.min(at + CHUNK, plaintext.length));
         byte[] nonce = nonce(schedule, at / CHUNK);
-        out =
-            cat(
-                out,
-                gcm(Cipher.ENCRYPT_MODE, Arrays.copyOf(schedule, 32), nonce, null, chunk));
+        out = cat(out, gcm(Cipher.ENCRYPT_MODE, Arrays.copyOf(schedule, 32), nonce, null, chunk));
       }
       return out;
     } catch (GeneralSecurityException e) {

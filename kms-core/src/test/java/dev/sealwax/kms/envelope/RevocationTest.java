@@ -208,8 +208,7 @@ class RevocationTest {
 
   private static void assertRefused(EnvelopeRig rig, byte[] envelope) {
     KeyUnavailableException refusal =
-        assertThrows(
-            KeyUnavailableException.class, () -> rig.cipher().decrypt(envelope, CONTEXT));
+        assertThrows(KeyUnavailableException.class, () -> rig.cipher().decrypt(envelope, CONTEXT));
     assertEquals(Reason.DISABLED, refusal.reason());
   }
 

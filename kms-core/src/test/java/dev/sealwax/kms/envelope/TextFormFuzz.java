@@ -7,7 +7,9 @@ import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.nio.charset.StandardCharsets;
 
-/** No text makes the decoder fail in any other way than it says, and it takes canonical text only. */
+/**
+ * No text makes the decoder fail in any other way than it says, and it takes canonical text only.
+ */
 final class TextFormFuzz {
   @FuzzTest
   void decode(byte[] bytes) {

@@ -79,7 +79,8 @@ class TextFormProperties {
   @Provide
   Arbitrary<Character> edits() {
     return Arbitraries.oneOf(
-        Arbitraries.chars().with("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+        Arbitraries.chars()
+            .with("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
         Arbitraries.chars().with("=+/ \n.\u0141"));
   }
 }

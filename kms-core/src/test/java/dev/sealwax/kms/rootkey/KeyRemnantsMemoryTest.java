@@ -182,8 +182,7 @@ class KeyRemnantsMemoryTest {
         Arrays.copyOfRange(
             file, RootKeyFile.SEALED_POS, RootKeyFile.SEALED_POS + SealedSecret.SALT_LEN);
     byte[] stretched =
-        Argon2Cost.decode(
-                Arrays.copyOfRange(file, RootKeyFile.PARAMETERS_POS, RootKeyFile.ID_POS))
+        Argon2Cost.decode(Arrays.copyOfRange(file, RootKeyFile.PARAMETERS_POS, RootKeyFile.ID_POS))
             .stretch(utf8, salt);
     keys.put("argon2id output", stretched);
     putSealingKeys(keys, "root key file", stretched, "sealwax/local-root-key/v1/file", salt);

@@ -132,8 +132,7 @@ final class EncryptionContextTest {
     context.toCanonicalBytes()[0] = 9;
 
     assertEquals(EncryptionContext.of("k", "v"), context);
-    assertThrows(
-        UnsupportedOperationException.class, () -> context.asMap().put("k3", "v3"));
+    assertThrows(UnsupportedOperationException.class, () -> context.asMap().put("k3", "v3"));
     assertThrows(
         UnsupportedOperationException.class, () -> EncryptionContext.empty().asMap().put("k", "v"));
   }
