@@ -18,6 +18,8 @@ import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
 
 /**
@@ -32,7 +34,12 @@ public final class LargeObject {
   private LargeObject() {}
 
   public static void main(String[] args) throws IOException {
-    int mebibytes = args.length == 0 ? 256 : Integer.parseInt(args[0]);
+    String size = args.length == 0 ? "256" : args[0];
+    if (!size.matches("[1-9][0-9]{0,5}")) {
+      System.err.println("error: the size must be 1 to 999999 MiB, got " + size);
+      System.exit(2);
+    }
+    int mebibytes = Integer.parseInt(size);
     Path directory = Files.createTempDirectory("sealwax-large-object");
     try {
       run(directory, mebibytes, System.out);
@@ -53,8 +60,9 @@ public final class LargeObject {
       Path file = directory.resolve("object.swx");
 
       long start = System.nanoTime();
-      write(cipher, file, mebibytes);
+      List<Long> liveMebibytes = write(cipher, file, mebibytes);
       out.printf("encrypted   %d MiB, %s%n", mebibytes, speed(mebibytes, start));
+      out.printf("memory      live MiB of heap after each quarter: %s%n", liveMebibytes);
 
       start = System.nanoTime();
       try (InputStream in = Files.newInputStream(file)) {
@@ -64,19 +72,29 @@ public final class LargeObject {
 
       readRange(cipher, file, (long) mebibytes * MIB / 2 + 7, out);
       refuseTruncated(cipher, file, out);
-      Runtime runtime = Runtime.getRuntime();
-      out.printf("heap        %d MiB at most%n", runtime.totalMemory() / MIB);
     }
   }
 
-  private static void write(EnvelopeCipher cipher, Path file, int mebibytes) throws IOException {
+  private static List<Long> write(EnvelopeCipher cipher, Path file, int mebibytes)
+      throws IOException {
+    List<Long> liveMebibytes = new ArrayList<>();
     try (EnvelopeOutputStream out =
         cipher.encryptingStream(
             new BufferedOutputStream(Files.newOutputStream(file), MIB), CONTEXT)) {
-      for (int i = 0; i < mebibytes; i++) {
-        out.write(block(i));
+      for (int i = 1; i <= mebibytes; i++) {
+        out.write(block(i - 1));
+        if (i % Math.max(1, mebibytes / 4) == 0) {
+          liveMebibytes.add(liveBytes() / MIB);
+        }
       }
     }
+    return liveMebibytes;
+  }
+
+  private static long liveBytes() {
+    System.gc();
+    Runtime runtime = Runtime.getRuntime();
+    return runtime.totalMemory() - runtime.freeMemory();
   }
 
   /** The same bytes for the same number, so that a range can be checked. */

@@ -71,7 +71,7 @@ public final class ProtectFiles {
     try (WorkDirectory work = WorkDirectory.open(options.workDirectory())) {
       int mended = InPlaceRewrap.recover(work.sealed());
       if (mended > 0) {
-        terminal.say("cleaned up after an interrupted run: %d files", mended);
+        terminal.say("cleaned up after an interrupted run: %s", Figures.count(mended, "files"));
       }
       try (Kms kms =
           Kms.builder()

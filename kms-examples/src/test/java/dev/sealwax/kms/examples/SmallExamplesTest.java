@@ -31,6 +31,7 @@ final class SmallExamplesTest {
     LargeObject.run(directory, 8, captured.out);
 
     assertContains("encrypted   8 MiB");
+    assertContains("live MiB of heap after each quarter: [");
     assertContains("16 bytes at 4,194,311");
     assertContains(": right");
     assertContains("truncated   refused: envelope is not authentic");
