@@ -30,6 +30,10 @@ final class KeyRemnantsChild {
   @SuppressWarnings("unused")
   private static byte[] kept = new byte[32];
 
+  /** Stays reachable, so that what is gone was wiped and not just collected. */
+  @SuppressWarnings("unused")
+  private static Object[] closedButKept = {};
+
   private KeyRemnantsChild() {}
 
   /** Works in the directory that is the only argument. */
@@ -52,8 +56,7 @@ final class KeyRemnantsChild {
     halfRead = new Object[0];
     kms.close();
     strict.close();
-    kms = null;
-    strict = null;
+    closedButKept = new Object[] {kms, strict, kms.envelopeCipher(NAME), strict.keysets()};
     dump(directory.resolve("closed.hprof"));
   }
 
