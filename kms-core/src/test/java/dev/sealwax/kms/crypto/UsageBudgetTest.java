@@ -24,7 +24,9 @@ final class UsageBudgetTest {
   void take_spendsExactlyTheMessages() {
     UsageBudget budget = new UsageBudget(3, 100);
 
-    assertTrue(budget.take(0) && budget.take(0) && budget.take(0));
+    for (int i = 0; i < 3; i++) {
+      assertTrue(budget.take(0));
+    }
     assertFalse(budget.take(0));
   }
 

@@ -27,6 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Streams and channels that end early, break, or are used after their end. */
+@SuppressWarnings("InputStreamSlowMultibyteRead") // sources that fail need not be fast
 final class EnvelopeStreamTest {
   private static final EncryptionContext ROW = EncryptionContext.of("row", "42");
   private static final int LENGTH = 40_000;

@@ -51,6 +51,7 @@ class EnvelopeStressTest {
   }
 
   /** One message and what became of it. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   private record Sealed(int keyset, byte[] plaintext, EncryptionContext context, byte[] envelope) {}
 
   private static String name(int keyset) {

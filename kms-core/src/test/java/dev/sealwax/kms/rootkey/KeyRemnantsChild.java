@@ -53,7 +53,7 @@ final class KeyRemnantsChild {
     if (halfRead.length == 0) {
       throw new AssertionError("keeps the streams reachable until here");
     }
-    halfRead = new Object[0];
+    Arrays.fill(halfRead, null);
     kms.close();
     strict.close();
     closedButKept = new Object[] {kms, strict, kms.envelopeCipher(NAME), strict.keysets()};
