@@ -115,7 +115,7 @@ final class KeysetDocumentTest {
     assertTrue(document.matches(expected), document);
   }
 
-  /**
+  /*
    * What another implementation would do, from the words of keyset-v1 §2 and §5 and nothing of
    * ours.
    */
