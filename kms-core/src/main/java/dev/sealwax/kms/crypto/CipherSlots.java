@@ -26,7 +26,7 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
 
   private static final int CAPACITY =
       Math.min(
-          16, Integer.highestOneBit(Math.max(2, Runtime.getRuntime().availableProcessors())) * 2);
+          16, Integer.highestOneBit(Math.max(2, Runtime.getRuntime().availableProcessors())) * 4);
   // References are 4 bytes (compressed) or 8: 16 apart, no two slots share a cache line.
   private static final int STRIDE = 16;
   private static final int PROBES = 4;
@@ -56,7 +56,10 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
   @Nullable S acquire() {
     int home = homeIndex();
     for (int i = 0; i < PROBES; i++) {
-      S slot = parked.getAndSet(index(home + i), null);
+      int index = index(home + i);
+      // Looked at before it is swapped: writing to an empty place would take its cache line away
+      // from the thread at home there.
+      S slot = parked.get(index) == null ? null : parked.getAndSet(index, null);
       if (slot != null) {
         return slot;
       }
@@ -116,7 +119,8 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
   }
 
   private static int homeIndex() {
-    return (int) Thread.currentThread().getId();
+    // Fibonacci hashing: ids of a pool's threads often differ by a multiple of the capacity.
+    return (int) ((Thread.currentThread().getId() * 0x9E3779B97F4A7C15L) >>> 32);
   }
 
   private static int index(int slot) {
