@@ -19,6 +19,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A budget is spent to the last unit and not one unit further. */
 final class UsageBudgetTest {
   private static final int THREADS = 16;
+  // More than any budget here: a counter that loses updates must fail a test, not hang it.
+  private static final long ENDLESS = 1_000_000;
 
   @Test
   void take_spendsExactlyTheMessages() {
@@ -117,7 +119,7 @@ final class UsageBudgetTest {
         inThreads(
             () -> {
               long count = 0;
-              while (budget.take(1)) {
+              while (count < ENDLESS && budget.take(1)) {
                 count++;
               }
               return count;
@@ -134,7 +136,9 @@ final class UsageBudgetTest {
         inThreads(
             () -> {
               long count = 0;
-              for (long block = budget.takeMessages(); block > 0; block = budget.takeMessages()) {
+              for (long block = budget.takeMessages();
+                  block > 0 && count < ENDLESS;
+                  block = budget.takeMessages()) {
                 long returned = block / 3;
                 budget.giveBack(returned, 0);
                 count += block - returned;
@@ -147,7 +151,7 @@ final class UsageBudgetTest {
 
   private static long leftIn(UsageBudget budget) {
     long left = 0;
-    while (budget.take(0)) {
+    while (left < ENDLESS && budget.take(0)) {
       left++;
     }
     return left;
