@@ -9,6 +9,7 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -20,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class UsageBudgetTest {
   private static final int THREADS = 16;
   // More than any budget here: a counter that loses updates must fail a test, not hang it.
-  private static final long ENDLESS = 1_000_000;
+  private static final long ENDLESS = 10_000_000;
 
   @Test
   void take_spendsExactlyTheMessages() {
@@ -113,7 +114,7 @@ final class UsageBudgetTest {
 
   @Test
   void take_byManyThreads_isNeverOneTooMany() throws Exception {
-    UsageBudget budget = new UsageBudget(100_003, 1L << 40);
+    UsageBudget budget = new UsageBudget(2_000_003, 1L << 40);
 
     long taken =
         inThreads(
@@ -125,7 +126,7 @@ final class UsageBudgetTest {
               return count;
             });
 
-    assertEquals(100_003, taken);
+    assertEquals(2_000_003, taken);
   }
 
   @Test
@@ -214,8 +215,14 @@ final class UsageBudgetTest {
     ExecutorService threads = Executors.newFixedThreadPool(THREADS);
     try {
       List<Callable<Long>> workers = new ArrayList<>();
+      // Together, or on few cores the first thread would be done before the second one starts.
+      CyclicBarrier start = new CyclicBarrier(THREADS);
       for (int i = 0; i < THREADS; i++) {
-        workers.add(work);
+        workers.add(
+            () -> {
+              start.await();
+              return work.call();
+            });
       }
       long sum = 0;
       for (Future<Long> result : threads.invokeAll(workers)) {
