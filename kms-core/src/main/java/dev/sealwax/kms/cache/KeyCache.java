@@ -121,15 +121,31 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     while (true) {
       requireOpen();
       Load<V> mine = new Load<>();
-      CompletableFuture<Held<V>> winner = entries.get(key, (k, executor) -> mine);
-      if (winner == mine) {
-        return loadInto(mine, key, loader);
+      CompletableFuture<Held<V>> winner;
+      try {
+        winner = entries.get(key, (k, executor) -> mine);
+        if (winner == mine) {
+          return loadInto(mine, key, loader);
+        }
+      } finally {
+        abandonIfPending(key, mine);
       }
       Held<V> held = await(winner);
       if (nanoClock.getAsLong() - held.createdNanos < hardNanos) {
         return held;
       }
       entries.asMap().remove(key, winner);
+    }
+  }
+
+  /**
+   * Takes back a load that an {@code Error} has kept from its end, wherever it struck: others would
+   * wait for it for ever.
+   */
+  private void abandonIfPending(K key, Load<V> load) {
+    if (!load.isDone()) {
+      entries.asMap().remove(key, load);
+      load.fail(new IllegalStateException("the load of a key was cut off; try again"));
     }
   }
 
@@ -241,6 +257,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   }
 
   private void renewNow(K key, Held<V> old, Supplier<V> loader) {
+    boolean ended = false;
     try {
       Held<V> fresh = hold(loader.get());
       loads.increment();
@@ -254,8 +271,14 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       } else if (closed) {
         entries.synchronous().invalidate(key);
       }
+      ended = true;
     } catch (RuntimeException e) {
+      ended = true;
       renewalFailed(old);
+    } finally {
+      if (!ended) {
+        renewalFailed(old); // an Error goes on its way, but the next renewal is not lost to it
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import javax.crypto.AEADBadTagException;
 import javax.crypto.Cipher;
 import javax.crypto.spec.GCMParameterSpec;
@@ -40,6 +41,10 @@ public final class ChunkCipher implements AutoCloseable {
   /** A payload that gets this far is a large one. */
   private static final int WARM_UP_AT_CHUNK = 4;
 
+  private static final int IDLE = 0;
+  private static final int BUSY = 1;
+  private static final int CLOSED = 2;
+
   private static final int KEY_BYTES = 32;
   private static final int NONCE_BYTES = 12;
   static final int DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES;
@@ -52,6 +57,8 @@ public final class ChunkCipher implements AutoCloseable {
   private final long nonceTail;
   private final byte[] commitment;
   private final Cipher cipher;
+  private final AtomicInteger state = new AtomicInteger(IDLE);
+  private long lastSealed = -1;
 
   /**
    * Splits what was derived.
@@ -129,20 +136,42 @@ public final class ChunkCipher implements AutoCloseable {
     if (index < 0 || index >= MAX_CHUNKS) {
       throw new IllegalStateException("a message holds at most 2^38 chunks");
     }
-    if (index == WARM_UP_AT_CHUNK) {
-      JitWarmUp.inBackground();
+    if (!state.compareAndSet(IDLE, BUSY)) {
+      throw new IllegalStateException("the stream is closed, or used by two threads at once");
     }
-    LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
-    cipher.init(mode, key, new GCMParameterSpec(TAG_BYTES * 8, nonce));
-    return cipher.doFinal(in, offset, length, out, outOffset);
+    try {
+      if (mode == Cipher.ENCRYPT_MODE) {
+        // Chunks are sealed in order, so that no mistake above can use a nonce twice.
+        if (index <= lastSealed) {
+          throw new IllegalStateException("chunk " + index + " has been sealed before");
+        }
+        lastSealed = index;
+      }
+      if (index == WARM_UP_AT_CHUNK) {
+        JitWarmUp.inBackground();
+      }
+      LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
+      cipher.init(mode, key, new GCMParameterSpec(TAG_BYTES * 8, nonce));
+      return cipher.doFinal(in, offset, length, out, outOffset);
+    } finally {
+      if (!state.compareAndSet(BUSY, IDLE)) {
+        wipe(); // closed meanwhile
+      }
+    }
   }
 
-  /** Wipes the message's key; further calls do nothing. */
+  /**
+   * Wipes the message's key, after the call under way if there is one; further calls do nothing.
+   */
   @Override
   public void close() {
-    if (!key.isDestroyed()) {
-      key.destroy();
-      CipherWiping.wipe(cipher);
+    if (state.getAndSet(CLOSED) == IDLE) {
+      wipe();
     }
+  }
+
+  private void wipe() {
+    key.destroy();
+    CipherWiping.wipe(cipher);
   }
 }

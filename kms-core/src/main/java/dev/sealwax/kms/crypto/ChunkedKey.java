@@ -50,12 +50,18 @@ public final class ChunkedKey implements AutoCloseable {
       return null;
     }
     byte[] derived = new byte[ChunkCipher.DERIVED_BYTES];
+    boolean intact = false;
     try {
       slot.expand(salt, context, derived);
+      intact = true;
       return new ChunkCipher(derived);
     } finally {
       Arrays.fill(derived, (byte) 0);
-      slots.release(slot);
+      if (intact) {
+        slots.release(slot);
+      } else {
+        slots.discard(slot); // its MAC may have been fed half an input
+      }
     }
   }
 

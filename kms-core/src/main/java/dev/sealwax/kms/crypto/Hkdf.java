@@ -30,7 +30,12 @@ public enum Hkdf {
    * @return a pseudorandom key of one hash length, which the caller wipes
    */
   public byte[] extract(byte[] salt, byte[] inputKey) {
-    return mac(salt).doFinal(inputKey);
+    Mac mac = mac(salt);
+    try {
+      return mac.doFinal(inputKey);
+    } finally {
+      CipherWiping.wipe(mac);
+    }
   }
 
   /**
@@ -48,16 +53,20 @@ public enum Hkdf {
     Mac mac = mac(pseudorandomKey);
     byte[] out = new byte[lengthBytes];
     byte[] block = new byte[0];
-    for (int done = 0, counter = 1; done < lengthBytes; done += hashBytes, counter++) {
-      mac.update(block);
+    try {
+      for (int done = 0, counter = 1; done < lengthBytes; done += hashBytes, counter++) {
+        mac.update(block);
+        Arrays.fill(block, (byte) 0);
+        mac.update(info);
+        mac.update((byte) counter);
+        block = mac.doFinal();
+        System.arraycopy(block, 0, out, done, Math.min(hashBytes, lengthBytes - done));
+      }
       Arrays.fill(block, (byte) 0);
-      mac.update(info);
-      mac.update((byte) counter);
-      block = mac.doFinal();
-      System.arraycopy(block, 0, out, done, Math.min(hashBytes, lengthBytes - done));
+      return out;
+    } finally {
+      CipherWiping.wipe(mac);
     }
-    Arrays.fill(block, (byte) 0);
-    return out;
   }
 
   /**

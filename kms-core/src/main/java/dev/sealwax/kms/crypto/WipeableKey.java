@@ -1,5 +1,6 @@
 package dev.sealwax.kms.crypto;
 
+import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import javax.crypto.SecretKey;
 
@@ -15,7 +16,7 @@ final class WipeableKey implements SecretKey {
 
   private final transient byte[] bytes;
   private final String algorithm;
-  private boolean destroyed;
+  private volatile boolean destroyed;
 
   /** Copies {@code bytes}. */
   WipeableKey(byte[] bytes, String algorithm) {
@@ -33,15 +34,27 @@ final class WipeableKey implements SecretKey {
     return "RAW";
   }
 
-  /** A copy: SunJCE wipes the array it gets here after use. */
+  /**
+   * A copy: SunJCE wipes the array it gets here after use.
+   *
+   * @throws IllegalStateException if destroyed; a wiped key must never be taken for a key of zeros
+   */
   @Override
   public byte[] getEncoded() {
-    return bytes.clone();
+    byte[] copy = bytes.clone();
+    // destroy() announces itself before it wipes, so a copy with a wiped byte in it is seen here.
+    VarHandle.acquireFence();
+    if (destroyed) {
+      Arrays.fill(copy, (byte) 0);
+      throw new IllegalStateException("the key has been wiped");
+    }
+    return copy;
   }
 
   @Override
   public void destroy() {
     destroyed = true;
+    VarHandle.fullFence();
     Arrays.fill(bytes, (byte) 0);
   }
 

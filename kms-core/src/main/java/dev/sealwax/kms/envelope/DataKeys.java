@@ -7,8 +7,9 @@ import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
-import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
@@ -31,11 +32,18 @@ final class DataKeys implements AutoCloseable {
   record Purpose(KeysetId keyset, AlgorithmSuite suite) {}
 
   /**
-   * What a key that decrypts is found by: the first 16 bytes of its wrapping, which AES-KWP makes
-   * look random. A hit still has to match the whole header.
+   * What a key that decrypts is found by: keyset, version, and the first 16 bytes of its wrapping,
+   * which AES-KWP makes look random. A hit still has to match the whole header.
    */
-  record Wrapping(long first, long second) {}
+  record Wrapping(KeysetId keyset, int version, long first, long second) {
+    @Override
+    public int hashCode() {
+      return Long.hashCode(first);
+    }
+  }
 
+  private static final VarHandle INT =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
   private static final VarHandle LONG =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
@@ -76,7 +84,30 @@ final class DataKeys implements AutoCloseable {
   /** A new key that may encrypt; the caller calls {@link Held#closeIfUncached} after use. */
   Held<DataKey> makeToEncrypt(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
     snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
-    return encrypting.load(purpose, () -> make(purpose, keyset, snapshot));
+    while (true) {
+      AtomicBoolean own = new AtomicBoolean();
+      Held<DataKey> held;
+      try {
+        held =
+            encrypting.load(
+                purpose,
+                () -> {
+                  own.set(true);
+                  return make(purpose, keyset, snapshot);
+                });
+      } catch (KeyUnavailableException e) {
+        if (own.get()) {
+          throw e;
+        }
+        continue; // the primary of another's older snapshot; ours has been found fit
+      }
+      // A load begun before a rotation or a revocation makes a key of the version before it.
+      if (isUnderPrimary(held.value(), snapshot)) {
+        return held;
+      }
+      encrypting.remove(purpose, held);
+      held.closeIfUncached();
+    }
   }
 
   /** A key for one message that is too long for any budget; the caller closes it. */
@@ -105,7 +136,7 @@ final class DataKeys implements AutoCloseable {
             purpose, keyset, snapshot, new UsageBudget(policy.maxMessages(), policy.maxBytes()));
     // What this process encrypts it can decrypt without another unwrap.
     if (!policy.decryptCache().isNone() && key.share()) {
-      decrypting.put(wrapping(key.header()), key);
+      decrypting.put(wrapping(purpose.keyset(), key.header()), key);
     }
     return key;
   }
@@ -128,14 +159,13 @@ final class DataKeys implements AutoCloseable {
     if (envelope.length < wrappingPosition + EnvelopeHeader.WRAPPED_LEN) {
       return null;
     }
-    Wrapping wrapping = wrapping(envelope, wrappingPosition);
+    Wrapping wrapping = wrapping(keyset, envelope, wrappingPosition);
     Held<DataKey> held = decrypting.getIfPresent(wrapping);
     if (held == null) {
       return null;
     }
     EnvelopeHeader found = held.value().header();
-    // The cache serves all keysets of the process, and one whose name is as long fits the position.
-    if (!found.isPrefixOf(envelope) || !found.keyset().equals(keyset.id())) {
+    if (!found.isPrefixOf(envelope)) {
       return null;
     }
     if (held.needsRenewal(nanoClock.getAsLong())) {
@@ -164,16 +194,17 @@ final class DataKeys implements AutoCloseable {
     try {
       held =
           decrypting.load(
-              wrapping(header),
+              wrapping(header.keyset(), header),
               () -> {
                 judged.set(true);
                 return unwrap(header, keyset, snapshot);
               });
-    } catch (DecryptionFailedException e) {
-      if (judged.get()) {
+    } catch (RuntimeException e) {
+      if (judged.get() || !(e instanceof KmsException)) {
         throw e;
       }
-      // What failed was another header with the same start of its wrapping, while this one waited.
+      // What failed may be another header with the same start of its wrapping, while this one
+      // waited.
       return Held.uncached(unwrap(header, keyset, snapshot));
     }
     if (held.value().header().isPrefixOf(header.encoded())) {
@@ -214,12 +245,20 @@ final class DataKeys implements AutoCloseable {
         snapshot, header.keyVersion(), kek -> DataKey.unwrap(header, kek));
   }
 
-  private static Wrapping wrapping(EnvelopeHeader header) {
-    return wrapping(header.encoded(), header.wrappedDataKeyPosition());
+  private static Wrapping wrapping(KeysetId keyset, EnvelopeHeader header) {
+    return wrapping(keyset, header.encoded(), header.wrappedDataKeyPosition());
   }
 
-  private static Wrapping wrapping(byte[] in, int position) {
-    return new Wrapping((long) LONG.get(in, position), (long) LONG.get(in, position + Long.BYTES));
+  private static Wrapping wrapping(OpenKeyset keyset, byte[] in, int position) {
+    return wrapping(keyset.id(), in, position);
+  }
+
+  private static Wrapping wrapping(KeysetId keyset, byte[] in, int position) {
+    return new Wrapping(
+        keyset,
+        (int) INT.get(in, position - EnvelopeHeader.KEY_VERSION_LEN),
+        (long) LONG.get(in, position),
+        (long) LONG.get(in, position + Long.BYTES));
   }
 
   CacheStatistics encryptStatistics() {

@@ -22,6 +22,7 @@ final class EncryptingInputStream extends InputStream {
   private long chunks;
   private boolean sealedLast;
   private boolean broken;
+  private volatile boolean closed;
 
   EncryptingInputStream(InputStream source, StreamStart start, StreamEnd end) {
     this.source = source;
@@ -60,7 +61,7 @@ final class EncryptingInputStream extends InputStream {
 
   /** Makes at least one byte ready; false at the end. */
   private boolean fill() throws IOException {
-    if (broken) {
+    if (broken || closed) {
       throw new IOException("the stream failed before or is closed");
     }
     if (position < limit) {
@@ -76,6 +77,10 @@ final class EncryptingInputStream extends InputStream {
     ready = sealed;
     position = 0;
     limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
+    if (closed) {
+      // By another thread, during the read: HTTP clients cancel uploads so.
+      throw new IOException("the stream was closed");
+    }
     broken = false;
     if (length < CHUNK_BYTES) {
       sealedLast = true;
@@ -90,7 +95,7 @@ final class EncryptingInputStream extends InputStream {
     if (!sealedLast) {
       end.failed(new IllegalStateException("stream was closed before its end"));
     }
-    broken = true;
+    closed = true;
     cipher.close();
     Arrays.fill(plaintext, (byte) 0);
     source.close();

@@ -7,6 +7,7 @@ import dev.sealwax.kms.crypto.ChunkCipher;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -133,6 +134,7 @@ public final class EnvelopeOutputStream extends OutputStream {
   }
 
   long transferAndFinish(InputStream source) throws IOException {
+    boolean sourceEnded = false;
     try {
       for (int read;
           (read = source.readNBytes(plaintext, buffered, CHUNK_BYTES - buffered)) > 0; ) {
@@ -142,13 +144,16 @@ public final class EnvelopeOutputStream extends OutputStream {
           buffered = 0;
         }
       }
-    } catch (IOException | RuntimeException e) {
-      broken = true;
-      end.failed(
-          e instanceof RuntimeException failure
-              ? failure
-              : new java.io.UncheckedIOException((IOException) e));
+      sourceEnded = true;
+    } catch (IOException e) {
+      end.failed(new UncheckedIOException(e));
       throw e;
+    } catch (RuntimeException e) {
+      end.failed(e);
+      throw e;
+    } finally {
+      // Whatever was thrown, an Error or a checked exception in disguise: the message has no end.
+      broken |= !sourceEnded;
     }
     long bytes = chunks * CHUNK_BYTES + buffered;
     close();

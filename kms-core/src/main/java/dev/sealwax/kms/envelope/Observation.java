@@ -53,7 +53,7 @@ final class Observation {
     try {
       listener.onEvent(
           new KmsEvent(operation, keyset, keyVersion, cache, bytes, duration, failure));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       log.warn("the listener failed on an event of {} on keyset {}", operation, keyset, e);
     }
   }

@@ -53,7 +53,7 @@ final class KeysetEvents {
     try {
       told.onEvent(
           new KmsEvent(operation, keyset, version, CacheResult.NONE, 0, duration, failure));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.warn("listener failed on {} of keyset {} and was ignored", operation, keyset, e);
     }
   }

@@ -78,6 +78,7 @@ final class KeysetReader {
     boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
     Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
     requireNotOlder(keyset, known);
+    requireSameWrappings(keyset, known.keyset());
     return new Loaded(keyset, mac, known.documentKey(), null);
   }
 
@@ -153,6 +154,53 @@ final class KeysetReader {
               + known.keyset().revision(),
           null);
     }
+    if (known != null && known.isAuthenticated() && !hasHistoryOf(keyset, known.keyset())) {
+      throw otherHistory(keyset);
+    }
+  }
+
+  /**
+   * Whether {@code keyset} can be a later revision of {@code before}: dates of birth never change.
+   */
+  private static boolean hasHistoryOf(Keyset keyset, Keyset before) {
+    if (!keyset.createdAt().equals(before.createdAt())
+        || keyset.versions().size() < before.versions().size()) {
+      return false;
+    }
+    for (KeyVersion old : before.versions()) {
+      KeyVersion now = keyset.find(old.number());
+      if (now == null || !now.createdAt().equals(old.createdAt())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * A wrapping changes only when the keyset moves to another root key, which changes the document
+   * key too. Under the same one, a version that is wrapped otherwise is another key: the store was
+   * rolled back and went on from there (KS-14).
+   */
+  private static void requireSameWrappings(Keyset keyset, Keyset before) {
+    for (KeyVersion old : before.versions()) {
+      KeyVersion now = keyset.find(old.number());
+      if (now != null
+          && now.wrapped() != null
+          && old.wrapped() != null
+          && !now.wrapped().equals(old.wrapped())) {
+        throw otherHistory(keyset);
+      }
+    }
+  }
+
+  private static KeysetCorruptedException otherHistory(Keyset keyset) {
+    return new KeysetCorruptedException(
+        keyset.id(),
+        "revision "
+            + keyset.revision()
+            + " does not follow from what this process knows; the store was rolled back and went"
+            + " on, so restart the process once it is clear which history is right",
+        null);
   }
 
   private static KeysetCorruptedException notAuthentic(KeysetId id) {
