@@ -324,6 +324,19 @@ final class KeysetDocumentTest {
     assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
   }
 
+  /** Cites KS-14. */
+  @Test
+  void fork_thatHasOvertakenAProcess_isRejectedByIt() {
+    StoredKeyset base = rig.store.stored("orders");
+    rig.keysets.rotate("orders");
+    rig.store.plant(base);
+    Keysets restored = rig.process().keysets();
+    restored.rotate("orders"); // the same number, another key
+    restored.rotate("orders");
+
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
+  }
+
   /** Cites KS-20. */
   @Test
   void tombstone_forgedOverALiveKeyset_isRejectedByWhoKnewIt() {
