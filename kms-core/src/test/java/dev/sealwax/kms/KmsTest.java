@@ -240,9 +240,10 @@ class KmsTest {
   void close_whenTheRootKeyFailsTo_closesTheStoreAndSaysSo() {
     root.failure = new IllegalArgumentException("root");
     Kms kms = withOrders(builder());
+    EnvelopeCipher cipher = kms.envelopeCipher("orders");
     assertSame(root.failure, assertThrows(RuntimeException.class, kms::close));
     assertEquals(1, store.closed);
-    assertAllRefused(kms);
+    assertAllRefused(kms, cipher);
   }
 
   @Test
@@ -259,17 +260,17 @@ class KmsTest {
   @Test
   void close_laterOperationsFail() {
     Kms kms = withOrders(builder());
-    kms.envelopeCipher("orders").encrypt(MESSAGE, CONTEXT);
+    EnvelopeCipher cipher = kms.envelopeCipher("orders");
+    cipher.encrypt(MESSAGE, CONTEXT);
     kms.close();
-    assertAllRefused(kms);
+    assertAllRefused(kms, cipher);
     assertThrows(IllegalStateException.class, () -> kms.envelopeCipher("never-used-before"));
     kms.discardDataKeys();
     assertEquals(1, kms.statistics().envelopes().messagesEncrypted());
     assertEquals(0, kms.statistics().keyVersions().entries());
   }
 
-  private static void assertAllRefused(Kms kms) {
-    EnvelopeCipher cipher = kms.envelopeCipher("orders");
+  private static void assertAllRefused(Kms kms, EnvelopeCipher cipher) {
     assertThrows(IllegalStateException.class, () -> cipher.encrypt(MESSAGE, CONTEXT));
     assertThrows(IllegalStateException.class, () -> kms.keysets().get("orders"));
     assertThrows(IllegalStateException.class, () -> kms.keysets().rotate("orders"));
