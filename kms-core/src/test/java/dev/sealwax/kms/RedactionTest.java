@@ -40,6 +40,7 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
@@ -116,8 +117,8 @@ class RedactionTest {
 
   /** Part of a key is bad enough: the first 9 bytes in each of the ways to write bytes. */
   private static List<String> forms(byte[] secret) {
-    byte[] start = java.util.Arrays.copyOf(secret, 9);
-    String numbers = java.util.Arrays.toString(start);
+    byte[] start = Arrays.copyOf(secret, 9);
+    String numbers = Arrays.toString(start);
     return List.of(
         HexFormat.of().formatHex(start),
         HexFormat.ofDelimiter(":").formatHex(start),
@@ -137,8 +138,7 @@ class RedactionTest {
     Spy root = new Spy(local);
     InMemoryKeysetStore store = InMemoryKeysetStore.create();
     Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
-    Kms.Builder builder =
-        Kms.builder().rootKey(root).store(store).listener(events::add);
+    Kms.Builder builder = Kms.builder().rootKey(root).store(store).listener(events::add);
     Kms kms = builder.build();
     OpenKeysets open =
         OpenKeysets.open(
@@ -160,11 +160,29 @@ class RedactionTest {
     byte[] envelope = cipher.encrypt(new byte[32], CONTEXT);
     things.addAll(
         List.of(
-            sealingKey, local, RoutingRootKey.of(local), local.currentKeyId(), store, builder, kms,
-            open, openKeyset, kms.keysets(), template, keyset, keyset.versions().get(0), id,
-            cipher, EnvelopeInfo.inspect(envelope), SplitEnvelope.of(envelope), CONTEXT,
-            DataKeyPolicy.defaults(), CachePolicy.none(), kms.statistics(),
-            kms.statistics().envelopes(), kms.statistics().keyVersions()));
+            sealingKey,
+            local,
+            RoutingRootKey.of(local),
+            local.currentKeyId(),
+            store,
+            builder,
+            kms,
+            open,
+            openKeyset,
+            kms.keysets(),
+            template,
+            keyset,
+            keyset.versions().get(0),
+            id,
+            cipher,
+            EnvelopeInfo.inspect(envelope),
+            SplitEnvelope.of(envelope),
+            CONTEXT,
+            DataKeyPolicy.defaults(),
+            CachePolicy.none(),
+            kms.statistics(),
+            kms.statistics().envelopes(),
+            kms.statistics().keyVersions()));
     things.add(
         new EnvelopeCiphers(
             open, DataKeyPolicy.defaults(), System::nanoTime, Runnable::run, random, null));
@@ -172,9 +190,6 @@ class RedactionTest {
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
     things.add(local.wrap(sealingKey, CONTEXT));
-    things.add(
-        openKeyset.withKeyEncryptionKey(
-            openKeyset.snapshot(0), 1, key -> List.<Object>of(key, key.toString())));
     openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, things::add);
     things.add(
         assertThrows(
@@ -183,7 +198,7 @@ class RedactionTest {
     // Other failures of the library are looked at in KmsExceptionTest, message by message.
     things.addAll(events);
     secrets.addAll(root.secrets);
-    root.secrets.forEach(s -> secrets.add(java.util.Arrays.copyOfRange(s, 32, 64)));
+    root.secrets.forEach(s -> secrets.add(Arrays.copyOfRange(s, 32, 64)));
   }
 
   private static Set<String> missing(List<Object> things) {

@@ -40,7 +40,7 @@ class CipherSlotsTest {
       assertTrue(inUse.compareAndSet(false, true), "two threads hold one slot");
       assertEquals(0, wiped.get(), "a wiped slot was lent");
       assertArrayEquals(new byte[] {1, 2, 3}, bytes);
-      Thread.yield();
+      Thread.onSpinWait();
       assertEquals(0, wiped.get(), "a slot was wiped while in use");
       assertTrue(inUse.compareAndSet(true, false));
     }

@@ -1,6 +1,5 @@
 package dev.sealwax.kms.crypto;
 
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 
 /** Virtual threads on a JDK that has them (21 and later), else platform threads of small stacks. */
@@ -24,8 +23,8 @@ final class LightThreads {
     try {
       Method start = Thread.class.getMethod("startVirtualThread", Runnable.class);
       return (Thread) start.invoke(null, task);
-    } catch (NoSuchMethodException | IllegalAccessException | InvocationTargetException e) {
-      throw new AssertionError("this JDK has virtual threads", e);
+    } catch (ReflectiveOperationException e) {
+      throw new LinkageError("this JDK has virtual threads", e);
     }
   }
 }

@@ -52,8 +52,7 @@ class VirtualThreadsTest {
   @Test
   void encrypt_manyThreads_oneDataKeyAndFewCiphers() throws Exception {
     Queue<byte[]> envelopes = new ConcurrentLinkedQueue<>();
-    try (Kms kms =
-        Kms.builder().rootKey(root()).store(InMemoryKeysetStore.create()).build()) {
+    try (Kms kms = Kms.builder().rootKey(root()).store(InMemoryKeysetStore.create()).build()) {
       kms.keysets().create("orders", KeysetTemplate.defaults());
       EnvelopeCipher cipher = kms.envelopeCipher("orders");
       CountDownLatch start = new CountDownLatch(1);
@@ -85,7 +84,11 @@ class VirtualThreadsTest {
       assertEquals(TASKS, nonces.size());
       // The fixed field of a nonce numbers the cipher. Virtual threads run on as many carriers as
       // there are processors; platform threads may be interrupted anywhere and crowd more.
-      int most = 16 + (LightThreads.areVirtual() ? 4 * Runtime.getRuntime().availableProcessors() : TASKS / 10);
+      int most =
+          16
+              + (LightThreads.areVirtual()
+                  ? 4 * Runtime.getRuntime().availableProcessors()
+                  : TASKS / 10);
       assertTrue(ciphers.size() <= most, () -> ciphers.size() + " ciphers made");
     }
   }
@@ -125,8 +128,7 @@ class VirtualThreadsTest {
       List<Thread> others = new ArrayList<>();
       Queue<byte[]> sealed = new ConcurrentLinkedQueue<>();
       for (int i = 0; i < 100; i++) {
-        others.add(
-            LightThreads.start(() -> sealed.add(busy.encrypt(new byte[64], CONTEXT))));
+        others.add(LightThreads.start(() -> sealed.add(busy.encrypt(new byte[64], CONTEXT))));
       }
       join(others);
       assertEquals(100, sealed.size());

@@ -158,10 +158,7 @@ class KeyRemnantsMemoryTest {
             KeyRemnantsChild.class.getName(),
             directory.toString()));
     Process child =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     try {
       assertTrue(child.waitFor(120, TimeUnit.SECONDS), "the child hangs");
     } finally {

@@ -18,7 +18,20 @@ class KeysetIdTest {
 
   static Stream<String> bad() {
     return Stream.of(
-        "", "x".repeat(65), ".a", "-a", "_a", "A", "a b", "a/b", "..", "a\0", "ä", "a\n", "ａ", "a:b");
+        "",
+        "x".repeat(65),
+        ".a",
+        "-a",
+        "_a",
+        "A",
+        "a b",
+        "a/b",
+        "..",
+        "a\0",
+        "ä",
+        "a\n",
+        "ａ",
+        "a:b");
   }
 
   @ParameterizedTest

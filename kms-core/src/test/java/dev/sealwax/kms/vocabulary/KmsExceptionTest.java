@@ -19,9 +19,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class KmsExceptionTest {
   private static final KeysetId ORDERS = KeysetId.of("orders");
-  private static final Throwable CAUSE = new IllegalStateException("cause");
+  private final Throwable cause = new IllegalStateException("cause");
 
-  private static List<KmsException> oneOfEach() {
+  private List<KmsException> oneOfEach() {
     return List.of(
         new DecryptionFailedException(),
         new MalformedEnvelopeException("suite", 4, "is 9"),
@@ -29,16 +29,15 @@ class KmsExceptionTest {
             KeyUnavailableException.Reason.DISABLED, ORDERS, 7, "enable it"),
         new KeyStateException(ORDERS, 7, "is primary"),
         new KeysetConflictException(ORDERS, "a keyset of that name exists"),
-        new KeysetCorruptedException(ORDERS, "its mac does not fit", CAUSE),
-        new KeysetStoreException(KeysetStoreException.Reason.NOT_FOUND, "no keyset", CAUSE),
-        new RootKeyException(RootKeyException.Reason.THROTTLED, "slow down", CAUSE));
+        new KeysetCorruptedException(ORDERS, "its mac does not fit", cause),
+        new KeysetStoreException(KeysetStoreException.Reason.NOT_FOUND, "no keyset", cause),
+        new RootKeyException(RootKeyException.Reason.THROTTLED, "slow down", cause));
   }
 
   @Test
   void family_isClosed_finalAndUnchecked() {
     Set<Class<?>> permitted = Set.of(KmsException.class.getPermittedSubclasses());
-    assertEquals(
-        permitted, oneOfEach().stream().map(Object::getClass).collect(Collectors.toSet()));
+    assertEquals(permitted, oneOfEach().stream().map(Object::getClass).collect(Collectors.toSet()));
     permitted.forEach(type -> assertTrue(Modifier.isFinal(type.getModifiers()), type::getName));
     assertTrue(RuntimeException.class.isAssignableFrom(KmsException.class));
   }
@@ -64,7 +63,7 @@ class KmsExceptionTest {
         Stream.of(oneOfEach().get(5), oneOfEach().get(6), oneOfEach().get(7))
             .map(Throwable::getCause)
             .toList();
-    assertEquals(List.of(CAUSE, CAUSE, CAUSE), causes);
+    assertEquals(List.of(cause, cause, cause), causes);
   }
 
   @Test
