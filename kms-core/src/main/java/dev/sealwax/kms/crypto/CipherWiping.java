@@ -15,12 +15,13 @@ final class CipherWiping {
   private CipherWiping() {}
 
   /**
-   * Wipes an AES-256-GCM cipher; decrypt mode, because SunJCE then keeps no trace of key and nonce
-   * for its reuse check.
+   * Wipes an AES-256-GCM cipher, once. In encrypt mode, because SunJCE keeps the key and nonce of
+   * the last encryption for its reuse check, through any number of decryptions, until the next
+   * encryption; a second call would meet that check.
    */
   static void wipe(Cipher gcm) {
     try {
-      gcm.init(Cipher.DECRYPT_MODE, new WipeableKey(new byte[32], "AES"), ZERO_NONCE);
+      gcm.init(Cipher.ENCRYPT_MODE, new WipeableKey(new byte[32], "AES"), ZERO_NONCE);
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("the JCE provider refused a zero key", e);
     }

@@ -17,6 +17,7 @@ import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * A process that uses every kind of key, dumps its heap, closes everything and dumps its heap
@@ -32,7 +33,7 @@ final class KeyRemnantsChild {
 
   /** Stays reachable, so that what is gone was wiped and not just collected. */
   @SuppressWarnings("unused")
-  private static Object[] closedButKept = {};
+  private static List<Object> closedButKept = List.of();
 
   private KeyRemnantsChild() {}
 
@@ -54,10 +55,19 @@ final class KeyRemnantsChild {
       throw new AssertionError("keeps the streams reachable until here");
     }
     Arrays.fill(halfRead, null);
+    closedButKept = Reachable.ownObjects(kms, strict);
+    requireKinds("GcmKey$Slot", "ChunkedKey$Slot", "KeyWrap$WrapSlot", "DocumentKey", "RootKey");
     kms.close();
     strict.close();
-    closedButKept = new Object[] {kms, strict, kms.envelopeCipher(NAME), strict.keysets()};
     dump(directory.resolve("closed.hprof"));
+  }
+
+  private static void requireKinds(String... kinds) {
+    for (String kind : kinds) {
+      if (closedButKept.stream().noneMatch(o -> o.getClass().getName().endsWith(kind))) {
+        throw new AssertionError("the walk has not found any " + kind);
+      }
+    }
   }
 
   private static Kms open(Path directory, Kms.Builder builder) throws IOException {

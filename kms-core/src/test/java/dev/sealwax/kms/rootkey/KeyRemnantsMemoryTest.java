@@ -147,18 +147,18 @@ class KeyRemnantsMemoryTest {
 
   private void run(String collector) throws Exception {
     Path log = directory.resolve("child.log");
+    List<String> command = new ArrayList<>(Reachable.OPENS);
+    command.add(0, Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-Xmx256m",
+            collector,
+            "-cp",
+            System.getProperty("java.class.path"),
+            KeyRemnantsChild.class.getName(),
+            directory.toString()));
     Process child =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx256m",
-                collector,
-                "-cp",
-                System.getProperty("java.class.path"),
-                KeyRemnantsChild.class.getName(),
-                directory.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     try {
       assertTrue(child.waitFor(120, TimeUnit.SECONDS), "the child hangs");
     } finally {

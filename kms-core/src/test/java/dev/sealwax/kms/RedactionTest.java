@@ -1,0 +1,226 @@
+package dev.sealwax.kms;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import dev.sealwax.kms.envelope.DataKeyPolicy;
+import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.EnvelopeCiphers;
+import dev.sealwax.kms.envelope.EnvelopeInfo;
+import dev.sealwax.kms.envelope.SplitEnvelope;
+import dev.sealwax.kms.keyset.FileKeysetStore;
+import dev.sealwax.kms.keyset.InMemoryKeysetStore;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RoutingRootKey;
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsException;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Queue;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Printing anything of the public API shows neither a key nor a value of a context. */
+class RedactionTest {
+  private static final String CUSTOMER = "Ottilie-Beispiel-4711";
+  private static final EncryptionContext CONTEXT = EncryptionContext.of("customer", CUSTOMER);
+
+  @TempDir Path directory;
+
+  /** Remembers the secrets that pass through it. */
+  private static final class Spy implements RootKey {
+    private final RootKey target;
+    private final List<byte[]> secrets = new ArrayList<>();
+
+    Spy(RootKey target) {
+      this.target = target;
+    }
+
+    @Override
+    public RootKeyId currentKeyId() {
+      return target.currentKeyId();
+    }
+
+    @Override
+    public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+      secrets.add(key.use(byte[]::clone));
+      return target.wrap(key, context);
+    }
+
+    @Override
+    public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
+      KeyMaterial key = target.unwrap(wrapped, context);
+      secrets.add(key.use(byte[]::clone));
+      return key;
+    }
+
+    @Override
+    public void close() {
+      target.close();
+    }
+  }
+
+  @Test
+  void everyPublicType_printsNoKeyAndNoContextValue() throws Exception {
+    List<byte[]> secrets = new ArrayList<>();
+    List<Object> things = new ArrayList<>();
+    collect(secrets, things);
+
+    assertTrue(secrets.size() >= 4);
+    for (Object thing : things) {
+      String text = thing.toString();
+      assertFalse(text.contains(CUSTOMER), () -> thing.getClass() + " prints a context value");
+      for (byte[] secret : secrets) {
+        for (String form : forms(secret)) {
+          assertFalse(
+              text.toLowerCase(Locale.ROOT).contains(form.toLowerCase(Locale.ROOT)),
+              () -> thing.getClass() + " prints a key");
+        }
+      }
+    }
+    assertEquals(
+        Set.of(), missing(things), "public types that no instance was made of: add them here");
+  }
+
+  /** Part of a key is bad enough: the first 9 bytes in each of the ways to write bytes. */
+  private static List<String> forms(byte[] secret) {
+    byte[] start = Arrays.copyOf(secret, 9);
+    String numbers = Arrays.toString(start);
+    return List.of(
+        HexFormat.of().formatHex(start),
+        HexFormat.ofDelimiter(":").formatHex(start),
+        Base64.getEncoder().encodeToString(start),
+        Base64.getUrlEncoder().encodeToString(start),
+        numbers.substring(1, numbers.length() - 1),
+        new String(start, StandardCharsets.ISO_8859_1));
+  }
+
+  private void collect(List<byte[]> secrets, List<Object> things) throws Exception {
+    byte[] sealingBytes = new byte[32];
+    SecureRandom random = new SecureRandom();
+    random.nextBytes(sealingBytes);
+    secrets.add(sealingBytes);
+    KeyMaterial sealingKey = KeyMaterial.copyOf(sealingBytes);
+    LocalRootKey local = LocalRootKey.create(directory.resolve("root.key"), sealingKey);
+    Spy root = new Spy(local);
+    InMemoryKeysetStore store = InMemoryKeysetStore.create();
+    Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
+    Kms.Builder builder = Kms.builder().rootKey(root).store(store).listener(events::add);
+    Kms kms = builder.build();
+    OpenKeysets open =
+        OpenKeysets.open(
+            store,
+            root,
+            CachePolicy.none(),
+            Duration.ofDays(1),
+            Clock.systemUTC(),
+            System::nanoTime,
+            Runnable::run,
+            random,
+            null);
+    KeysetTemplate template = KeysetTemplate.defaults().withOwner("team");
+    Keyset keyset = kms.keysets().create("orders", template);
+    kms.keysets().rotate("orders");
+    KeysetId id = KeysetId.of("orders");
+    OpenKeyset openKeyset = open.open(id);
+    EnvelopeCipher cipher = kms.envelopeCipher("orders");
+    byte[] envelope = cipher.encrypt(new byte[32], CONTEXT);
+    things.addAll(
+        List.of(
+            sealingKey,
+            local,
+            RoutingRootKey.of(local),
+            local.currentKeyId(),
+            store,
+            builder,
+            kms,
+            open,
+            openKeyset,
+            kms.keysets(),
+            template,
+            keyset,
+            keyset.versions().get(0),
+            id,
+            cipher,
+            EnvelopeInfo.inspect(envelope),
+            SplitEnvelope.of(envelope),
+            CONTEXT,
+            DataKeyPolicy.defaults(),
+            CachePolicy.none(),
+            kms.statistics(),
+            kms.statistics().envelopes(),
+            kms.statistics().keyVersions()));
+    things.add(
+        new EnvelopeCiphers(
+            open, DataKeyPolicy.defaults(), System::nanoTime, Runnable::run, random, null));
+    things.add(FileKeysetStore.at(Files.createDirectory(directory.resolve("keysets"))));
+    things.add(store.load(id).orElseThrow());
+    things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
+    things.add(local.wrap(sealingKey, CONTEXT));
+    openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, things::add);
+    things.add(
+        assertThrows(
+            DecryptionFailedException.class,
+            () -> cipher.decrypt(envelope, EncryptionContext.of("customer", CUSTOMER + "?"))));
+    // Other failures of the library are looked at in KmsExceptionTest, message by message.
+    things.addAll(events);
+    secrets.addAll(root.secrets);
+    root.secrets.forEach(s -> secrets.add(Arrays.copyOfRange(s, 32, 64)));
+  }
+
+  private static Set<String> missing(List<Object> things) {
+    Set<String> seen =
+        things.stream().map(thing -> thing.getClass().getName()).collect(Collectors.toSet());
+    Set<String> missing = new TreeSet<>();
+    for (JavaClass type :
+        new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages("dev.sealwax.kms")) {
+      boolean hasInstances =
+          type.getModifiers().contains(JavaModifier.PUBLIC)
+              && !type.isInterface()
+              && !type.isEnum()
+              && !type.getModifiers().contains(JavaModifier.ABSTRACT)
+              && !type.isAssignableTo(KmsException.class);
+      boolean hidden =
+          type.getPackageName().endsWith(".crypto") || type.getPackageName().endsWith(".cache");
+      if (hasInstances && !hidden && !seen.contains(type.getName())) {
+        missing.add(type.getName());
+      }
+    }
+    return missing;
+  }
+}
