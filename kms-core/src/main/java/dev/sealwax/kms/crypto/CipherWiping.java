@@ -1,6 +1,7 @@
 package dev.sealwax.kms.crypto;
 
 import java.security.GeneralSecurityException;
+import java.util.concurrent.ThreadLocalRandom;
 import javax.crypto.Cipher;
 import javax.crypto.Mac;
 import javax.crypto.spec.GCMParameterSpec;
@@ -10,18 +11,21 @@ import javax.crypto.spec.GCMParameterSpec;
  * so it gets one with a zero key.
  */
 final class CipherWiping {
-  private static final GCMParameterSpec ZERO_NONCE = new GCMParameterSpec(128, new byte[12]);
-
   private CipherWiping() {}
 
   /**
-   * Wipes an AES-256-GCM cipher, once. In encrypt mode, because SunJCE keeps the key and nonce of
-   * the last encryption for its reuse check, through any number of decryptions, until the next
-   * encryption; a second call would meet that check.
+   * Wipes an AES-256-GCM cipher. In encrypt mode, because SunJCE keeps the key and nonce of the
+   * last encryption for its reuse check, through any number of decryptions, until the next
+   * encryption; the nonce is no fixed one, so that this call never meets that check itself.
    */
   static void wipe(Cipher gcm) {
+    byte[] nonce = new byte[12];
+    ThreadLocalRandom.current().nextBytes(nonce);
     try {
-      gcm.init(Cipher.ENCRYPT_MODE, new WipeableKey(new byte[32], "AES"), ZERO_NONCE);
+      gcm.init(
+          Cipher.ENCRYPT_MODE,
+          new WipeableKey(new byte[32], "AES"),
+          new GCMParameterSpec(128, nonce));
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("the JCE provider refused a zero key", e);
     }
