@@ -1,7 +1,6 @@
 package dev.sealwax.kms.envelope;
 
 import static dev.sealwax.kms.crypto.ChunkCipher.CHUNK_BYTES;
-import static dev.sealwax.kms.crypto.ChunkCipher.COMMITMENT_BYTES;
 import static dev.sealwax.kms.crypto.ChunkCipher.PREFIX_BYTES;
 import static dev.sealwax.kms.crypto.ChunkCipher.SALT_BYTES;
 import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
@@ -100,9 +99,5 @@ final class ChunkedBody {
 
   static byte[] salt(byte[] in, int bodyPosition) {
     return Arrays.copyOfRange(in, bodyPosition, bodyPosition + SALT_BYTES);
-  }
-
-  static int commitmentEnd(int bodyPosition) {
-    return bodyPosition + SALT_BYTES + COMMITMENT_BYTES;
   }
 }

@@ -108,14 +108,12 @@ public final class Keysets {
     }
   }
 
-  /** The keyset as it stands in the store now, authenticated. */
+  /**
+   * The keyset as it stands in the store now, authenticated. Makes this process see at once what
+   * another one has changed.
+   */
   public Keyset get(String name) {
     return keysets.open(KeysetId.of(name)).readNow().keyset();
-  }
-
-  /** As {@link #get}: makes this process see at once what another one has changed. */
-  public Keyset refresh(String name) {
-    return get(name);
   }
 
   /**

@@ -572,7 +572,7 @@ final class KeysetsTest {
 
     assertArrayEquals(new byte[32], Rig.unwrap(rig.open("orders"), 1, data), "this one goes on");
     assertEquals(5, onTarget.keysets().disable("orders", 1).revision() - 2);
-    keysets.refresh("orders");
+    keysets.get("orders");
     assertThrows(KeyUnavailableException.class, () -> Rig.unwrap(rig.open("orders"), 1, data));
   }
 

@@ -305,7 +305,7 @@ final class OpenKeysetTest {
       assertArrayEquals(new byte[32], Rig.unwrap(second.open(files), 2, wrapped));
       assertEquals(List.of(files), second.keysets().list().toList());
       assertEquals(3, second.keysets().rotate("files").primary());
-      assertEquals(3, first.keysets().refresh("files").primary());
+      assertEquals(3, first.keysets().get("files").primary());
     }
   }
 
@@ -375,7 +375,7 @@ final class OpenKeysetTest {
     keyset.snapshot(0);
     rig.runBackground();
     assertEquals(KeyState.DISABLED, keyset.snapshot(0).versions().get(0).state());
-    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.refresh("orders"));
+    assertThrows(KeysetCorruptedException.class, () -> rig.keysets.get("orders"));
   }
 
   @Test
