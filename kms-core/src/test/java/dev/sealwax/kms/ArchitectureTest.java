@@ -48,6 +48,7 @@ class ArchitectureTest {
           BASE,
           BASE + ".envelope",
           BASE + ".keyset",
+          BASE + ".store",
           BASE + ".rootkey",
           BASE + ".cache",
           BASE + ".crypto",
@@ -146,8 +147,8 @@ class ArchitectureTest {
   }
 
   @Test
-  void jackson_isUsedInKeysetOnly() {
-    assertUsedOnlyIn("com.fasterxml..", BASE + ".keyset");
+  void jackson_isUsedInKeysetAndStoreOnly() {
+    assertUsedOnlyIn("com.fasterxml..", BASE + ".keyset", BASE + ".store");
   }
 
   @Test
@@ -155,10 +156,10 @@ class ArchitectureTest {
     assertUsedOnlyIn("org.bouncycastle..", BASE + ".rootkey");
   }
 
-  private static void assertUsedOnlyIn(String library, String ownPackage) {
+  private static void assertUsedOnlyIn(String library, String... ownPackages) {
     noClasses()
         .that()
-        .resideOutsideOfPackage(ownPackage)
+        .resideOutsideOfPackages(ownPackages)
         .should()
         .dependOnClassesThat()
         .resideInAPackage(library)

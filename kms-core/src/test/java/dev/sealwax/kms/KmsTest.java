@@ -9,14 +9,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
-import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
-import dev.sealwax.kms.keyset.StoredKeyset;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;

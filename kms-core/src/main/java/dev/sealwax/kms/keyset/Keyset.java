@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException.Reason;
 import dev.sealwax.kms.vocabulary.KeysetId;

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.IOException;

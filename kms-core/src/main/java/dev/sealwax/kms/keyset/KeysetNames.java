@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.util.Iterator;
 import java.util.List;

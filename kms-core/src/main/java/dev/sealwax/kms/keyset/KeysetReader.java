@@ -1,6 +1,8 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;

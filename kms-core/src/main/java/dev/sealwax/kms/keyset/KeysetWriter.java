@@ -1,6 +1,8 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;

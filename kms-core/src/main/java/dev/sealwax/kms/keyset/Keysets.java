@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;

@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.KeysetId;

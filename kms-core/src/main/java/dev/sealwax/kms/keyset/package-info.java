@@ -1,6 +1,6 @@
 /**
  * Keysets: named, versioned sets of key-encryption keys, their states, their authenticated
- * documents, the stores that keep them, and the cache of unwrapped key versions.
+ * documents, and the cache of unwrapped key versions.
  */
 @NullMarked
 package dev.sealwax.kms.keyset;

@@ -1,13 +1,13 @@
 package dev.sealwax.kms.envelope;
 
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
-import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
-import dev.sealwax.kms.keyset.StoredKeyset;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;

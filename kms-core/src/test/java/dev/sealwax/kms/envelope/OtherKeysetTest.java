@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;

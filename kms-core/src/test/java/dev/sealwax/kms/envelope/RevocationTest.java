@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;

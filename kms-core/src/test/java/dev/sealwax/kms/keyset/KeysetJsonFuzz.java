@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.nio.charset.StandardCharsets;

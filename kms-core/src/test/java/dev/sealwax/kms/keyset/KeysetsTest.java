@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.RoutingRootKey;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;

@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.crypto.KeyClosedException;
+import dev.sealwax.kms.store.FileKeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;

@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.crypto.KeyWrap;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.security.SecureRandom;

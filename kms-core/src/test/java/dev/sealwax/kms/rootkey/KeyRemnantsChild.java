@@ -3,7 +3,7 @@ package dev.sealwax.kms.rootkey;
 import com.sun.management.HotSpotDiagnosticMXBean;
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.FileKeysetStore;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.ByteArrayInputStream;
 import java.io.FileInputStream;

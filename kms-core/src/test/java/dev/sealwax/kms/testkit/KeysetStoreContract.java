@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.keyset.KeysetStore;
-import dev.sealwax.kms.keyset.StoredKeyset;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;

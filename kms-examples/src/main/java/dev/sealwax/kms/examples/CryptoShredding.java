@@ -1,9 +1,9 @@
 package dev.sealwax.kms.examples;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.keyset.FileKeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;

@@ -2,12 +2,12 @@ package dev.sealwax.kms.examples;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.FileKeysetStore;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.IOException;
 import java.io.PrintStream;

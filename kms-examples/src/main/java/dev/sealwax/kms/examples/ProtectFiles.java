@@ -2,7 +2,7 @@ package dev.sealwax.kms.examples;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.FileKeysetStore;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.KmsException;
 import java.io.IOException;
 import java.nio.file.Files;

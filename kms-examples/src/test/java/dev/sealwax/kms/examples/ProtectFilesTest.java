@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.keyset.FileKeysetStore;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

@@ -2,12 +2,12 @@ package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
-import dev.sealwax.kms.keyset.KeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.nio.file.Path;

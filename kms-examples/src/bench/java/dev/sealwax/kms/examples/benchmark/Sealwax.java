@@ -1,11 +1,11 @@
 package dev.sealwax.kms.examples.benchmark;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.keyset.FileKeysetStore;
-import dev.sealwax.kms.keyset.InMemoryKeysetStore;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.store.FileKeysetStore;
+import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.io.IOException;
 import java.nio.file.Files;

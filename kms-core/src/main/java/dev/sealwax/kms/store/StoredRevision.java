@@ -1,4 +1,4 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;

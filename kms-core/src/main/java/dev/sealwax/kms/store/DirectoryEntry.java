@@ -1,4 +1,4 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import java.io.IOException;
 import java.nio.file.FileSystemException;

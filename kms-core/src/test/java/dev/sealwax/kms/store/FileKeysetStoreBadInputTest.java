@@ -1,4 +1,4 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;

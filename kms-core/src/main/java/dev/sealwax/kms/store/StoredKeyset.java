@@ -1,4 +1,4 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.util.Objects;

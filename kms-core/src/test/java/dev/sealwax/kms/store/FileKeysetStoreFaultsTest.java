@@ -1,10 +1,10 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.keyset.SystemCallTrace.Call;
-import dev.sealwax.kms.keyset.SystemCallTrace.Fault;
+import dev.sealwax.kms.store.SystemCallTrace.Call;
+import dev.sealwax.kms.store.SystemCallTrace.Fault;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;

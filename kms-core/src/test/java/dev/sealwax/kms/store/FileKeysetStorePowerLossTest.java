@@ -1,9 +1,9 @@
-package dev.sealwax.kms.keyset;
+package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.keyset.SystemCallTrace.Call;
+import dev.sealwax.kms.store.SystemCallTrace.Call;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
