@@ -8,8 +8,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
 
 /**
- * The threads of one {@link Kms}: one that keeps a coarse clock, and at most two that renew cached
- * keys while somebody needs it. All are daemons.
+ * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
+ * again and two that renew cached keys, while somebody needs it. The latter call the root key, the
+ * former mostly not: a root key that hangs must not keep the store's news away. All are daemons.
  */
 final class BackgroundThreads implements AutoCloseable {
   /**
@@ -18,20 +19,19 @@ final class BackgroundThreads implements AutoCloseable {
    */
   private static final long TICK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
-  private final ThreadPoolExecutor refresher;
+  private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
+  private final ThreadPoolExecutor renewer = pool("sealwax-renew");
   private volatile long now = System.nanoTime();
   private volatile boolean closed;
 
-  private BackgroundThreads() {
-    refresher =
+  private BackgroundThreads() {}
+
+  private static ThreadPoolExecutor pool(String name) {
+    ThreadPoolExecutor pool =
         new ThreadPoolExecutor(
-            2,
-            2,
-            10,
-            TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(),
-            task -> daemon(task, "sealwax-refresh"));
-    refresher.allowCoreThreadTimeOut(true);
+            2, 2, 10, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> daemon(task, name));
+    pool.allowCoreThreadTimeOut(true);
+    return pool;
   }
 
   static BackgroundThreads start() {
@@ -62,9 +62,14 @@ final class BackgroundThreads implements AutoCloseable {
     return refresher;
   }
 
+  Executor renewer() {
+    return renewer;
+  }
+
   @Override
   public void close() {
     closed = true;
     refresher.shutdown();
+    renewer.shutdown();
   }
 }

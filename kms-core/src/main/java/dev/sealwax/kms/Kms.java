@@ -44,6 +44,7 @@ public final class Kms implements AutoCloseable {
             builder.clock,
             background.nanoClock(),
             background.refresher(),
+            background.renewer(),
             random,
             builder.listener);
     this.ciphers =
@@ -51,7 +52,7 @@ public final class Kms implements AutoCloseable {
             keysets,
             builder.dataKeys,
             background.nanoClock(),
-            background.refresher(),
+            background.renewer(),
             random,
             builder.listener);
   }
@@ -84,7 +85,8 @@ public final class Kms implements AutoCloseable {
         ciphers.statistics(),
         keysets.keyVersionStatistics(),
         keysets.rootWraps(),
-        keysets.rootUnwraps());
+        keysets.rootUnwraps(),
+        keysets.rootFailures());
   }
 
   /**

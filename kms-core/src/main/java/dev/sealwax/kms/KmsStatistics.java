@@ -9,8 +9,13 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
  *
  * @param envelopes messages, bytes and the caches of data keys
  * @param keyVersions the cache of unwrapped key versions
- * @param rootWraps calls that asked the root key to wrap
- * @param rootUnwraps calls that asked the root key to unwrap
+ * @param rootWraps calls by which the root key wrapped a key version
+ * @param rootUnwraps calls by which the root key unwrapped a key version
+ * @param rootFailures calls of either kind that failed; they are not counted with the others
  */
 public record KmsStatistics(
-    EnvelopeStatistics envelopes, CacheStatistics keyVersions, long rootWraps, long rootUnwraps) {}
+    EnvelopeStatistics envelopes,
+    CacheStatistics keyVersions,
+    long rootWraps,
+    long rootUnwraps,
+    long rootFailures) {}

@@ -14,6 +14,7 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeCiphers;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.envelope.SplitEnvelope;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.OpenKeyset;
@@ -149,6 +150,7 @@ class RedactionTest {
             Clock.systemUTC(),
             System::nanoTime,
             Runnable::run,
+            Runnable::run,
             random,
             null);
     KeysetTemplate template = KeysetTemplate.defaults().withOwner("team");
@@ -179,6 +181,7 @@ class RedactionTest {
             SplitEnvelope.of(envelope),
             CONTEXT,
             DataKeyPolicy.defaults(),
+            new Announcer(event -> {}),
             CachePolicy.none(),
             kms.statistics(),
             kms.statistics().envelopes(),

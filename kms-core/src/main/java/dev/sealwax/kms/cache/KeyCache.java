@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.AsyncCache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.RemovalCause;
 import com.github.benmanes.caffeine.cache.Scheduler;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import java.time.Duration;
@@ -125,7 +126,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       try {
         winner = entries.get(key, (k, executor) -> mine);
         if (winner == mine) {
-          return loadInto(mine, key, loader);
+          return Announcer.untilOver(() -> loadInto(mine, key, loader));
         }
       } finally {
         abandonIfPending(key, mine);

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.OpenKeysets;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsListener;
@@ -16,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 public final class EnvelopeCiphers implements AutoCloseable {
   private final OpenKeysets keysets;
   private final DataKeyPolicy policy;
-  private final @Nullable KmsListener listener;
+  private final Announcer announcer;
   private final DataKeys dataKeys;
   private final Traffic traffic = new Traffic();
   private final ConcurrentHashMap<KeysetId, EnvelopeCipher> ciphers = new ConcurrentHashMap<>();
@@ -25,20 +26,20 @@ public final class EnvelopeCiphers implements AutoCloseable {
    * Joins the parts; none of them is closed with this.
    *
    * @param nanoClock monotonic and cheap: read by every operation
-   * @param refresher runs renewals of cached keys; may reject
+   * @param renewer runs renewals of cached keys; may reject
    * @param listener told of every operation, or null
    */
   public EnvelopeCiphers(
       OpenKeysets keysets,
       DataKeyPolicy policy,
       LongSupplier nanoClock,
-      Executor refresher,
+      Executor renewer,
       SecureRandom random,
       @Nullable KmsListener listener) {
     this.keysets = keysets;
     this.policy = policy;
-    this.listener = listener;
-    this.dataKeys = new DataKeys(policy, nanoClock, refresher, random);
+    this.announcer = new Announcer(listener);
+    this.dataKeys = new DataKeys(policy, nanoClock, renewer, random);
   }
 
   /**
@@ -53,8 +54,8 @@ public final class EnvelopeCiphers implements AutoCloseable {
   private EnvelopeCipher make(KeysetId id) {
     var keyset = keysets.open(id);
     return new EnvelopeCipher(
-        new SealingPath(keyset, dataKeys, policy, traffic, listener),
-        new OpeningPath(keyset, dataKeys, traffic, listener));
+        new SealingPath(keyset, dataKeys, policy, traffic, announcer),
+        new OpeningPath(keyset, dataKeys, traffic, announcer));
   }
 
   /** What the ciphers have done so far. */

@@ -1,36 +1,31 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
-import dev.sealwax.kms.vocabulary.KmsListener;
-import java.time.Duration;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * One operation as a listener will hear of it; made only when there is a listener, so that the hot
  * path reads no clock without one. Owned by the operation's thread.
  */
 final class Observation {
-  private static final Logger log = LoggerFactory.getLogger(Observation.class);
-
-  private final KmsListener listener;
+  private final Announcer announcer;
   private final KmsEvent.Operation operation;
   private final KeysetId keyset;
   private final long startNanos = System.nanoTime();
   private int keyVersion;
   private KmsEvent.CacheResult cache = KmsEvent.CacheResult.NONE;
 
-  private Observation(KmsListener listener, KmsEvent.Operation operation, KeysetId keyset) {
-    this.listener = listener;
+  private Observation(Announcer announcer, KmsEvent.Operation operation, KeysetId keyset) {
+    this.announcer = announcer;
     this.operation = operation;
     this.keyset = keyset;
   }
 
   static @Nullable Observation start(
-      @Nullable KmsListener listener, KmsEvent.Operation operation, KeysetId keyset) {
-    return listener == null ? null : new Observation(listener, operation, keyset);
+      Announcer announcer, KmsEvent.Operation operation, KeysetId keyset) {
+    return announcer.isHeard() ? new Observation(announcer, operation, keyset) : null;
   }
 
   /** Notes which key version serves the operation and where it came from. */
@@ -44,17 +39,14 @@ final class Observation {
   static void end(
       @Nullable Observation observation, long bytes, @Nullable RuntimeException failure) {
     if (observation != null) {
-      observation.tell(bytes, failure);
-    }
-  }
-
-  private void tell(long bytes, @Nullable RuntimeException failure) {
-    Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
-    try {
-      listener.onEvent(
-          new KmsEvent(operation, keyset, keyVersion, cache, bytes, duration, failure));
-    } catch (RuntimeException | Error e) {
-      log.warn("the listener failed on an event of {} on keyset {}", operation, keyset, e);
+      observation.announcer.tell(
+          observation.operation,
+          observation.keyset,
+          observation.keyVersion,
+          observation.cache,
+          bytes,
+          observation.startNanos,
+          failure);
     }
   }
 }

@@ -3,6 +3,7 @@ package dev.sealwax.kms.envelope;
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import dev.sealwax.kms.crypto.GcmKey;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
@@ -10,7 +11,6 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
-import dev.sealwax.kms.vocabulary.KmsListener;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -32,15 +32,14 @@ final class OpeningPath {
   private final OpenKeyset keyset;
   private final DataKeys dataKeys;
   private final Traffic traffic;
-  private final @Nullable KmsListener listener;
+  private final Announcer announcer;
   private final int wrappingPosition;
 
-  OpeningPath(
-      OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, @Nullable KmsListener listener) {
+  OpeningPath(OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, Announcer announcer) {
     this.keyset = keyset;
     this.dataKeys = dataKeys;
     this.traffic = traffic;
-    this.listener = listener;
+    this.announcer = announcer;
     this.wrappingPosition =
         EnvelopeHeader.NAME_POS + keyset.id().value().length() + EnvelopeHeader.WRAPPED_POS;
   }
@@ -48,7 +47,7 @@ final class OpeningPath {
   // --- whole arrays ---
 
   byte[] open(byte[] envelope, EncryptionContext context) {
-    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       byte[] plaintext = openArray(envelope, context, observation);
       traffic.decrypted(plaintext.length);
@@ -64,7 +63,7 @@ final class OpeningPath {
     try {
       envelope = TextForm.decode(text);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
     }
     return open(envelope, context);
   }
@@ -74,7 +73,7 @@ final class OpeningPath {
     try {
       requireHeaderAlone(header);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
     }
     return open(envelope.join(), context);
   }
@@ -106,7 +105,7 @@ final class OpeningPath {
   }
 
   byte[] openToReencrypt(byte[] envelope, EncryptionContext context) {
-    Observation observation = Observation.start(listener, Operation.REENCRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.REENCRYPT, keyset.id());
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(envelope);
       requireBody(header, envelope.length - header.lengthBytes());
@@ -145,10 +144,11 @@ final class OpeningPath {
   // --- headers ---
 
   byte[] rewrapHeader(byte[] start) {
-    Observation observation = Observation.start(listener, Operation.REWRAP, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(start);
-      Keyset snapshot = snapshotFor(header, observation);
+      requireOwn(header, observation);
+      Keyset snapshot = keyset.snapshotToWrap(header.keyVersion());
       byte[] moved = dataKeys.rewrap(header, keyset, snapshot).toBytes();
       traffic.rewrapped.increment();
       Observation.key(observation, snapshot.primary(), CacheResult.NONE);
@@ -192,7 +192,7 @@ final class OpeningPath {
 
   InputStream stream(byte[] headerBytes, InputStream body, EncryptionContext context)
       throws IOException {
-    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       EnvelopeHeader header = requireHeaderAlone(headerBytes);
       if (header.suite() == AlgorithmSuite.ONE_SHOT) {
@@ -220,7 +220,7 @@ final class OpeningPath {
     try {
       header = EnvelopeHeader.parse(start).toBytes();
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(listener, Operation.DECRYPT, keyset.id()), e);
+      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
     }
     return channel(header, envelope, header.length, context);
   }
@@ -233,7 +233,7 @@ final class OpeningPath {
   private SeekableByteChannel channel(
       byte[] headerBytes, SeekableByteChannel source, long bodyPosition, EncryptionContext context)
       throws IOException {
-    Observation observation = Observation.start(listener, Operation.DECRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       EnvelopeHeader header = requireHeaderAlone(headerBytes);
       long bodyLength = source.size() - bodyPosition;
@@ -312,6 +312,11 @@ final class OpeningPath {
   }
 
   private Keyset snapshotFor(EnvelopeHeader header, @Nullable Observation observation) {
+    requireOwn(header, observation);
+    return keyset.snapshot(header.keyVersion());
+  }
+
+  private void requireOwn(EnvelopeHeader header, @Nullable Observation observation) {
     Observation.key(observation, header.keyVersion(), CacheResult.MISS);
     if (!header.keyset().equals(keyset.id())) {
       throw new KeyUnavailableException(
@@ -320,7 +325,6 @@ final class OpeningPath {
           header.keyVersion(),
           "the envelope names keyset " + header.keyset() + "; use the cipher of that keyset");
     }
-    return keyset.snapshot(header.keyVersion());
   }
 
   private static EnvelopeHeader requireHeaderAlone(byte[] bytes) {

@@ -4,13 +4,13 @@ import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import dev.sealwax.kms.crypto.GcmKey;
 import dev.sealwax.kms.envelope.DataKeys.Purpose;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
-import dev.sealwax.kms.vocabulary.KmsListener;
 import java.io.InputStream;
 import java.io.OutputStream;
 import org.jspecify.annotations.Nullable;
@@ -31,7 +31,7 @@ final class SealingPath {
   private final DataKeys dataKeys;
   private final DataKeyPolicy policy;
   private final Traffic traffic;
-  private final @Nullable KmsListener listener;
+  private final Announcer announcer;
   private final Purpose oneShot;
   private final Purpose chunked;
 
@@ -40,12 +40,12 @@ final class SealingPath {
       DataKeys dataKeys,
       DataKeyPolicy policy,
       Traffic traffic,
-      @Nullable KmsListener listener) {
+      Announcer announcer) {
     this.keyset = keyset;
     this.dataKeys = dataKeys;
     this.policy = policy;
     this.traffic = traffic;
-    this.listener = listener;
+    this.announcer = announcer;
     this.oneShot = new Purpose(keyset.id(), AlgorithmSuite.ONE_SHOT);
     this.chunked = new Purpose(keyset.id(), AlgorithmSuite.CHUNKED);
   }
@@ -65,7 +65,7 @@ final class SealingPath {
 
   private byte[] seal(
       byte[] plaintext, EncryptionContext context, Operation operation, boolean fresh) {
-    Observation observation = Observation.start(listener, operation, keyset.id());
+    Observation observation = Observation.start(announcer, operation, keyset.id());
     try {
       boolean alone = fresh || plaintext.length > policy.maxBytes();
       byte[] envelope =
@@ -121,7 +121,7 @@ final class SealingPath {
   }
 
   private Held<DataKey> dataKey(Purpose purpose, boolean alone, @Nullable Observation observation) {
-    Keyset snapshot = keyset.snapshot(0);
+    Keyset snapshot = keyset.snapshotToWrap(0);
     Held<DataKey> held = alone ? null : dataKeys.cachedToEncrypt(purpose, keyset, snapshot);
     CacheResult result = held == null ? CacheResult.MISS : CacheResult.HIT;
     if (held == null) {
@@ -160,7 +160,7 @@ final class SealingPath {
 
   EnvelopeOutputStream stream(
       OutputStream sink, EncryptionContext context, HeaderPlace headerPlace) {
-    Observation observation = Observation.start(listener, Operation.ENCRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
     try {
       StreamStart start = startStream(context, 0, /* alone= */ false, observation);
       return new EnvelopeOutputStream(sink, start, headerPlace, streamEnd(observation));
@@ -171,7 +171,7 @@ final class SealingPath {
   }
 
   InputStream pullingStream(InputStream plaintext, EncryptionContext context) {
-    Observation observation = Observation.start(listener, Operation.ENCRYPT, keyset.id());
+    Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
     try {
       StreamStart start = startStream(context, 0, /* alone= */ false, observation);
       return new EncryptingInputStream(plaintext, start, streamEnd(observation));

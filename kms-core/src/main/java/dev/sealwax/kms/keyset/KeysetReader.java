@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
@@ -32,12 +33,12 @@ final class KeysetReader {
 
   private final KeysetStore store;
   private final RootCalls rootCalls;
-  private final KeysetEvents events;
+  private final Announcer announcer;
 
-  KeysetReader(KeysetStore store, RootCalls rootCalls, KeysetEvents events) {
+  KeysetReader(KeysetStore store, RootCalls rootCalls, Announcer announcer) {
     this.store = store;
     this.rootCalls = rootCalls;
-    this.events = events;
+    this.announcer = announcer;
   }
 
   /**
@@ -50,7 +51,7 @@ final class KeysetReader {
    * @throws RootKeyException if the root key is needed and fails
    */
   Loaded read(KeysetId id, int wanted, @Nullable Snapshot known) {
-    return events.reporting(
+    return announcer.reporting(
         Operation.KEYSET_LOAD,
         id,
         0,

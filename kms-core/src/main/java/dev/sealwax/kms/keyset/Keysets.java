@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
@@ -44,7 +45,7 @@ public final class Keysets {
   private final OpenKeysets keysets;
   private final KeysetStore store;
   private final RootCalls rootCalls;
-  private final KeysetEvents events;
+  private final Announcer announcer;
   private final Clock wallClock;
   private final SecureRandom random;
   private final KeysetWriter writer;
@@ -53,13 +54,13 @@ public final class Keysets {
       OpenKeysets keysets,
       KeysetStore store,
       RootCalls rootCalls,
-      KeysetEvents events,
+      Announcer announcer,
       Clock wallClock,
       SecureRandom random) {
     this.keysets = keysets;
     this.store = store;
     this.rootCalls = rootCalls;
-    this.events = events;
+    this.announcer = announcer;
     this.wallClock = wallClock;
     this.random = random;
     this.writer = new KeysetWriter(store);
@@ -74,7 +75,7 @@ public final class Keysets {
     KeysetId id = KeysetId.of(name);
     Objects.requireNonNull(template, "template");
     OpenKeyset open = keysets.open(id);
-    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
+    return announcer.reporting(Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
   }
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
@@ -268,7 +269,7 @@ public final class Keysets {
       return change(name, "moved to root key " + target.currentKeyId(), move::propose);
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.NOT_FOUND) {
-        KeysetReader reader = new KeysetReader(store, rootCalls.over(target), events);
+        KeysetReader reader = new KeysetReader(store, rootCalls.over(target), announcer);
         return move.findMoved(id, reader, e);
       }
       throw e;
@@ -289,7 +290,8 @@ public final class Keysets {
   private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
-    return events.reporting(Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
+    return announcer.reporting(
+        Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */

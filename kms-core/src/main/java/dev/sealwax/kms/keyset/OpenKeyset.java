@@ -3,19 +3,24 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.KeyClosedException;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -34,10 +39,13 @@ import org.slf4j.LoggerFactory;
  */
 public final class OpenKeyset {
   /**
-   * An attacker can put any version into a header; this many nanoseconds lie between looks for
-   * unknown ones.
+   * An attacker can put any version into a header; at least this many nanoseconds lie between looks
+   * for unknown ones.
    */
-  static final long UNKNOWN_VERSION_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  static final long LOOK_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
+  /** Longest time in which an operation waits for a store that could tell it of a revocation. */
+  private static final long MAX_PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
   // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
   private static final int CACHED_ATTEMPTS = 3;
@@ -53,6 +61,8 @@ public final class OpenKeyset {
   /**
    * What the keysets of a process share.
    *
+   * @param refresher reads keysets again; apart from the threads that call the root key, so that a
+   *     root key that hangs does not hold up the news of a revocation
    * @param refreshNanos age from which a snapshot is read again in the background
    * @param hardNanos age from which a snapshot serves nobody
    */
@@ -63,23 +73,38 @@ public final class OpenKeyset {
       LongSupplier nanoClock,
       Executor refresher,
       long refreshNanos,
-      long hardNanos) {}
+      long hardNanos) {
+    /**
+     * Age from which an operation waits for the read that it has caused. A keyset in use never gets
+     * there; one that was idle must not start with what was true before the pause.
+     */
+    long overdueNanos() {
+      return refreshNanos + refreshNanos / 2;
+    }
 
-  /** How the last look for an unknown version ended, and when. */
-  private record Look(long endedNanos, @Nullable RuntimeException failure) {}
+    long patienceNanos() {
+      return Math.min(refreshNanos, MAX_PATIENCE_NANOS);
+    }
+  }
 
   private final KeysetId id;
   private final Shared shared;
   private final SingleFlight<Snapshot> reads = new SingleFlight<>();
-  private final SingleFlight<Snapshot> looks = new SingleFlight<>();
-  private final AtomicBoolean refreshing = new AtomicBoolean();
+  private final SingleFlight<Long> looks = new SingleFlight<>();
+  private final AtomicReference<@Nullable CompletableFuture<Void>> refreshing =
+      new AtomicReference<>();
   private final ReentrantLock publishing = new ReentrantLock();
   // Keys of documents before the keyset moved to another root key; reads begun before may still use
   // them.
   private final List<DocumentKey> retired = new ArrayList<>(0);
   private volatile @Nullable Snapshot current;
-  private volatile @Nullable Look lastLook;
+  // Written within the single flight of looks only.
+  private volatile long looksBegun;
+  private volatile long lastLookNanos;
+  // Whether the last refresh failed, and whether somebody waited for one in vain: then nobody waits
+  // for the next.
   private volatile boolean failing;
+  private volatile boolean slow;
   private volatile boolean closed;
 
   OpenKeyset(KeysetId id, Shared shared) {
@@ -112,6 +137,27 @@ public final class OpenKeyset {
     return freshened(snapshot, wantedVersion).keyset();
   }
 
+  /**
+   * As {@link #snapshot}, for an operation that will wrap a data key under the primary.
+   *
+   * @throws KeysetCorruptedException also if the stored document was found damaged or of another
+   *     history since the snapshot was taken: what is wrapped now might never be opened
+   * @throws KeysetStoreException also if the document was found missing since then
+   */
+  public Keyset snapshotToWrap(int wantedVersion) {
+    Snapshot snapshot = current;
+    if (snapshot == null
+        || snapshot.doubt() != null
+        || shared.nanoClock.getAsLong() - snapshot.refreshNanos() >= 0
+        || (wantedVersion != 0 && !snapshot.keyset().has(wantedVersion))) {
+      snapshot = freshened(snapshot, wantedVersion);
+      if (snapshot.doubt() != null) {
+        throw snapshot.doubt();
+      }
+    }
+    return snapshot.keyset();
+  }
+
   private Snapshot freshened(@Nullable Snapshot snapshot, int wanted) {
     requireOpen();
     long now = shared.nanoClock.getAsLong();
@@ -119,62 +165,101 @@ public final class OpenKeyset {
     if (usable == null || now - usable.loadedNanos() >= shared.hardNanos) {
       usable = reads.run(() -> read(wanted));
     } else if (now - usable.refreshNanos() >= 0) {
-      refreshInBackground(usable);
+      usable = refreshed(usable, now);
     }
-    if (wanted == 0 || usable.keyset().has(wanted)) {
+    if (wanted == 0 || usable.keyset().has(wanted) || wanted > Keyset.MAX_VERSIONS) {
       return usable;
     }
-    return looks.run(() -> look(wanted));
+    return lookedFor(wanted);
   }
 
   /**
-   * Reads the keyset because a header names a version that the snapshot lacks, unless that was just
-   * done.
+   * Looks into the store because a header names a version that the snapshot lacks. What is answered
+   * is never older than the call, so that a version just published is never called unknown.
    */
-  private Snapshot look(int wanted) {
-    Snapshot known = requireCurrent();
-    if (known.keyset().has(wanted)) {
-      return known;
-    }
-    Look last = lastLook;
-    if (last != null
-        && shared.nanoClock.getAsLong() - last.endedNanos() < UNKNOWN_VERSION_PAUSE_NANOS) {
-      if (last.failure() != null) {
-        throw last.failure();
+  private Snapshot lookedFor(int wanted) {
+    long begunBefore = looksBegun;
+    while (true) {
+      long look = looks.run(() -> look(wanted));
+      Snapshot known = requireCurrent();
+      if (known.keyset().has(wanted) || look > begunBefore) {
+        return known;
       }
-      return known;
+      // That was somebody's look that had read the store before this envelope came.
     }
-    RuntimeException failure = null;
+  }
+
+  private long look(int wanted) {
+    waitForTurn();
+    long number = looksBegun + 1;
+    looksBegun = number;
     try {
-      return read(wanted);
-    } catch (RuntimeException e) {
-      failure = e;
-      throw e;
+      read(wanted);
     } finally {
-      lastLook = new Look(shared.nanoClock.getAsLong(), failure);
+      lastLookNanos = shared.nanoClock.getAsLong();
+    }
+    return number;
+  }
+
+  private void waitForTurn() {
+    long early = lastLookNanos + LOOK_PAUSE_NANOS - shared.nanoClock.getAsLong();
+    if (looksBegun > 0 && early > 0) {
+      try {
+        TimeUnit.NANOSECONDS.sleep(early);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt(); // looks early rather than not at all
+      }
     }
   }
 
-  private void refreshInBackground(Snapshot old) {
-    if (!refreshing.compareAndSet(false, true)) {
-      return;
+  private Snapshot refreshed(Snapshot old, long now) {
+    CompletableFuture<Void> refresh = refreshInBackground(old);
+    if (refresh == null || failing || slow || now - old.loadedNanos() < shared.overdueNanos()) {
+      return old;
     }
     try {
-      shared.refresher.execute(() -> refresh(old));
+      refresh.get(shared.patienceNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException e) {
+      slow = true;
+      LOG.warn(
+          "the store is slow to give keyset {}; revision {} serves meanwhile",
+          id,
+          old.keyset().revision());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException e) {
+      throw new AssertionError("a refresh keeps its failures to itself", e);
+    }
+    return requireCurrent();
+  }
+
+  /** Starts a refresh, or finds the one under way; null if none can be had. */
+  private @Nullable CompletableFuture<Void> refreshInBackground(Snapshot old) {
+    CompletableFuture<Void> mine = new CompletableFuture<>();
+    CompletableFuture<Void> other = refreshing.compareAndExchange(null, mine);
+    if (other != null) {
+      return other;
+    }
+    try {
+      shared.refresher.execute(() -> Announcer.untilOver(() -> refresh(old, mine)));
+      return mine;
     } catch (RejectedExecutionException e) {
-      refreshing.set(false);
+      refreshing.set(null);
+      mine.complete(null);
+      return null;
     }
   }
 
-  private void refresh(Snapshot old) {
+  private @Nullable Void refresh(Snapshot old, CompletableFuture<Void> mine) {
     try {
       reads.run(() -> read(0));
+      slow = false;
       if (failing) {
         failing = false;
         LOG.info("keyset {} is refreshed again", id);
       }
     } catch (RuntimeException e) {
-      postpone(old);
+      postpone();
       // Once per outage: a refresh is tried twice a second while the keyset is in use.
       if (!failing && !closed) {
         failing = true;
@@ -185,16 +270,19 @@ public final class OpenKeyset {
             e);
       }
     } finally {
-      refreshing.set(false);
+      refreshing.set(null);
+      mine.complete(null);
     }
+    return null;
   }
 
-  private void postpone(Snapshot old) {
+  private void postpone() {
     publishing.lock();
     try {
-      if (old.equals(current)) {
+      Snapshot old = current;
+      long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
+      if (old != null && next - old.refreshNanos() > 0) {
         long hard = old.loadedNanos() + shared.hardNanos;
-        long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
         current = old.postponed(next - hard < 0 ? next : hard);
       }
     } finally {
@@ -225,7 +313,30 @@ public final class OpenKeyset {
 
   private Snapshot read(int wanted) {
     long started = shared.nanoClock.getAsLong();
-    return publish(shared.reader.read(id, wanted, current), started);
+    Snapshot known = current;
+    try {
+      return publish(shared.reader.read(id, wanted, known), started);
+    } catch (KeysetCorruptedException e) {
+      doubt(known, e);
+      throw e;
+    } catch (KeysetStoreException e) {
+      if (e.reason() == KeysetStoreException.Reason.NOT_FOUND) {
+        doubt(known, e);
+      }
+      throw e;
+    }
+  }
+
+  private void doubt(@Nullable Snapshot known, KmsException why) {
+    publishing.lock();
+    try {
+      Snapshot now = current;
+      if (known != null && now != null && now.keyset() == known.keyset() && now.doubt() == null) {
+        current = now.doubted(why);
+      }
+    } finally {
+      publishing.unlock();
+    }
   }
 
   /**
@@ -271,7 +382,8 @@ public final class OpenKeyset {
               loaded.mac(),
               loaded.documentKey(),
               startedNanos,
-              startedNanos + shared.refreshNanos);
+              startedNanos + shared.refreshNanos,
+              null);
       current = next;
       updateKeys(loaded, before);
       return next;

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.cache.KeyCache;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -39,15 +40,16 @@ public final class OpenKeysets implements AutoCloseable {
       Clock wallClock,
       LongSupplier nanoClock,
       Executor refresher,
+      Executor renewer,
       SecureRandom random,
       @Nullable KmsListener listener) {
-    KeysetEvents events = new KeysetEvents(listener);
+    Announcer announcer = new Announcer(listener);
     long refreshNanos = refreshInterval.toNanos();
-    this.rootCalls = new RootCalls(rootKey, events);
-    this.keys = new KeyCache<>(keyVersions, nanoClock, refresher);
+    this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
+    this.keys = new KeyCache<>(keyVersions, nanoClock, renewer);
     this.shared =
         new OpenKeyset.Shared(
-            new KeysetReader(store, rootCalls, events),
+            new KeysetReader(store, rootCalls, announcer),
             rootCalls,
             keys,
             nanoClock,
@@ -56,7 +58,7 @@ public final class OpenKeysets implements AutoCloseable {
             // Without a cache nothing outlives its refresh interval, whether the store can be read
             // or not.
             Math.max(refreshNanos, keyVersions.hardTtl().toNanos()));
-    this.verbs = new Keysets(this, store, rootCalls, events, wallClock, random);
+    this.verbs = new Keysets(this, store, rootCalls, announcer, wallClock, random);
   }
 
   /**
@@ -68,7 +70,8 @@ public final class OpenKeysets implements AutoCloseable {
    * @param wallClock dates the changes made through {@link #keysets}
    * @param nanoClock monotonic and cheap: read by every operation; its step bounds the accuracy of
    *     all ages
-   * @param refresher runs refreshes and renewals; may reject
+   * @param refresher reads keysets again, which calls the store and seldom the root key; may reject
+   * @param renewer unwraps key versions again, which calls the root key; may reject
    */
   public static OpenKeysets open(
       KeysetStore store,
@@ -78,6 +81,7 @@ public final class OpenKeysets implements AutoCloseable {
       Clock wallClock,
       LongSupplier nanoClock,
       Executor refresher,
+      Executor renewer,
       SecureRandom random,
       @Nullable KmsListener listener) {
     if (refreshInterval.isNegative() || refreshInterval.isZero()) {
@@ -92,6 +96,7 @@ public final class OpenKeysets implements AutoCloseable {
         wallClock,
         nanoClock,
         refresher,
+        renewer,
         random,
         listener);
   }
@@ -130,6 +135,11 @@ public final class OpenKeysets implements AutoCloseable {
   /** How often the root key has unwrapped a key version. */
   public long rootUnwraps() {
     return rootCalls.unwraps();
+  }
+
+  /** How often the root key has failed to wrap or unwrap, or found what it was given altered. */
+  public long rootFailures() {
+    return rootCalls.failures();
   }
 
   /** How often a root key has wrapped a key version. */

@@ -1,5 +1,7 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.cache.RecentFailures;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -8,7 +10,9 @@ import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.time.Duration;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
 
 /**
  * The only place that calls a root key: binds what it wraps to keyset and version, counts and
@@ -17,50 +21,83 @@ import java.util.concurrent.atomic.LongAdder;
  * <p>The root key stays its caller's. Safe for any thread.
  */
 final class RootCalls {
-  private final RootKey rootKey;
-  private final KeysetEvents events;
-  private final LongAdder wraps;
-  private final LongAdder unwraps;
+  /** How long a failed unwrap answers for the root key, which may bill or throttle each call. */
+  static final Duration FAILURE_PAUSE = Duration.ofMillis(100);
 
-  RootCalls(RootKey rootKey, KeysetEvents events) {
-    this(rootKey, events, new LongAdder(), new LongAdder());
+  /** What was asked of the root key; after a move to another one it is another question. */
+  private record Unwrapping(KeysetId keyset, int version, WrappedKey wrapped) {}
+
+  private static final class Counts {
+    final LongAdder wraps = new LongAdder();
+    final LongAdder unwraps = new LongAdder();
+    final LongAdder failures = new LongAdder();
   }
 
-  private RootCalls(RootKey rootKey, KeysetEvents events, LongAdder wraps, LongAdder unwraps) {
+  private final RootKey rootKey;
+  private final Announcer announcer;
+  private final LongSupplier nanoClock;
+  private final Counts counts;
+  private final RecentFailures<Unwrapping, RootKeyException> denied;
+
+  RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock) {
+    this(rootKey, announcer, nanoClock, new Counts());
+  }
+
+  private RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock, Counts counts) {
     this.rootKey = rootKey;
-    this.events = events;
-    this.wraps = wraps;
-    this.unwraps = unwraps;
+    this.announcer = announcer;
+    this.nanoClock = nanoClock;
+    this.counts = counts;
+    this.denied = new RecentFailures<>(nanoClock, FAILURE_PAUSE);
   }
 
   /** The same counters over another root key. */
   RootCalls over(RootKey other) {
-    return new RootCalls(other, events, wraps, unwraps);
+    return new RootCalls(other, announcer, nanoClock, counts);
   }
 
   WrappedKey wrap(KeysetId keyset, int version, VersionSecret secret) {
-    return events.reporting(
+    return announcer.reporting(
         Operation.ROOT_WRAP,
         keyset,
         version,
         () -> {
-          WrappedKey wrapped =
-              secret.use(material -> rootKey.wrap(material, context(keyset, version)));
-          wraps.increment();
-          return wrapped;
+          try {
+            WrappedKey wrapped =
+                secret.use(material -> rootKey.wrap(material, context(keyset, version)));
+            counts.wraps.increment();
+            return wrapped;
+          } catch (RootKeyException e) {
+            counts.failures.increment();
+            throw e;
+          }
         });
   }
 
   /**
-   * Unwraps a key version; the caller closes the result.
+   * Unwraps a key version; the caller closes the result. A failure of less than {@link
+   * #FAILURE_PAUSE} ago is thrown again without a call.
    *
    * @throws KeysetCorruptedException if the root key finds the stored bytes altered, or made for
    *     something else
    * @throws RootKeyException if the root key cannot tell
    */
   VersionSecret unwrap(KeysetId keyset, int version, WrappedKey wrapped) {
-    return events.reporting(
-        Operation.ROOT_UNWRAP, keyset, version, () -> unwrapNow(keyset, version, wrapped));
+    Unwrapping unwrapping = new Unwrapping(keyset, version, wrapped);
+    denied.rethrow(unwrapping);
+    return announcer.reporting(
+        Operation.ROOT_UNWRAP,
+        keyset,
+        version,
+        () -> {
+          try {
+            return unwrapNow(keyset, version, wrapped);
+          } catch (RootKeyException e) {
+            counts.failures.increment();
+            denied.remember(unwrapping, e);
+            throw e;
+          }
+        });
   }
 
   private VersionSecret unwrapNow(KeysetId keyset, int version, WrappedKey wrapped) {
@@ -69,12 +106,13 @@ final class RootCalls {
       material = rootKey.unwrap(wrapped, context(keyset, version));
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.INVALID_CIPHERTEXT) {
+        counts.failures.increment();
         throw new KeysetCorruptedException(
             keyset, "the root key rejects the wrapped key of version " + version, e);
       }
       throw e;
     }
-    unwraps.increment();
+    counts.unwraps.increment();
     if (material.lengthBytes() != VersionSecret.BYTES) {
       int length = material.lengthBytes();
       material.close();
@@ -97,10 +135,14 @@ final class RootCalls {
   }
 
   long wraps() {
-    return wraps.sum();
+    return counts.wraps.sum();
   }
 
   long unwraps() {
-    return unwraps.sum();
+    return counts.unwraps.sum();
+  }
+
+  long failures() {
+    return counts.failures.sum();
   }
 }

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.events.Announcer;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicReference;
@@ -19,7 +20,7 @@ final class SingleFlight<T> {
   T run(Supplier<T> work) {
     CompletableFuture<T> mine = new CompletableFuture<>();
     @Nullable CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
-    return other == null ? lead(mine, work) : await(other);
+    return other == null ? Announcer.untilOver(() -> lead(mine, work)) : await(other);
   }
 
   private T lead(CompletableFuture<T> mine, Supplier<T> work) {

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.vocabulary.KmsException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,13 +12,17 @@ import org.jspecify.annotations.Nullable;
  *     that this process saw only after its destruction, when nobody can authenticate it any more
  * @param loadedNanos when the read that confirmed it last began
  * @param refreshNanos when it should be read again
+ * @param doubt why the store no longer bears it out, if so: the document is damaged, of another
+ *     history, or gone. What this keyset has encrypted still opens; encrypting on could be for
+ *     nobody to open
  */
 record Snapshot(
     Keyset keyset,
     String mac,
     @Nullable DocumentKey documentKey,
     long loadedNanos,
-    long refreshNanos) {
+    long refreshNanos,
+    @Nullable KmsException doubt) {
 
   boolean isAuthenticated() {
     return documentKey != null;
@@ -28,10 +33,14 @@ record Snapshot(
   }
 
   Snapshot confirmed(long loaded, long refresh) {
-    return new Snapshot(keyset, mac, documentKey, loaded, refresh);
+    return new Snapshot(keyset, mac, documentKey, loaded, refresh, null);
   }
 
   Snapshot postponed(long refresh) {
-    return new Snapshot(keyset, mac, documentKey, loadedNanos, refresh);
+    return new Snapshot(keyset, mac, documentKey, loadedNanos, refresh, doubt);
+  }
+
+  Snapshot doubted(KmsException why) {
+    return new Snapshot(keyset, mac, documentKey, loadedNanos, refreshNanos, why);
   }
 }

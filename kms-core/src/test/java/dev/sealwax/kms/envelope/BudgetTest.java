@@ -232,6 +232,7 @@ class BudgetTest {
       RootKeyException failure = assertThrows(RootKeyException.class, () -> nextKey(rig));
       assertEquals(Reason.UNAVAILABLE, failure.reason());
       rig.root.always(Fault.NONE);
+      rig.pass(Duration.ofMillis(100));
       assertNotEquals(first, nextKey(rig));
     }
   }

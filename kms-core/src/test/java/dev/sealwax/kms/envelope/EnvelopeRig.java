@@ -57,6 +57,7 @@ final class EnvelopeRig implements AutoCloseable {
             Clock.systemUTC(),
             nanos::get,
             refresher,
+            refresher,
             random,
             listener);
     this.ciphers = new EnvelopeCiphers(keysets, policy, nanos::get, refresher, random, listener);

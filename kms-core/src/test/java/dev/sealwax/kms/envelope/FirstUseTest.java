@@ -21,6 +21,10 @@ import org.junit.jupiter.api.Test;
 class FirstUseTest {
   private static final int THREADS = 1000;
   private static final Duration SLOW = Duration.ofMillis(50);
+
+  /** For so long a failure answers for the root key. */
+  private static final Duration FAILURE_PAUSE = Duration.ofMillis(100);
+
   private static final EncryptionContext CONTEXT = EncryptionContext.of("table", "orders");
 
   // A data key for each message, so that no two envelopes of the list share one.
@@ -113,6 +117,7 @@ class FirstUseTest {
     assertEquals(List.of(Reason.THROTTLED), reasons.stream().distinct().toList());
     assertTrue(fresh.root.unwraps() < THREADS / 4, () -> fresh.root.unwraps() + " calls");
     fresh.root.always(Fault.NONE);
+    fresh.pass(FAILURE_PAUSE);
     int before = fresh.root.unwraps();
     assertArrayEquals(message(7), fresh.cipher().decrypt(envelopes.get(7), CONTEXT));
     assertEquals(before + 1, fresh.root.unwraps());
@@ -128,6 +133,7 @@ class FirstUseTest {
     assertEquals(List.of(Reason.UNAVAILABLE), reasons.stream().distinct().toList());
     assertTrue(fresh.root.unwraps() < THREADS / 4, () -> fresh.root.unwraps() + " calls");
     fresh.root.always(Fault.NONE);
+    fresh.pass(FAILURE_PAUSE);
     byte[] envelope = fresh.cipher().encrypt(message(1), CONTEXT);
     assertArrayEquals(message(1), writer.cipher().decrypt(envelope, CONTEXT));
   }

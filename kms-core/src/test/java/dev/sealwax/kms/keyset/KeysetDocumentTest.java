@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -368,12 +369,15 @@ final class KeysetDocumentTest {
     DocumentKey alien = DocumentKey.random(new SecureRandom());
     WrappedKey planted;
     try (VersionSecret secret = VersionSecret.generate(new SecureRandom(), alien)) {
-      planted = new RootCalls(rig.root, new KeysetEvents(null)).wrap(keyset.id(), 3, secret);
+      planted =
+          new RootCalls(rig.root, new Announcer(null), System::nanoTime)
+              .wrap(keyset.id(), 3, secret);
     }
     KeyVersion third = keyset.version(3).orElseThrow();
     WrappedKey second = keyset.version(2).orElseThrow().wrapped();
     try (VersionSecret own =
-            new RootCalls(rig.root, new KeysetEvents(null)).unwrap(keyset.id(), 2, second);
+            new RootCalls(rig.root, new Announcer(null), System::nanoTime)
+                .unwrap(keyset.id(), 2, second);
         DocumentKey documentKey = own.documentKey()) {
       Keyset forged = keyset.replacing(third.withWrapped(planted));
       String document = documentKey.seal(KeysetJson.body(forged));

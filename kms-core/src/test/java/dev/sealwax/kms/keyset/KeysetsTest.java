@@ -649,6 +649,7 @@ final class KeysetsTest {
             rig.time,
             rig.time,
             Runnable::run,
+            Runnable::run,
             new java.security.SecureRandom(),
             event -> {
               throw new IllegalStateException("listener");

@@ -39,6 +39,7 @@ final class Rig implements AutoCloseable {
             time,
             time,
             background::add,
+            background::add,
             new SecureRandom(),
             events::add);
     processes.add(opened);

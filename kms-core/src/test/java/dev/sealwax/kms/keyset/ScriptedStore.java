@@ -18,6 +18,7 @@ final class ScriptedStore implements KeysetStore {
   final AtomicInteger loads = new AtomicInteger();
   final AtomicInteger lists = new AtomicInteger();
   volatile Runnable beforeLoad = () -> {};
+  volatile Runnable afterLoad = () -> {};
   volatile Runnable beforeWrite = () -> {};
   volatile Runnable afterWrite = () -> {};
   private final ConcurrentSkipListMap<KeysetId, StoredKeyset> map = new ConcurrentSkipListMap<>();
@@ -57,7 +58,9 @@ final class ScriptedStore implements KeysetStore {
   public Optional<StoredKeyset> load(KeysetId id) {
     loads.incrementAndGet();
     beforeLoad.run();
-    return Optional.ofNullable(map.get(id));
+    Optional<StoredKeyset> found = Optional.ofNullable(map.get(id));
+    afterLoad.run();
+    return found;
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.crypto.KeyWrap;
+import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.StoredKeyset;
@@ -30,7 +31,7 @@ public final class TestKeysets {
   /** The first revision of a keyset, its keys wrapped by {@code root} and authenticated. */
   public static StoredKeyset stored(
       KeysetId id, int primary, List<Version> versions, RootKey root) {
-    RootCalls calls = new RootCalls(root, new KeysetEvents(null));
+    RootCalls calls = new RootCalls(root, new Announcer(null), System::nanoTime);
     try (DocumentKey documentKey = DocumentKey.random(new SecureRandom())) {
       List<KeyVersion> made = new ArrayList<>();
       for (Version version : versions) {

@@ -1,0 +1,122 @@
+package dev.sealwax.kms.events;
+
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsListener;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Tells the listener of one {@code Kms}, if there is one, what happened.
+ *
+ * <p>A listener is foreign code that may use the {@code Kms} it hears of. So it is told on the
+ * thread of the operation but never in the middle of a load, which it would wait for without end;
+ * it is not told what it causes itself, which would not end either; and what it throws is logged
+ * and goes no further. Safe for any thread.
+ */
+public final class Announcer {
+  private static final Logger LOG = LoggerFactory.getLogger(Announcer.class);
+
+  /** What a thread is in the middle of; threads that are in nothing have none. */
+  private static final ThreadLocal<@Nullable Turn> TURN = new ThreadLocal<>();
+
+  private static final class Turn {
+    private final Queue<Runnable> untold = new ArrayDeque<>();
+    private int loads;
+    private boolean telling;
+  }
+
+  private final @Nullable KmsListener listener;
+
+  public Announcer(@Nullable KmsListener listener) {
+    this.listener = listener;
+  }
+
+  /** Whether anybody listens; if not, there is no need to read a clock. */
+  public boolean isHeard() {
+    return listener != null;
+  }
+
+  /** Runs a load that other threads may wait for; what happens in it is told when it is over. */
+  public static <T> T untilOver(Supplier<T> load) {
+    Turn turn = TURN.get();
+    if (turn == null) {
+      turn = new Turn();
+      TURN.set(turn);
+    }
+    turn.loads++;
+    try {
+      return load.get();
+    } finally {
+      turn.loads--;
+      if (turn.loads == 0 && !turn.telling) {
+        TURN.remove();
+        turn.untold.forEach(Runnable::run);
+      }
+    }
+  }
+
+  /** Runs {@code work} of a whole keyset or key version, and tells how it ended. */
+  public <T> T reporting(Operation operation, KeysetId keyset, int version, Supplier<T> work) {
+    if (!isHeard()) {
+      return work.get();
+    }
+    long start = System.nanoTime();
+    T result;
+    try {
+      result = work.get();
+    } catch (RuntimeException e) {
+      tell(operation, keyset, version, CacheResult.NONE, 0, start, e);
+      throw e;
+    }
+    tell(operation, keyset, version, CacheResult.NONE, 0, start, null);
+    return result;
+  }
+
+  /** Tells of an operation that began at {@code startNanos} and ends now. */
+  public void tell(
+      Operation operation,
+      KeysetId keyset,
+      int version,
+      CacheResult cache,
+      long bytes,
+      long startNanos,
+      @Nullable RuntimeException failure) {
+    KmsListener told = listener;
+    if (told == null) {
+      return;
+    }
+    Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
+    KmsEvent event = new KmsEvent(operation, keyset, version, cache, bytes, duration, failure);
+    Turn turn = TURN.get();
+    if (turn == null) {
+      tellNow(told, event);
+    } else if (!turn.telling) {
+      turn.untold.add(() -> tellNow(told, event));
+    }
+  }
+
+  private static void tellNow(KmsListener told, KmsEvent event) {
+    Turn turn = new Turn();
+    turn.telling = true;
+    TURN.set(turn);
+    try {
+      told.onEvent(event);
+    } catch (RuntimeException | Error e) {
+      LOG.warn(
+          "the listener failed on {} of keyset {} and was ignored",
+          event.operation(),
+          event.keyset(),
+          e);
+    } finally {
+      TURN.remove();
+    }
+  }
+}
