@@ -384,8 +384,13 @@ public final class OpenKeyset {
               startedNanos,
               startedNanos + shared.refreshNanos,
               null);
+      // Before the snapshot, or a thread that sees the one and not the other would ask the root
+      // key.
+      if (loaded.key() != null) {
+        shared.keys.put(new VersionId(id, loaded.key().version()), loaded.key());
+      }
       current = next;
-      updateKeys(loaded, before);
+      removeRevoked(loaded.keyset(), before);
       return next;
     } finally {
       publishing.unlock();
@@ -412,15 +417,12 @@ public final class OpenKeyset {
     return next;
   }
 
-  private void updateKeys(Loaded loaded, @Nullable Snapshot before) {
-    for (KeyVersion version : loaded.keyset().versions()) {
+  private void removeRevoked(Keyset now, @Nullable Snapshot before) {
+    for (KeyVersion version : now.versions()) {
       KeyVersion old = before == null ? null : before.keyset().find(version.number());
       if (old != null && old.state().allowsAny() && !version.state().allowsAny()) {
         shared.keys.remove(new VersionId(id, version.number()));
       }
-    }
-    if (loaded.key() != null) {
-      shared.keys.put(new VersionId(id, loaded.key().version()), loaded.key());
     }
   }
 

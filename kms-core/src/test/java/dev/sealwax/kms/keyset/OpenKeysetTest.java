@@ -36,6 +36,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -241,6 +242,47 @@ final class OpenKeysetTest {
     assertEquals(1, rig.root.unwraps.get());
     assertEquals(1, rig.store.loads.get());
     assertEquals(1, cold.rootUnwraps());
+  }
+
+  /** The snapshot must not be seen before the key that was unwrapped with it. */
+  @Test
+  void firstUse_whileTheFirstReadIsBeingPublished_asksTheRootKeyNoSecondTime() throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    AtomicReference<Runnable> duringPut = new AtomicReference<>(() -> {});
+    LongSupplier clock =
+        () -> {
+          if (StackWalker.getInstance()
+              .walk(frames -> frames.anyMatch(f -> f.getMethodName().equals("put")))) {
+            duringPut.getAndSet(() -> {}).run();
+          }
+          return rig.time.getAsLong();
+        };
+    try (OpenKeysets cold =
+        OpenKeysets.open(
+            rig.store,
+            rig.root,
+            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+            Rig.REFRESH,
+            rig.time,
+            clock,
+            Runnable::run,
+            Runnable::run,
+            new SecureRandom(),
+            null)) {
+      OpenKeyset keyset = cold.open(ORDERS);
+      AtomicReference<Future<byte[]>> second = new AtomicReference<>();
+      duringPut.set(
+          () -> {
+            second.set(threads.submit(() -> Rig.wrap(keyset, 1)));
+            dawdle();
+          });
+      rig.root.unwraps.set(0);
+      threads.submit(() -> Rig.wrap(keyset, 1)).get(60, TimeUnit.SECONDS);
+      second.get().get(60, TimeUnit.SECONDS);
+      assertEquals(1, rig.root.unwraps.get());
+    } finally {
+      threads.shutdownNow();
+    }
   }
 
   @Test
