@@ -105,6 +105,11 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     return held;
   }
 
+  /** Counts a hit of an entry that the caller had from here a moment ago. */
+  public void countHit() {
+    hits.increment();
+  }
+
   /**
    * Loads the entry, or waits for the load under way.
    *

@@ -42,6 +42,8 @@ public final class GcmKey implements AutoCloseable {
 
   private final CipherSlots<Slot> slots;
   private final UsageBudget budget;
+  private final Tallies sealed;
+  private final Tallies opened;
   private final AtomicInteger sealingSlots = new AtomicInteger();
 
   /**
@@ -49,9 +51,13 @@ public final class GcmKey implements AutoCloseable {
    *
    * @param key 32 bytes, copied
    * @param budget what it may encrypt; a key for decryption only has an empty one
+   * @param sealed counts what is sealed
+   * @param opened counts what is opened
    */
-  public GcmKey(byte[] key, UsageBudget budget) {
+  public GcmKey(byte[] key, UsageBudget budget, Tallies sealed, Tallies opened) {
     this.budget = budget;
+    this.sealed = sealed;
+    this.opened = opened;
     this.slots = new CipherSlots<>(key, Slot::new);
   }
 
@@ -79,6 +85,7 @@ public final class GcmKey implements AutoCloseable {
           new GCMParameterSpec(TAG_BYTES * 8, out, offset, NONCE_BYTES));
       context.authenticateWith(slot.cipher);
       slot.cipher.doFinal(plaintext, 0, plaintext.length, out, offset + NONCE_BYTES);
+      slot.sealedTally.count(plaintext.length);
       intact = true;
       return Sealing.DONE;
     } catch (GeneralSecurityException e) {
@@ -109,6 +116,7 @@ public final class GcmKey implements AutoCloseable {
       context.authenticateWith(slot.cipher);
       byte[] plaintext = new byte[in.length - offset - NONCE_BYTES - TAG_BYTES];
       slot.cipher.doFinal(in, offset + NONCE_BYTES, in.length - offset - NONCE_BYTES, plaintext, 0);
+      slot.openedTally.count(plaintext.length);
       intact = true;
       return plaintext;
     } catch (AEADBadTagException e) {
@@ -138,6 +146,8 @@ public final class GcmKey implements AutoCloseable {
   private final class Slot implements CipherSlots.Slot {
     private final WipeableKey key;
     private final Cipher cipher;
+    private final Tallies.Tally sealedTally = sealed.open();
+    private final Tallies.Tally openedTally = opened.open();
     private int fixedField;
     private long invocations;
     private long messagesLeft;
@@ -187,6 +197,8 @@ public final class GcmKey implements AutoCloseable {
       budget.giveBack(messagesLeft, bytesLeft);
       messagesLeft = 0;
       bytesLeft = 0;
+      sealed.close(sealedTally);
+      opened.close(openedTally);
       key.destroy();
       CipherWiping.wipe(cipher);
     }

@@ -40,11 +40,13 @@ final class DataKey implements AutoCloseable {
   private @Nullable Keyset fitToEncrypt;
   private @Nullable Keyset fitToDecrypt;
 
-  private DataKey(EnvelopeHeader header, byte[] dataKey, UsageBudget budget) {
+  private DataKey(EnvelopeHeader header, byte[] dataKey, UsageBudget budget, Traffic traffic) {
     this.header = header;
     byte[] messageKey = derive(MESSAGE_KEY_LABEL, dataKey, header.suite(), header.keyset());
     this.messages =
-        header.suite() == AlgorithmSuite.ONE_SHOT ? new GcmKey(messageKey, budget) : null;
+        header.suite() == AlgorithmSuite.ONE_SHOT
+            ? new GcmKey(messageKey, budget, traffic.sealed(), traffic.opened())
+            : null;
     this.streams =
         header.suite() == AlgorithmSuite.CHUNKED ? new ChunkedKey(messageKey, budget) : null;
     Arrays.fill(messageKey, (byte) 0);
@@ -56,14 +58,15 @@ final class DataKey implements AutoCloseable {
       KeysetId keyset,
       KeyEncryptionKey kek,
       UsageBudget budget,
-      SecureRandom random) {
+      SecureRandom random,
+      Traffic traffic) {
     byte[] dataKey = new byte[DATA_KEY_BYTES];
     try {
       random.nextBytes(dataKey);
       byte[] commitment = commitment(dataKey, suite, keyset);
       EnvelopeHeader header =
           EnvelopeHeader.of(suite, keyset, kek.version(), kek.wrap(dataKey), commitment);
-      return new DataKey(header, dataKey, budget);
+      return new DataKey(header, dataKey, budget, traffic);
     } finally {
       Arrays.fill(dataKey, (byte) 0);
     }
@@ -74,10 +77,10 @@ final class DataKey implements AutoCloseable {
    *
    * @throws DecryptionFailedException if the wrapped key or its commitment is not authentic
    */
-  static DataKey unwrap(EnvelopeHeader header, KeyEncryptionKey kek) {
+  static DataKey unwrap(EnvelopeHeader header, KeyEncryptionKey kek, Traffic traffic) {
     byte[] dataKey = unwrapChecked(header, kek);
     try {
-      return new DataKey(header, dataKey, new UsageBudget(0, 0));
+      return new DataKey(header, dataKey, new UsageBudget(0, 0), traffic);
     } finally {
       Arrays.fill(dataKey, (byte) 0);
     }

@@ -50,15 +50,22 @@ final class DataKeys implements AutoCloseable {
   private final DataKeyPolicy policy;
   private final LongSupplier nanoClock;
   private final SecureRandom random;
+  private final Traffic traffic;
   private final KeyCache<Purpose, DataKey> encrypting;
   private final KeyCache<Wrapping, DataKey> decrypting;
 
-  DataKeys(DataKeyPolicy policy, LongSupplier nanoClock, Executor refresher, SecureRandom random) {
+  DataKeys(
+      DataKeyPolicy policy,
+      LongSupplier nanoClock,
+      Executor renewer,
+      SecureRandom random,
+      Traffic traffic) {
     this.policy = policy;
     this.nanoClock = nanoClock;
     this.random = random;
-    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, refresher);
-    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, refresher);
+    this.traffic = traffic;
+    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, renewer);
+    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, renewer);
   }
 
   SecureRandom random() {
@@ -146,7 +153,11 @@ final class DataKeys implements AutoCloseable {
     return keyset.withKeyEncryptionKey(
         snapshot,
         snapshot.primary(),
-        kek -> DataKey.generate(purpose.suite(), purpose.keyset(), kek, budget, random));
+        kek -> DataKey.generate(purpose.suite(), purpose.keyset(), kek, budget, random, traffic));
+  }
+
+  LastOpened lastOpened() {
+    return new LastOpened(nanoClock);
   }
 
   /**
@@ -155,7 +166,12 @@ final class DataKeys implements AutoCloseable {
    * @param wrappingPosition where the wrapped data key starts if the envelope is of this keyset
    */
   @Nullable Held<DataKey> cachedToDecrypt(
-      byte[] envelope, int wrappingPosition, OpenKeyset keyset) {
+      byte[] envelope, int wrappingPosition, OpenKeyset keyset, LastOpened last) {
+    Held<DataKey> same = last.find(envelope);
+    if (same != null) {
+      decrypting.countHit();
+      return same;
+    }
     if (envelope.length < wrappingPosition + EnvelopeHeader.WRAPPED_LEN) {
       return null;
     }
@@ -172,6 +188,7 @@ final class DataKeys implements AutoCloseable {
       decrypting.renew(
           wrapping, held, () -> unwrap(found, keyset, keyset.snapshot(found.keyVersion())));
     }
+    last.remember(held);
     return held;
   }
 
@@ -240,9 +257,9 @@ final class DataKeys implements AutoCloseable {
                 snapshot, snapshot.primary(), to -> DataKey.rewrap(header, from, to)));
   }
 
-  private static DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+  private DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
     return keyset.withKeyEncryptionKey(
-        snapshot, header.keyVersion(), kek -> DataKey.unwrap(header, kek));
+        snapshot, header.keyVersion(), kek -> DataKey.unwrap(header, kek, traffic));
   }
 
   private static Wrapping wrapping(KeysetId keyset, EnvelopeHeader header) {

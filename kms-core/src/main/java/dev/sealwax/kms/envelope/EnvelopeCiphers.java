@@ -39,7 +39,7 @@ public final class EnvelopeCiphers implements AutoCloseable {
     this.keysets = keysets;
     this.policy = policy;
     this.announcer = new Announcer(listener);
-    this.dataKeys = new DataKeys(policy, nanoClock, renewer, random);
+    this.dataKeys = new DataKeys(policy, nanoClock, renewer, random, traffic);
   }
 
   /**
@@ -61,10 +61,10 @@ public final class EnvelopeCiphers implements AutoCloseable {
   /** What the ciphers have done so far. */
   public EnvelopeStatistics statistics() {
     return new EnvelopeStatistics(
-        traffic.encrypted.sum(),
-        traffic.encryptedBytes.sum(),
-        traffic.decrypted.sum(),
-        traffic.decryptedBytes.sum(),
+        traffic.encrypted(),
+        traffic.encryptedBytes(),
+        traffic.decrypted(),
+        traffic.decryptedBytes(),
         traffic.rewrapped.sum(),
         traffic.failures.sum(),
         dataKeys.encryptStatistics(),

@@ -34,6 +34,7 @@ final class OpeningPath {
   private final Traffic traffic;
   private final Announcer announcer;
   private final int wrappingPosition;
+  private final LastOpened last;
 
   OpeningPath(OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, Announcer announcer) {
     this.keyset = keyset;
@@ -42,6 +43,7 @@ final class OpeningPath {
     this.announcer = announcer;
     this.wrappingPosition =
         EnvelopeHeader.NAME_POS + keyset.id().value().length() + EnvelopeHeader.WRAPPED_POS;
+    this.last = dataKeys.lastOpened();
   }
 
   // --- whole arrays ---
@@ -50,7 +52,6 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       byte[] plaintext = openArray(envelope, context, observation);
-      traffic.decrypted(plaintext.length);
       Observation.end(observation, plaintext.length, null);
       return plaintext;
     } catch (RuntimeException e) {
@@ -81,7 +82,7 @@ final class OpeningPath {
   private byte[] openArray(
       byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
     while (true) {
-      Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset);
+      Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, last);
       if (held != null) {
         EnvelopeHeader header = held.value().header();
         requireBody(header, envelope.length - header.lengthBytes());
@@ -98,6 +99,7 @@ final class OpeningPath {
           return plaintext;
         }
         // The key was closed between lookup and use; the next round unwraps it again.
+        last.forget();
       } finally {
         held.closeIfUncached();
       }
@@ -115,7 +117,6 @@ final class OpeningPath {
         if (plaintext == null) {
           throw new IllegalStateException("a data key was closed by another than its owner");
         }
-        traffic.decrypted(plaintext.length);
         return plaintext;
       }
     } catch (RuntimeException e) {
@@ -124,8 +125,7 @@ final class OpeningPath {
   }
 
   /** The plaintext, or null if the key has been closed. */
-  private static byte @Nullable [] openBody(
-      DataKey key, byte[] envelope, EncryptionContext context) {
+  private byte @Nullable [] openBody(DataKey key, byte[] envelope, EncryptionContext context) {
     int bodyPosition = key.header().lengthBytes();
     if (key.header().suite() == AlgorithmSuite.ONE_SHOT) {
       return key.messages().open(envelope, bodyPosition, context);
@@ -137,7 +137,10 @@ final class OpeningPath {
         return null;
       }
       ChunkedBody.requireCommitment(cipher, envelope, bodyPosition);
-      return ChunkedBody.open(cipher, envelope, bodyPosition + ChunkCipher.PREFIX_BYTES);
+      byte[] plaintext =
+          ChunkedBody.open(cipher, envelope, bodyPosition + ChunkCipher.PREFIX_BYTES);
+      traffic.decrypted(plaintext.length);
+      return plaintext;
     }
   }
 
@@ -198,7 +201,6 @@ final class OpeningPath {
       if (header.suite() == AlgorithmSuite.ONE_SHOT) {
         byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
         byte[] plaintext = openWhole(header, sealed, context, observation);
-        traffic.decrypted(plaintext.length);
         Observation.end(observation, plaintext.length, null);
         return new OpenedInputStream(new ByteArrayInputStream(plaintext), body);
       }
@@ -241,7 +243,7 @@ final class OpeningPath {
       if (header.suite() == AlgorithmSuite.ONE_SHOT) {
         byte[] plaintext =
             openWhole(header, read(source, bodyPosition, (int) bodyLength), context, observation);
-        streamEnd(observation).succeeded(plaintext.length);
+        Observation.end(observation, plaintext.length, null);
         return DecryptingChannel.ofWhole(source, plaintext);
       }
       byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
@@ -275,7 +277,8 @@ final class OpeningPath {
       @Nullable Observation observation) {
     byte[] canonicalContext = context.toCanonicalBytes();
     while (true) {
-      Held<DataKey> held = dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset);
+      Held<DataKey> held =
+          dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, last);
       if (held != null) {
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
         DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
@@ -288,6 +291,7 @@ final class OpeningPath {
         if (cipher != null) {
           return checked(cipher, prefix);
         }
+        last.forget();
       } finally {
         held.closeIfUncached();
       }

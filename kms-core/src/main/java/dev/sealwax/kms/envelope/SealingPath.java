@@ -72,7 +72,6 @@ final class SealingPath {
           plaintext.length <= ONE_SHOT_MAX_BYTES
               ? sealOneShot(plaintext, context, alone, observation)
               : sealChunked(plaintext, context, alone, observation);
-      traffic.encrypted(plaintext.length);
       Observation.end(observation, plaintext.length, null);
       return envelope;
     } catch (RuntimeException e) {
@@ -116,7 +115,9 @@ final class SealingPath {
       @Nullable Observation observation) {
     StreamStart start = startStream(context, plaintext.length, alone, observation);
     try (ChunkCipher cipher = start.cipher()) {
-      return ChunkedBody.seal(start.header(), start.salt(), cipher, plaintext);
+      byte[] envelope = ChunkedBody.seal(start.header(), start.salt(), cipher, plaintext);
+      traffic.encrypted(plaintext.length);
+      return envelope;
     }
   }
 

@@ -162,7 +162,9 @@ final class UsageBudgetTest {
   @ValueSource(ints = {1, 15, 1000, 20_011})
   void gcmKey_byManyThreads_sealsExactlyItsBudget(int messages) throws Exception {
     EncryptionContext context = EncryptionContext.empty();
-    try (GcmKey key = new GcmKey(new byte[32], new UsageBudget(messages, 1L << 30))) {
+    try (GcmKey key =
+        new GcmKey(
+            new byte[32], new UsageBudget(messages, 1L << 30), new Tallies(), new Tallies())) {
       Callable<Long> worker =
           () -> {
             long sealed = 0;
@@ -185,14 +187,16 @@ final class UsageBudgetTest {
   void gcmKey_byOneThread_sealsExactlyItsMessagesAndBytes() {
     EncryptionContext context = EncryptionContext.empty();
     byte[] out = new byte[100 + GcmKey.NONCE_BYTES + GcmKey.TAG_BYTES];
-    try (GcmKey key = new GcmKey(new byte[32], new UsageBudget(1000, 1L << 30))) {
+    try (GcmKey key =
+        new GcmKey(new byte[32], new UsageBudget(1000, 1L << 30), new Tallies(), new Tallies())) {
       for (int i = 0; i < 1000; i++) {
         assertEquals(Sealing.DONE, key.seal(new byte[100], context, out, 0), "message " + i);
       }
       assertEquals(Sealing.EXHAUSTED, key.seal(new byte[100], context, out, 0));
       assertEquals(Sealing.EXHAUSTED, key.seal(new byte[0], context, out, 0));
     }
-    try (GcmKey key = new GcmKey(new byte[32], new UsageBudget(1000, 250))) {
+    try (GcmKey key =
+        new GcmKey(new byte[32], new UsageBudget(1000, 250), new Tallies(), new Tallies())) {
       assertEquals(Sealing.DONE, key.seal(new byte[100], context, out, 0));
       assertEquals(Sealing.DONE, key.seal(new byte[100], context, out, 0));
       assertEquals(Sealing.EXHAUSTED, key.seal(new byte[100], context, out, 0));

@@ -1,0 +1,48 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.cache.Held;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The data key that one cipher found in the cache last, for messages under the same one: saves them
+ * the way through the cache, a tenth of a short decrypt.
+ *
+ * <p>Believed within one step of the coarse clock only, so that the cache sees what is in use and
+ * decides what stays; written once per step, so that threads with different keys do not fight for
+ * it. Whether the key may be used is asked for every message all the same. Safe for concurrent use:
+ * racy on purpose, an older entry is only not believed.
+ */
+final class LastOpened {
+  private record Entry(Held<DataKey> held, long step) {}
+
+  private final LongSupplier nanoClock;
+  private @Nullable Entry entry;
+
+  LastOpened(LongSupplier nanoClock) {
+    this.nanoClock = nanoClock;
+  }
+
+  /** The key whose header {@code envelope} starts with, byte for byte, if that was the last one. */
+  @Nullable Held<DataKey> find(byte[] envelope) {
+    Entry last = entry;
+    return last != null
+            && last.step == nanoClock.getAsLong()
+            && last.held.value().header().isPrefixOf(envelope)
+        ? last.held
+        : null;
+  }
+
+  void remember(Held<DataKey> held) {
+    Entry last = entry;
+    long now = nanoClock.getAsLong();
+    if (last == null || last.step != now) {
+      entry = new Entry(held, now);
+    }
+  }
+
+  /** To be called when the key found has turned out to be closed. */
+  void forget() {
+    entry = null;
+  }
+}
