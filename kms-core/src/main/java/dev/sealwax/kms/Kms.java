@@ -165,8 +165,9 @@ public final class Kms implements AutoCloseable {
 
     /**
      * How old a keyset may be before the store is looked at again, in the background of the
-     * operation that notices; half a second if not set. This is how soon a change made by another
-     * process is seen.
+     * operation that notices; half a second if not set. An operation that finds it older by half as
+     * much again waits for that, for half a second at most. So this is how soon a change made by
+     * another process is seen, as long as the store answers.
      *
      * @throws IllegalArgumentException if not within 10 ms and one day
      */
