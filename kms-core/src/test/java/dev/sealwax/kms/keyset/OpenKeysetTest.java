@@ -170,6 +170,7 @@ final class OpenKeysetTest {
     assertTrue(System.nanoTime() - start < Rig.REFRESH.toNanos());
   }
 
+  /** Cites KS-21. */
   @Test
   void storeBelied_opensButWrapsNoMore() {
     OpenKeyset keyset = rig.open("orders");
