@@ -4,6 +4,9 @@
  * <p>The packages in order are the way of the data: façade, envelopes, keysets, their stores, root
  * keys, vocabulary. Caches and ciphers live in packages that are not exported.
  */
+// The driver is an automatic module. It is there only if the application has it, and nobody else
+// gets it from us.
+@SuppressWarnings("requires-automatic")
 module dev.sealwax.kms.core {
   exports dev.sealwax.kms;
   exports dev.sealwax.kms.envelope;
@@ -12,10 +15,14 @@ module dev.sealwax.kms.core {
   exports dev.sealwax.kms.store;
   exports dev.sealwax.kms.vocabulary;
 
+  // DataSource, in the signatures of the store in a database.
+  requires transitive java.sql;
   requires com.fasterxml.jackson.core;
   requires com.github.benmanes.caffeine;
   requires org.bouncycastle.provider;
   requires org.slf4j;
   // Annotations in signatures, which only compilers and checkers read.
   requires static transitive org.jspecify;
+  // One class that listens to PostgreSQL, when the application has its driver.
+  requires static org.postgresql.jdbc;
 }

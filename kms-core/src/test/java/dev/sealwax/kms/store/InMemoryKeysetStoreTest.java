@@ -1,12 +1,12 @@
 package dev.sealwax.kms.store;
 
-import dev.sealwax.kms.testkit.KeysetStoreContract;
+import dev.sealwax.kms.testkit.WatchableKeysetStoreContract;
 import org.junit.jupiter.api.DisplayName;
 
 @DisplayName("InMemoryKeysetStore")
-final class InMemoryKeysetStoreTest extends KeysetStoreContract {
+final class InMemoryKeysetStoreTest extends WatchableKeysetStoreContract {
   @Override
-  protected KeysetStore openEmptyStore() {
+  protected WatchableKeysetStore openEmptyStore() {
     return InMemoryKeysetStore.create();
   }
 }

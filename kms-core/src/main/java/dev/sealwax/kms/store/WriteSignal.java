@@ -1,0 +1,75 @@
+package dev.sealwax.kms.store;
+
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Tells waiting threads that a store was written.
+ *
+ * <p>A signal that nobody waits for is kept for the next one who does: otherwise a write between
+ * reading the changes and waiting for more would be slept over. Safe for any thread; locks rather
+ * than monitors, so that waiting virtual threads do not pin their carriers.
+ */
+final class WriteSignal {
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition told = lock.newCondition();
+  private long signals; // this and below: guarded by lock
+  private int waiting;
+  private boolean kept;
+  private boolean closed;
+
+  /** Wakes all who wait, or the next one who would. */
+  void signal() {
+    lock.lock();
+    try {
+      signals++;
+      kept = waiting == 0;
+      told.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Waits for a signal, the end of the timeout, or {@link #close}. */
+  void await(Duration timeout) throws InterruptedException {
+    if (timeout.isNegative()) {
+      throw new IllegalArgumentException("timeout must not be negative, got " + timeout);
+    }
+    long remaining = nanosOf(timeout);
+    lock.lockInterruptibly();
+    try {
+      if (kept) {
+        kept = false;
+        return;
+      }
+      long before = signals;
+      waiting++;
+      try {
+        while (signals == before && !closed && remaining > 0) {
+          remaining = told.awaitNanos(remaining);
+        }
+      } finally {
+        waiting--;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Ends every wait, now and later. */
+  void close() {
+    lock.lock();
+    try {
+      closed = true;
+      told.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static long nanosOf(Duration timeout) {
+    return TimeUnit.NANOSECONDS.convert(timeout); // caps what 64 bits do not hold
+  }
+}
