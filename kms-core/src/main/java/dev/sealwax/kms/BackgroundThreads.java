@@ -1,16 +1,16 @@
 package dev.sealwax.kms;
 
-import java.util.concurrent.Executor;
+import dev.sealwax.kms.keyset.Background;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.LongSupplier;
 
 /**
  * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
  * again and two that renew cached keys, while somebody needs it. The latter call the root key, the
- * former mostly not: a root key that hangs must not keep the store's news away. All are daemons.
+ * former mostly not: a root key that hangs must not keep the store's news away. And one that
+ * follows the changes of a store that tells them. All are daemons.
  */
 final class BackgroundThreads implements AutoCloseable {
   /**
@@ -53,17 +53,9 @@ final class BackgroundThreads implements AutoCloseable {
     }
   }
 
-  /** Monotonic nanoseconds, exact to within a tick. */
-  LongSupplier nanoClock() {
-    return () -> now;
-  }
-
-  Executor refresher() {
-    return refresher;
-  }
-
-  Executor renewer() {
-    return renewer;
+  Background background() {
+    return new Background(
+        () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start());
   }
 
   @Override

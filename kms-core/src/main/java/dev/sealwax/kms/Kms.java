@@ -26,14 +26,14 @@ import org.jspecify.annotations.Nullable;
 public final class Kms implements AutoCloseable {
   private final RootKey rootKey;
   private final KeysetStore store;
-  private final BackgroundThreads background;
+  private final BackgroundThreads threads;
   private final OpenKeysets keysets;
   private final EnvelopeCiphers ciphers;
 
   private Kms(Builder builder, RootKey rootKey, KeysetStore store) {
     this.rootKey = rootKey;
     this.store = store;
-    this.background = BackgroundThreads.start();
+    this.threads = BackgroundThreads.start();
     SecureRandom random = new SecureRandom();
     this.keysets =
         OpenKeysets.open(
@@ -42,19 +42,12 @@ public final class Kms implements AutoCloseable {
             builder.keyVersions,
             builder.refreshInterval,
             builder.clock,
-            background.nanoClock(),
-            background.refresher(),
-            background.renewer(),
+            threads.background(),
             random,
             builder.listener);
     this.ciphers =
         new EnvelopeCiphers(
-            keysets,
-            builder.dataKeys,
-            background.nanoClock(),
-            background.renewer(),
-            random,
-            builder.listener);
+            keysets, builder.dataKeys, threads.background(), random, builder.listener);
   }
 
   /**
@@ -106,7 +99,7 @@ public final class Kms implements AutoCloseable {
   public void close() {
     ciphers.close();
     keysets.close();
-    background.close();
+    threads.close();
     try (rootKey;
         store) {
       // both are closed, the store even if the root key fails to

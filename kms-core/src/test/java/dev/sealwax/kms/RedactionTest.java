@@ -15,6 +15,7 @@ import dev.sealwax.kms.envelope.EnvelopeCiphers;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.OpenKeyset;
@@ -141,6 +142,7 @@ class RedactionTest {
     Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
     Kms.Builder builder = Kms.builder().rootKey(root).store(store).listener(events::add);
     Kms kms = builder.build();
+    Background threads = new Background(System::nanoTime, Runnable::run, Runnable::run, task -> {});
     OpenKeysets open =
         OpenKeysets.open(
             store,
@@ -148,9 +150,7 @@ class RedactionTest {
             CachePolicy.none(),
             Duration.ofDays(1),
             Clock.systemUTC(),
-            System::nanoTime,
-            Runnable::run,
-            Runnable::run,
+            threads,
             random,
             null);
     KeysetTemplate template = KeysetTemplate.defaults().withOwner("team");
@@ -182,13 +182,14 @@ class RedactionTest {
             CONTEXT,
             DataKeyPolicy.defaults(),
             new Announcer(event -> {}),
+            threads,
+            store.position(),
+            store.changesAfter(store.position()),
             CachePolicy.none(),
             kms.statistics(),
             kms.statistics().envelopes(),
             kms.statistics().keyVersions()));
-    things.add(
-        new EnvelopeCiphers(
-            open, DataKeyPolicy.defaults(), System::nanoTime, Runnable::run, random, null));
+    things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
     things.add(FileKeysetStore.at(Files.createDirectory(directory.resolve("keysets"))));
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));

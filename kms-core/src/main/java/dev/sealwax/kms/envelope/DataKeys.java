@@ -3,6 +3,7 @@ package dev.sealwax.kms.envelope;
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
@@ -14,7 +15,6 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.security.SecureRandom;
-import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -54,18 +54,13 @@ final class DataKeys implements AutoCloseable {
   private final KeyCache<Purpose, DataKey> encrypting;
   private final KeyCache<Wrapping, DataKey> decrypting;
 
-  DataKeys(
-      DataKeyPolicy policy,
-      LongSupplier nanoClock,
-      Executor renewer,
-      SecureRandom random,
-      Traffic traffic) {
+  DataKeys(DataKeyPolicy policy, Background background, SecureRandom random, Traffic traffic) {
     this.policy = policy;
-    this.nanoClock = nanoClock;
+    this.nanoClock = background.nanoClock();
     this.random = random;
     this.traffic = traffic;
-    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, renewer);
-    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, renewer);
+    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, background.renewer());
+    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, background.renewer());
   }
 
   SecureRandom random() {

@@ -1,13 +1,12 @@
 package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.OpenKeysets;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsListener;
 import java.security.SecureRandom;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Executor;
-import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,21 +24,18 @@ public final class EnvelopeCiphers implements AutoCloseable {
   /**
    * Joins the parts; none of them is closed with this.
    *
-   * @param nanoClock monotonic and cheap: read by every operation
-   * @param renewer runs renewals of cached keys; may reject
    * @param listener told of every operation, or null
    */
   public EnvelopeCiphers(
       OpenKeysets keysets,
       DataKeyPolicy policy,
-      LongSupplier nanoClock,
-      Executor renewer,
+      Background background,
       SecureRandom random,
       @Nullable KmsListener listener) {
     this.keysets = keysets;
     this.policy = policy;
     this.announcer = new Announcer(listener);
-    this.dataKeys = new DataKeys(policy, nanoClock, renewer, random, traffic);
+    this.dataKeys = new DataKeys(policy, background, random, traffic);
   }
 
   /**

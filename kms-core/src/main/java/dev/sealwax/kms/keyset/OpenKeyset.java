@@ -63,6 +63,7 @@ public final class OpenKeyset {
    *
    * @param refresher reads keysets again; apart from the threads that call the root key, so that a
    *     root key that hangs does not hold up the news of a revocation
+   * @param watch tells what was written, if the store can
    * @param refreshNanos age from which a snapshot is read again in the background
    * @param hardNanos age from which a snapshot serves nobody
    */
@@ -72,6 +73,7 @@ public final class OpenKeyset {
       KeyCache<VersionId, KeyEncryptionKey> keys,
       LongSupplier nanoClock,
       Executor refresher,
+      @Nullable KeysetWatch watch,
       long refreshNanos,
       long hardNanos) {
     /**
@@ -104,6 +106,8 @@ public final class OpenKeyset {
   // Whether the last refresh failed, and whether somebody waited for one in vain: then nobody waits
   // for the next.
   private volatile boolean failing;
+  // Whether the keyset may have been written since it was read; cleared before it is read again.
+  private volatile boolean written;
   private volatile boolean slow;
   private volatile boolean closed;
 
@@ -162,15 +166,64 @@ public final class OpenKeyset {
     requireOpen();
     long now = shared.nanoClock.getAsLong();
     Snapshot usable = snapshot;
-    if (usable == null || now - usable.loadedNanos() >= shared.hardNanos) {
+    if (usable == null || now - usable.knownNanos() >= shared.hardNanos) {
       usable = reads.run(() -> read(wanted));
     } else if (now - usable.refreshNanos() >= 0) {
-      usable = refreshed(usable, now);
+      Snapshot confirmed = confirmedByWatch(usable, now);
+      usable = confirmed != null ? confirmed : refreshed(usable, now);
     }
     if (wanted == 0 || usable.keyset().has(wanted) || wanted > Keyset.MAX_VERSIONS) {
       return usable;
     }
     return lookedFor(wanted);
+  }
+
+  /** To be called when somebody may have written the keyset: its next use looks. */
+  void mayBeWritten() {
+    written = true;
+  }
+
+  /** To be called when somebody has written the keyset: it is read at once. */
+  void written() {
+    written = true;
+    Snapshot snapshot = current;
+    if (snapshot != null && !closed) {
+      var unused = refreshInBackground(snapshot);
+    }
+  }
+
+  /**
+   * The snapshot as of the moment at which the store last said that nothing else was written; null
+   * if it must be read.
+   */
+  private @Nullable Snapshot confirmedByWatch(Snapshot snapshot, long now) {
+    KeysetWatch watch = shared.watch;
+    if (watch == null || !watch.isConfirming()) {
+      return null;
+    }
+    // In this order: the watch marks what was written before it confirms the rest.
+    long confirmed = watch.confirmedNanos();
+    if (written
+        || snapshot.doubt() != null
+        || !snapshot.isAuthenticated()
+        || now - confirmed >= shared.overdueNanos()
+        || confirmed - snapshot.knownNanos() <= 0
+        || confirmed - snapshot.readNanos() >= shared.hardNanos / 4) {
+      return null;
+    }
+    publishing.lock();
+    try {
+      Snapshot latest = current;
+      if (latest == null || latest.keyset() != snapshot.keyset() || latest.doubt() != null) {
+        return latest;
+      }
+      // Half an interval more, so that the next confirmation is there before it is asked for.
+      Snapshot next = latest.confirmed(confirmed, confirmed + shared.overdueNanos());
+      current = next;
+      return next;
+    } finally {
+      publishing.unlock();
+    }
   }
 
   /**
@@ -214,7 +267,7 @@ public final class OpenKeyset {
 
   private Snapshot refreshed(Snapshot old, long now) {
     CompletableFuture<Void> refresh = refreshInBackground(old);
-    if (refresh == null || failing || slow || now - old.loadedNanos() < shared.overdueNanos()) {
+    if (refresh == null || failing || slow || now - old.knownNanos() < shared.overdueNanos()) {
       return old;
     }
     try {
@@ -282,7 +335,7 @@ public final class OpenKeyset {
       Snapshot old = current;
       long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
       if (old != null && next - old.refreshNanos() > 0) {
-        long hard = old.loadedNanos() + shared.hardNanos;
+        long hard = old.knownNanos() + shared.hardNanos;
         current = old.postponed(next - hard < 0 ? next : hard);
       }
     } finally {
@@ -314,8 +367,12 @@ public final class OpenKeyset {
   private Snapshot read(int wanted) {
     long started = shared.nanoClock.getAsLong();
     Snapshot known = current;
+    written = false;
+    boolean done = false;
     try {
-      return publish(shared.reader.read(id, wanted, known), started);
+      Snapshot result = publish(shared.reader.read(id, wanted, known), started);
+      done = true;
+      return result;
     } catch (KeysetCorruptedException e) {
       doubt(known, e);
       throw e;
@@ -324,6 +381,10 @@ public final class OpenKeyset {
         doubt(known, e);
       }
       throw e;
+    } finally {
+      if (!done) {
+        written = true;
+      }
     }
   }
 
@@ -382,6 +443,7 @@ public final class OpenKeyset {
               loaded.mac(),
               loaded.documentKey(),
               startedNanos,
+              startedNanos,
               startedNanos + shared.refreshNanos,
               null);
       // Before the snapshot, or a thread that sees the one and not the other would ask the root
@@ -409,10 +471,10 @@ public final class OpenKeyset {
   }
 
   private Snapshot confirm(Snapshot before, long startedNanos) {
-    if (startedNanos - before.loadedNanos() < 0) {
+    if (startedNanos - before.knownNanos() < 0) {
       return before;
     }
-    Snapshot next = before.confirmed(startedNanos, startedNanos + shared.refreshNanos);
+    Snapshot next = before.readAgain(startedNanos, startedNanos + shared.refreshNanos);
     current = next;
     return next;
   }

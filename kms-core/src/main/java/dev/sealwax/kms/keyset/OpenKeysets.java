@@ -4,6 +4,7 @@ import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -29,6 +30,8 @@ public final class OpenKeysets implements AutoCloseable {
   private final RootCalls rootCalls;
   private final OpenKeyset.Shared shared;
   private final Keysets verbs;
+  private final @Nullable KeysetWatch watch;
+  private final Executor watcher;
   private final ConcurrentHashMap<KeysetId, OpenKeyset> opened = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
@@ -38,22 +41,27 @@ public final class OpenKeysets implements AutoCloseable {
       CachePolicy keyVersions,
       Duration refreshInterval,
       Clock wallClock,
-      LongSupplier nanoClock,
-      Executor refresher,
-      Executor renewer,
+      Background background,
       SecureRandom random,
       @Nullable KmsListener listener) {
     Announcer announcer = new Announcer(listener);
+    LongSupplier nanoClock = background.nanoClock();
     long refreshNanos = refreshInterval.toNanos();
+    this.watcher = background.watcher();
+    this.watch =
+        store instanceof WatchableKeysetStore watchable
+            ? new KeysetWatch(watchable, nanoClock, refreshInterval, this::written)
+            : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
-    this.keys = new KeyCache<>(keyVersions, nanoClock, renewer);
+    this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
     this.shared =
         new OpenKeyset.Shared(
             new KeysetReader(store, rootCalls, announcer),
             rootCalls,
             keys,
             nanoClock,
-            refresher,
+            background.refresher(),
+            watch,
             refreshNanos,
             // Without a cache nothing outlives its refresh interval, whether the store can be read
             // or not.
@@ -68,10 +76,6 @@ public final class OpenKeysets implements AutoCloseable {
    *     of snapshots too
    * @param refreshInterval age from which a snapshot in use is read again in the background
    * @param wallClock dates the changes made through {@link #keysets}
-   * @param nanoClock monotonic and cheap: read by every operation; its step bounds the accuracy of
-   *     all ages
-   * @param refresher reads keysets again, which calls the store and seldom the root key; may reject
-   * @param renewer unwraps key versions again, which calls the root key; may reject
    */
   public static OpenKeysets open(
       KeysetStore store,
@@ -79,9 +83,7 @@ public final class OpenKeysets implements AutoCloseable {
       CachePolicy keyVersions,
       Duration refreshInterval,
       Clock wallClock,
-      LongSupplier nanoClock,
-      Executor refresher,
-      Executor renewer,
+      Background background,
       SecureRandom random,
       @Nullable KmsListener listener) {
     if (refreshInterval.isNegative() || refreshInterval.isZero()) {
@@ -94,9 +96,7 @@ public final class OpenKeysets implements AutoCloseable {
         keyVersions,
         refreshInterval,
         wallClock,
-        nanoClock,
-        refresher,
-        renewer,
+        background,
         random,
         listener);
   }
@@ -111,6 +111,9 @@ public final class OpenKeysets implements AutoCloseable {
     OpenKeyset keyset = opened.get(id);
     if (keyset == null) {
       keyset = opened.computeIfAbsent(id, name -> new OpenKeyset(name, shared));
+      if (watch != null) {
+        watch.start(watcher);
+      }
     }
     if (closed) {
       // close() may have walked the map before this one was in it.
@@ -118,6 +121,18 @@ public final class OpenKeysets implements AutoCloseable {
       throw new IllegalStateException("the Kms is closed");
     }
     return keyset;
+  }
+
+  /** Somebody has written a keyset, or any of them if it is null. */
+  private void written(@Nullable KeysetId id) {
+    if (id == null) {
+      opened.values().forEach(OpenKeyset::mayBeWritten);
+      return;
+    }
+    OpenKeyset keyset = opened.get(id);
+    if (keyset != null) {
+      keyset.written();
+    }
   }
 
   /**
@@ -155,6 +170,9 @@ public final class OpenKeysets implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    if (watch != null) {
+      watch.close();
+    }
     opened.values().forEach(OpenKeyset::close);
     keys.close();
   }

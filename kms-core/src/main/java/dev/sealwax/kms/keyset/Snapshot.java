@@ -10,7 +10,9 @@ import org.jspecify.annotations.Nullable;
  * @param mac the document's MAC, which stands for its content
  * @param documentKey the key that authenticated it; null for the document of a destroyed keyset
  *     that this process saw only after its destruction, when nobody can authenticate it any more
- * @param loadedNanos when the read that confirmed it last began
+ * @param readNanos when the read that it came from, or that found it unchanged, began
+ * @param knownNanos when it was last known to be what the store holds, by a read or by the store's
+ *     word that nothing was written
  * @param refreshNanos when it should be read again
  * @param doubt why the store no longer bears it out, if so: the document is damaged, of another
  *     history, or gone. What this keyset has encrypted still opens; encrypting on could be for
@@ -20,7 +22,8 @@ record Snapshot(
     Keyset keyset,
     String mac,
     @Nullable DocumentKey documentKey,
-    long loadedNanos,
+    long readNanos,
+    long knownNanos,
     long refreshNanos,
     @Nullable KmsException doubt) {
 
@@ -32,15 +35,19 @@ record Snapshot(
     return keyset.revision() == loaded.keyset().revision() && mac.equals(loaded.mac());
   }
 
-  Snapshot confirmed(long loaded, long refresh) {
-    return new Snapshot(keyset, mac, documentKey, loaded, refresh, null);
+  Snapshot readAgain(long read, long refresh) {
+    return new Snapshot(keyset, mac, documentKey, read, read, refresh, null);
+  }
+
+  Snapshot confirmed(long confirmed, long refresh) {
+    return new Snapshot(keyset, mac, documentKey, readNanos, confirmed, refresh, doubt);
   }
 
   Snapshot postponed(long refresh) {
-    return new Snapshot(keyset, mac, documentKey, loadedNanos, refresh, doubt);
+    return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refresh, doubt);
   }
 
   Snapshot doubted(KmsException why) {
-    return new Snapshot(keyset, mac, documentKey, loadedNanos, refreshNanos, why);
+    return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refreshNanos, why);
   }
 }

@@ -55,12 +55,14 @@ import org.slf4j.LoggerFactory;
  * never inside it: a link in the place of a keyset file or of {@code .lock} is refused with {@link
  * Reason#INACCESSIBLE}.
  */
-public final class FileKeysetStore implements KeysetStore {
+public final class FileKeysetStore implements WatchableKeysetStore {
   private static final Logger LOG = LoggerFactory.getLogger(FileKeysetStore.class);
   private static final Duration LOCK_PATIENCE = Duration.ofSeconds(10);
 
   private final KeysetDirectory directory;
   private final DirectoryLock lock;
+  private final ChangeJournal journal;
+  private final DirectoryWatch watch;
   private final Duration lockPatience;
   private final AtomicBoolean closed = new AtomicBoolean();
   private boolean prepared; // guarded by lock
@@ -68,6 +70,8 @@ public final class FileKeysetStore implements KeysetStore {
   private FileKeysetStore(KeysetDirectory directory, Duration lockPatience) {
     this.directory = directory;
     this.lock = DirectoryLock.join(directory.key(), directory.lockFile());
+    this.journal = new ChangeJournal(directory.changesFile());
+    this.watch = directory.watch();
     this.lockPatience = lockPatience;
   }
 
@@ -133,10 +137,41 @@ public final class FileKeysetStore implements KeysetStore {
     return names(Objects.requireNonNull(after, "keyset id"), limit);
   }
 
-  /** Lets go of the directory; calls under way in other threads finish. */
+  @Override
+  public Position position() {
+    requireOpen();
+    try {
+      directory.requireSame();
+      return journal.end();
+    } catch (IOException e) {
+      throw failure("the changes of " + directory + " cannot be read", e, false);
+    }
+  }
+
+  @Override
+  public Changes changesAfter(Position since) {
+    Objects.requireNonNull(since, "position");
+    requireOpen();
+    try {
+      directory.requireSame();
+      return journal.after(since);
+    } catch (IOException e) {
+      throw failure("the changes of " + directory + " cannot be read", e, false);
+    }
+  }
+
+  @Override
+  public void awaitWrite(Duration timeout) throws InterruptedException {
+    requireOpen();
+    watch.await(timeout);
+    requireOpen();
+  }
+
+  /** Lets go of the directory and ends waits; other calls under way finish. */
   @Override
   public void close() {
     if (!closed.getAndSet(true)) {
+      watch.close();
       lock.leave();
     }
   }
@@ -198,10 +233,12 @@ public final class FileKeysetStore implements KeysetStore {
         requireTurn(next);
         step = Step.WRITE;
         Path temporary = directory.writeTemporary(next.id(), next.document());
+        directory.announce(next.id(), temporary, journal);
         step = Step.RENAME;
         directory.moveIntoPlace(temporary, directory.fileOf(next.id()));
         step = Step.SYNC;
         directory.sync();
+        finish();
       } finally {
         lock.unlock();
       }
@@ -211,6 +248,17 @@ public final class FileKeysetStore implements KeysetStore {
           e,
           !directory.isWritable());
     }
+  }
+
+  // The document is in place and durable; without the dot readers look at it more often than they
+  // need to, until the next write.
+  private void finish() {
+    try {
+      journal.finish();
+    } catch (IOException e) {
+      LOG.debug("the end of a write was not noted in {}", directory, e);
+    }
+    watch.signal();
   }
 
   /** How far a write had come when it failed, in the words an operator needs. */

@@ -63,6 +63,14 @@ final class KeysetDirectory {
     return path.resolve(".lock");
   }
 
+  Path changesFile() {
+    return path.resolve(".changes");
+  }
+
+  DirectoryWatch watch() {
+    return new DirectoryWatch(path);
+  }
+
   Path fileOf(KeysetId id) {
     return path.resolve(id + SUFFIX);
   }
@@ -131,6 +139,21 @@ final class KeysetDirectory {
       return temporary;
     } finally {
       if (!written) {
+        deleteTemporary(temporary);
+      }
+    }
+  }
+
+  /**
+   * Announces what {@link #moveIntoPlace} is about to do; on failure nothing is left of the file.
+   */
+  void announce(KeysetId id, Path temporary, ChangeJournal journal) throws IOException {
+    boolean announced = false;
+    try {
+      journal.begin(id);
+      announced = true;
+    } finally {
+      if (!announced) {
         deleteTemporary(temporary);
       }
     }

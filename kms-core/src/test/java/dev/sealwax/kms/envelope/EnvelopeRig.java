@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
@@ -48,6 +49,7 @@ final class EnvelopeRig implements AutoCloseable {
     this.root = root;
     this.store = store;
     SecureRandom random = new SecureRandom();
+    Background background = new Background(nanos::get, refresher, refresher, task -> {});
     this.keysets =
         OpenKeysets.open(
             store,
@@ -55,12 +57,10 @@ final class EnvelopeRig implements AutoCloseable {
             keyVersions,
             Duration.ofDays(1),
             Clock.systemUTC(),
-            nanos::get,
-            refresher,
-            refresher,
+            background,
             random,
             listener);
-    this.ciphers = new EnvelopeCiphers(keysets, policy, nanos::get, refresher, random, listener);
+    this.ciphers = new EnvelopeCiphers(keysets, policy, background, random, listener);
   }
 
   static EnvelopeRig create() {

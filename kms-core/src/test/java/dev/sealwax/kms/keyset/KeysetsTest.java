@@ -647,9 +647,7 @@ final class KeysetsTest {
             CachePolicy.none(),
             Rig.REFRESH,
             rig.time,
-            rig.time,
-            Runnable::run,
-            Runnable::run,
+            new Background(rig.time, Runnable::run, Runnable::run, task -> {}),
             new java.security.SecureRandom(),
             event -> {
               throw new IllegalStateException("listener");

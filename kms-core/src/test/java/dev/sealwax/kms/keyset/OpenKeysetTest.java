@@ -117,9 +117,7 @@ final class OpenKeysetTest {
         CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
         Rig.REFRESH,
         rig.time,
-        rig.time,
-        threads,
-        threads,
+        new Background(rig.time, threads, threads, threads),
         new SecureRandom(),
         null);
   }
@@ -265,9 +263,7 @@ final class OpenKeysetTest {
             CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
             Rig.REFRESH,
             rig.time,
-            clock,
-            Runnable::run,
-            Runnable::run,
+            new Background(clock, Runnable::run, Runnable::run, task -> {}),
             new SecureRandom(),
             null)) {
       OpenKeyset keyset = cold.open(ORDERS);
@@ -472,9 +468,7 @@ final class OpenKeysetTest {
               CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
               Rig.REFRESH,
               rig.time,
-              rig.time,
-              Runnable::run,
-              Runnable::run,
+              new Background(rig.time, Runnable::run, Runnable::run, task -> {}),
               new SecureRandom(),
               null));
     }

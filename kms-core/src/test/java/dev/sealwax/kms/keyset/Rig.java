@@ -37,9 +37,7 @@ final class Rig implements AutoCloseable {
             policy,
             REFRESH,
             time,
-            time,
-            background::add,
-            background::add,
+            new Background(time, background::add, background::add, task -> {}),
             new SecureRandom(),
             events::add);
     processes.add(opened);

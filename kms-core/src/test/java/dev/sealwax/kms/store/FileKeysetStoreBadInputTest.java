@@ -315,7 +315,7 @@ final class FileKeysetStoreBadInputTest {
       }
     }
     try (Stream<Path> files = Files.list(directory)) {
-      assertEquals(2, files.count(), "a keyset and a lock");
+      assertEquals(3, files.count(), "a keyset, a lock and the changes");
     }
   }
 

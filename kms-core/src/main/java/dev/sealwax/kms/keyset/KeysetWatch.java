@@ -1,0 +1,144 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.store.WatchableKeysetStore;
+import dev.sealwax.kms.store.WatchableKeysetStore.Changes;
+import dev.sealwax.kms.store.WatchableKeysetStore.Position;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.time.Duration;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Follows what is written to a store that can tell, with one question per refresh interval for all
+ * keysets of the process, and sooner when the store pushes.
+ *
+ * <p>Keysets that were written are told so before {@link #confirmedNanos} advances; all others are
+ * then known to be as they were. While the store does not answer nothing is confirmed, and every
+ * keyset in use looks for itself. Starts with the first keyset. Safe for any thread.
+ */
+final class KeysetWatch {
+  private static final Logger LOG = LoggerFactory.getLogger(KeysetWatch.class);
+
+  /** Between two questions, however often the store says that something was written. */
+  private static final long MIN_PAUSE_MILLIS = 5;
+
+  private final WatchableKeysetStore store;
+  private final LongSupplier nanoClock;
+  private final Duration interval;
+  private final Consumer<@Nullable KeysetId> onWritten;
+  private final AtomicBoolean started = new AtomicBoolean();
+  private volatile @Nullable Position position; // written by the watching thread only
+  private volatile long confirmedNanos;
+  private volatile boolean confirming;
+  private volatile @Nullable Thread watching;
+  private volatile boolean closed;
+
+  /**
+   * Prepares a watch.
+   *
+   * @param onWritten told of a keyset that was written, or of null if any may have been
+   */
+  KeysetWatch(
+      WatchableKeysetStore store,
+      LongSupplier nanoClock,
+      Duration interval,
+      Consumer<@Nullable KeysetId> onWritten) {
+    this.store = store;
+    this.nanoClock = nanoClock;
+    this.interval = interval;
+    this.onWritten = onWritten;
+  }
+
+  /** Starts to watch, once. */
+  void start(Executor watcher) {
+    if (!started.get() && started.compareAndSet(false, true)) {
+      try {
+        watcher.execute(this::run);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("no thread to watch the store; keysets look for themselves", e);
+      }
+    }
+  }
+
+  /** Whether a moment is known at which no keyset had changed that was not told so. */
+  boolean isConfirming() {
+    return confirming;
+  }
+
+  /** That moment; meaningless unless {@link #isConfirming}. */
+  long confirmedNanos() {
+    return confirmedNanos;
+  }
+
+  private void run() {
+    watching = Thread.currentThread();
+    boolean failing = false;
+    while (!closed) {
+      try {
+        look();
+        if (failing) {
+          failing = false;
+          LOG.info("the changes of the store are followed again");
+        }
+        if (!closed) {
+          store.awaitWrite(interval);
+          Thread.sleep(MIN_PAUSE_MILLIS);
+        }
+      } catch (InterruptedException e) {
+        return; // only close interrupts
+      } catch (RuntimeException e) {
+        if (!failing && !closed) {
+          failing = true;
+          LOG.warn("the changes of the store cannot be followed; keysets look for themselves", e);
+        }
+        if (!pause()) {
+          return;
+        }
+      }
+    }
+  }
+
+  /** One question to the store. */
+  void look() {
+    long asked = nanoClock.getAsLong();
+    Position since = position;
+    if (since == null) {
+      // What was read before this moment may have changed since unnoticed.
+      position = store.position();
+      onWritten.accept(null);
+    } else {
+      Changes changes = store.changesAfter(since);
+      if (changes.complete()) {
+        changes.written().forEach(onWritten);
+      } else {
+        onWritten.accept(null);
+      }
+      position = changes.position();
+    }
+    confirmedNanos = asked;
+    confirming = true;
+  }
+
+  private boolean pause() {
+    try {
+      Thread.sleep(interval.toMillis());
+      return true;
+    } catch (InterruptedException e) {
+      return false;
+    }
+  }
+
+  void close() {
+    closed = true;
+    Thread thread = watching;
+    if (thread != null) {
+      thread.interrupt();
+    }
+  }
+}
