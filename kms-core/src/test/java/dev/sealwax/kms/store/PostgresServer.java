@@ -11,6 +11,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.sql.DataSource;
+import org.apache.commons.io.FileUtils;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -25,14 +26,15 @@ final class PostgresServer {
   }
 
   private final Path data;
-  private EmbeddedPostgres server;
   private final int port;
+  private volatile EmbeddedPostgres server;
 
   private PostgresServer() {
     try {
       data = Files.createTempDirectory("sealwax-postgres");
       server = start(0);
       port = server.getPort();
+      Runtime.getRuntime().addShutdownHook(new Thread(this::remove, "postgres-end"));
     } catch (IOException e) {
       throw new UncheckedIOException("PostgreSQL, which these tests need, does not start", e);
     }
@@ -46,7 +48,8 @@ final class PostgresServer {
     EmbeddedPostgres.Builder builder =
         EmbeddedPostgres.builder()
             .setDataDirectory(data)
-            .setCleanDataDirectory(onPort == 0)
+            .setCleanDataDirectory(false) // stopping must not delete it
+            .setRegisterShutdownHook(false)
             .setPGStartupWait(Duration.ofSeconds(60))
             .setLocaleConfig("locale", "C.UTF-8")
             .setServerConfig("synchronous_commit", "on")
@@ -69,6 +72,15 @@ final class PostgresServer {
 
   int port() {
     return port;
+  }
+
+  private void remove() {
+    try {
+      server.close();
+      FileUtils.deleteDirectory(data.toFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** A schema of its own, which every connection of the data source looks into first. */
