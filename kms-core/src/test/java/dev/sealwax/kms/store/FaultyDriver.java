@@ -46,6 +46,7 @@ final class FaultyDriver {
   private final List<String> calls = new ArrayList<>();
   private final List<String> broken = new ArrayList<>();
   private Connection current;
+  private boolean rollbacksFail;
   private boolean lost;
   private int open;
 
@@ -59,6 +60,12 @@ final class FaultyDriver {
     this.failAt = failAt;
     this.mode = mode;
     this.state = state;
+  }
+
+  /** Makes every rollback fail too, without having been made. */
+  FaultyDriver withoutRollback() {
+    rollbacksFail = true;
+    return this;
   }
 
   DataSource dataSource() {
@@ -108,6 +115,9 @@ final class FaultyDriver {
       }
       throw new SQLException("injected before " + method.getName(), state);
     }
+    if (rollbacksFail && method.getName().equals("rollback")) {
+      throw new SQLException("injected before rollback", state);
+    }
     Object result = invoke(target, method, arguments);
     if (type == DataSource.class) {
       lost = false;
@@ -139,7 +149,7 @@ final class FaultyDriver {
   }
 
   private void check(Connection connection) throws SQLException {
-    if (connection.isClosed()) {
+    if (connection.isClosed() || rollbacksFail) {
       return;
     }
     if (!connection.getAutoCommit()

@@ -153,6 +153,23 @@ final class JdbcKeysetStoreDriverFaultsTest {
     return tests.stream();
   }
 
+  @TestFactory
+  Stream<DynamicTest> anyCall_failingAndThenTheRollback_writesNothing() throws SQLException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Operation operation : operations()) {
+      int calls = callsOf(operation);
+      tests.add(
+          DynamicTest.dynamicTest(
+              operation.toString(),
+              () -> {
+                for (int at = 0; at < calls; at++) {
+                  check(operation, driver(at, Mode.BEFORE, "57014").withoutRollback(), Mode.BEFORE);
+                }
+              }));
+    }
+    return tests.stream();
+  }
+
   @Test
   void deadlockWithoutEnd_isUnavailable() throws SQLException {
     Operation replace = operations().get(1);
@@ -203,8 +220,12 @@ final class JdbcKeysetStoreDriverFaultsTest {
 
   private static void failOnce(Operation operation, int at, Mode mode, String state)
       throws SQLException {
+    check(operation, driver(at, mode, state), mode);
+  }
+
+  private static void check(Operation operation, FaultyDriver driver, Mode mode)
+      throws SQLException {
     reset(operation);
-    FaultyDriver driver = driver(at, mode, state);
     Object result;
     try {
       result = run(operation, driver);

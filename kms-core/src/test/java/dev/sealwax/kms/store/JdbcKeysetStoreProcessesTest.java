@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -41,7 +42,10 @@ final class JdbcKeysetStoreProcessesTest {
     ExecutorService threads = Executors.newFixedThreadPool(THREADS);
     try (ConnectionPool pool = ConnectionPool.of(JdbcStoreChild.dataSource(url))) {
       JdbcKeysetStore.createTables(pool.dataSource());
-      try (JdbcKeysetStore store = JdbcKeysetStore.open(pool.dataSource())) {
+      try (JdbcKeysetStore store =
+          JdbcKeysetStore.builder(pool.dataSource())
+              .statementTimeout(Duration.ofSeconds(60))
+              .open()) {
         WatchableKeysetStore.Position position = store.position();
         store.create(KeysetStoreChild.keyset(1, 10));
         List<Process> processes = new ArrayList<>();

@@ -3,6 +3,7 @@ package dev.sealwax.kms.store;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Assertions;
@@ -19,7 +20,10 @@ final class JdbcStoreChild {
   public static void main(String[] args) throws Exception {
     int count = Integer.parseInt(args[1]);
     try (ConnectionPool pool = ConnectionPool.of(dataSource(args[0]));
-        JdbcKeysetStore store = JdbcKeysetStore.open(pool.dataSource())) {
+        JdbcKeysetStore store =
+            JdbcKeysetStore.builder(pool.dataSource())
+                .statementTimeout(Duration.ofSeconds(60))
+                .open()) {
       increment(store, count);
     }
     System.out.println("incremented " + count);

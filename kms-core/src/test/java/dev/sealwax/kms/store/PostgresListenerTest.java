@@ -23,7 +23,7 @@ import org.postgresql.ds.PGSimpleDataSource;
 @Timeout(60)
 final class PostgresListenerTest {
   private static final Duration LONG = Duration.ofSeconds(50);
-  private static final Duration SOON = Duration.ofSeconds(5);
+  private static final Duration SOON = Duration.ofSeconds(20);
 
   private PGSimpleDataSource database;
   private PGSimpleDataSource listening;

@@ -52,8 +52,7 @@ final class PostgresServer {
             .setRegisterShutdownHook(false)
             .setPGStartupWait(Duration.ofSeconds(60))
             .setLocaleConfig("locale", "C.UTF-8")
-            .setServerConfig("synchronous_commit", "on")
-            .setServerConfig("deadlock_timeout", "300ms");
+            .setServerConfig("synchronous_commit", "on");
     if (onPort != 0) {
       builder.setPort(onPort);
     }
