@@ -1,6 +1,7 @@
 package dev.sealwax.kms.store;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -50,6 +51,7 @@ final class PostgresServer {
             .setDataDirectory(data)
             .setCleanDataDirectory(false) // stopping must not delete it
             .setRegisterShutdownHook(false)
+            .setOverrideWorkingDirectory(binaries())
             .setPGStartupWait(Duration.ofSeconds(60))
             .setLocaleConfig("locale", "C.UTF-8")
             .setServerConfig("synchronous_commit", "on");
@@ -57,6 +59,13 @@ final class PostgresServer {
       builder.setPort(onPort);
     }
     return builder.start();
+  }
+
+  /** Where the binaries are unpacked: for each user apart, as they cannot share it. */
+  private static File binaries() {
+    return new File(
+        System.getProperty("java.io.tmpdir"),
+        "sealwax-postgres-binaries-" + System.getProperty("user.name"));
   }
 
   /** Ends the server as an administrator would; what is connected is cut off. */
