@@ -158,6 +158,23 @@ class ArchitectureTest {
     assertUsedOnlyIn("org.bouncycastle..", BASE + ".rootkey");
   }
 
+  @Test
+  void jdbc_isUsedInStoreOnly() {
+    assertUsedOnlyIn("java.sql..", BASE + ".store");
+    assertUsedOnlyIn("javax.sql..", BASE + ".store");
+  }
+
+  @Test
+  void postgresqlDriver_isUsedByOneClass() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(BASE + ".store.PostgresNotifications")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.postgresql..")
+        .check(CLASSES);
+  }
+
   private static void assertUsedOnlyIn(String library, String... ownPackages) {
     noClasses()
         .that()
