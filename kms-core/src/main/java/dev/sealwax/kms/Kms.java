@@ -92,8 +92,9 @@ public final class Kms implements AutoCloseable {
   }
 
   /**
-   * Wipes all keys and closes root key and store; operations under way may still finish, later ones
-   * fail.
+   * Wipes all keys and closes root key and store, after waiting up to about two seconds for
+   * background calls of theirs that are under way; operations under way may still finish, later
+   * ones fail.
    */
   @Override
   public void close() {

@@ -27,6 +27,7 @@ import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.JdbcKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -52,6 +53,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Collectors;
+import org.h2.jdbcx.JdbcDataSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -190,6 +192,12 @@ class RedactionTest {
             kms.statistics().envelopes(),
             kms.statistics().keyVersions()));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
+    JdbcDataSource database = new JdbcDataSource();
+    database.setUrl("jdbc:h2:mem:redaction;DB_CLOSE_DELAY=-1");
+    database.setPassword("database password");
+    JdbcKeysetStore.createTables(database);
+    things.add(JdbcKeysetStore.builder(database));
+    things.add(JdbcKeysetStore.open(database));
     things.add(FileKeysetStore.at(Files.createDirectory(directory.resolve("keysets"))));
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
