@@ -105,6 +105,14 @@ final class SmallExamplesTest {
     assertTrue(Files.exists(directory.resolve("shop.mv.db")));
   }
 
+  @Test
+  void revocationDrill_stopsEveryProcessWithinASecond() throws Exception {
+    RevocationDrill.run(directory, 5, captured.out);
+
+    assertContains("times the version was disabled       5");
+    assertContains("\nalways within a second");
+  }
+
   private void assertContains(String expected) {
     assertTrue(captured.out().contains(expected), captured::out);
   }
