@@ -1,17 +1,19 @@
 /**
  * Envelope encryption and key management.
  *
- * <p>The packages in order are the way of the data: façade, envelopes, keysets, their stores, root
- * keys, vocabulary. Caches and ciphers live in packages that are not exported.
+ * <p>The packages in order are the way of the data: façade, bulk rewrap, envelopes, keysets, their
+ * stores, root keys, vocabulary. Caches and ciphers live in packages that are not exported.
  */
 module dev.sealwax.kms.core {
   exports dev.sealwax.kms;
   exports dev.sealwax.kms.envelope;
   exports dev.sealwax.kms.keyset;
+  exports dev.sealwax.kms.rewrap;
   exports dev.sealwax.kms.rootkey;
   exports dev.sealwax.kms.store;
   exports dev.sealwax.kms.vocabulary;
 
+  requires transitive java.sql;
   requires com.fasterxml.jackson.core;
   requires com.github.benmanes.caffeine;
   requires org.bouncycastle.provider;

@@ -46,6 +46,7 @@ class ArchitectureTest {
   private static final List<String> PACKAGES =
       List.of(
           BASE,
+          BASE + ".rewrap",
           BASE + ".envelope",
           BASE + ".keyset",
           BASE + ".store",
