@@ -172,7 +172,8 @@ class RewrapProcessesTest {
       writer.start();
       int kills = 0;
       int finished = 0;
-      long longest = TimeUnit.MILLISECONDS.toNanos(400);
+      int inTheMiddle = 0;
+      long longest = TimeUnit.SECONDS.toNanos(1);
       while (kills < KILLS) {
         Process child = RewrapChild.start(home.toString(), kind, where);
         try (BufferedReader out = child.inputReader()) {
@@ -192,12 +193,13 @@ class RewrapProcessesTest {
             assertTrue(
                 status == 0 || status == 128 + 9, () -> status + ": " + out.lines().toList());
             assertNull(application.failure);
-            look(place.readAll(), application, before, target, status == 0);
+            boolean middle = look(place.readAll(), application, before, target, status == 0);
             if (status == 0) {
               finished++;
               target = kms.keysets().rotate(KEYSET).primary();
             } else {
               kills++;
+              inTheMiddle += middle ? 1 : 0;
             }
           } finally {
             application.quiet.unlock();
@@ -206,14 +208,23 @@ class RewrapProcessesTest {
       }
       application.stopped = true;
       writer.join();
-      System.out.printf(
-          "%s: %d kills, %d complete jobs, %d records checked after each%n",
-          kind, kills, finished, RECORDS);
+      String summary =
+          String.format(
+              "%s: %d kills, %d of them between first and last record, %d complete jobs, %d records"
+                  + " looked at after each",
+              kind, kills, inTheMiddle, finished, RECORDS);
+      System.out.println(summary);
+      // Else they came before the first batch, and have shown nothing.
+      assertTrue(inTheMiddle > 0, summary);
     }
   }
 
-  /** What must hold at any moment. */
-  private void look(
+  /**
+   * What must hold at any moment.
+   *
+   * @return whether some records of this job are moved and others are not
+   */
+  private boolean look(
       Map<String, byte[]> records,
       Application application,
       Map<String, byte[]> before,
@@ -227,6 +238,8 @@ class RewrapProcessesTest {
     boolean ofThisJob = state != null && state.targets().get(0).primary() == target;
     String position = ofThisJob && !state.isComplete() ? state.position() : "";
     int ahead = 0;
+    int moved = 0;
+    int untouchedOnes = 0;
     for (Map.Entry<String, byte[]> record : records.entrySet()) {
       String id = record.getKey();
       byte[] now = record.getValue();
@@ -241,6 +254,8 @@ class RewrapProcessesTest {
         continue;
       }
       EnvelopeInfo info = EnvelopeInfo.inspect(now);
+      untouchedOnes++;
+      moved += info.keyVersion() == target ? 1 : 0;
       byte[] old = before.get(id);
       assertArrayEquals(
           Arrays.copyOfRange(old, info.headerLengthBytes(), old.length),
@@ -256,5 +271,6 @@ class RewrapProcessesTest {
     int most = RewrapChild.BATCH / 2;
     int found = ahead;
     assertTrue(found <= most, () -> found + " records are ahead of the checkpoint");
+    return moved > 0 && moved < untouchedOnes;
   }
 }
