@@ -27,20 +27,34 @@ import org.jspecify.annotations.Nullable;
  * where the value still starts with the old one, by the database itself, which keeps the rest of
  * the value: a row that the application changes at the same time keeps the change.
  *
+ * <p>A checkpoint must not be ahead of the data, so commits have to be durable: PostgreSQL is told
+ * so if its {@code synchronous_commit} is off, and an H2 in a file is written only if it was opened
+ * with {@code WRITE_DELAY=0}.
+ *
  * <p>The account needs to select and update the column, and to select the primary key. Statements
  * contain no value, and names only after a check. Takes at most one connection more than there are
  * workers, and keeps them until {@link #close}. Safe for concurrent use as {@link EnvelopeSource}
  * says.
  */
 public final class JdbcEnvelopeSource implements EnvelopeSource {
-  private final DataSource dataSource;
+  /** Opens connections to a database; what a {@link DataSource} does. */
+  @FunctionalInterface
+  public interface Connections {
+    /** A connection in auto-commit mode, which its taker closes. */
+    Connection open() throws SQLException;
+  }
+
+  private final Connections connections;
   private final EnvelopeTable table;
+  private final JdbcDurability durability;
   private final Deque<Connection> idle = new ArrayDeque<>(); // guarded by itself
   private boolean closed; // guarded by idle
 
-  private JdbcEnvelopeSource(DataSource dataSource, EnvelopeTable table) {
-    this.dataSource = dataSource;
+  private JdbcEnvelopeSource(
+      Connections connections, EnvelopeTable table, JdbcDurability durability) {
+    this.connections = connections;
     this.table = table;
+    this.durability = durability;
   }
 
   /**
@@ -57,9 +71,22 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
    */
   public static JdbcEnvelopeSource of(DataSource dataSource, String table, String column)
       throws IOException {
-    Objects.requireNonNull(dataSource, "data source");
-    try (Connection connection = dataSource.getConnection()) {
-      return new JdbcEnvelopeSource(dataSource, EnvelopeTable.find(connection, table, column));
+    return of(Objects.requireNonNull(dataSource, "data source")::getConnection, table, column);
+  }
+
+  /**
+   * Opens a column by way of connections that are not a {@link DataSource}'s.
+   *
+   * @throws IllegalArgumentException as {@link #of(DataSource, String, String)} does
+   * @throws IOException as {@link #of(DataSource, String, String)} does
+   */
+  public static JdbcEnvelopeSource of(Connections connections, String table, String column)
+      throws IOException {
+    Objects.requireNonNull(connections, "connections");
+    try (Connection connection = connections.open()) {
+      EnvelopeTable found = EnvelopeTable.find(connection, table, column);
+      return new JdbcEnvelopeSource(
+          connections, found, JdbcDurability.of(connection, found.database()));
     } catch (SQLException e) {
       throw SqlFailure.of(e);
     }
@@ -190,6 +217,7 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
       throws SQLException {
     List<ReplaceOutcome> outcomes =
         new ArrayList<>(Collections.nCopies(changes.size(), ReplaceOutcome.CHANGED_MEANWHILE));
+    durability.beforeWriting(connection);
     String updateMany = table.updateMany();
     if (updateMany != null) {
       replaceTogether(connection, updateMany, changes, outcomes);
@@ -305,7 +333,7 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
         return connection;
       }
     }
-    Connection connection = dataSource.getConnection();
+    Connection connection = connections.open();
     connection.setAutoCommit(false);
     return connection;
   }

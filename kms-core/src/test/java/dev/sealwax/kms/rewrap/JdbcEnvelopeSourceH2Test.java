@@ -1,13 +1,21 @@
 package dev.sealwax.kms.rewrap;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.vocabulary.RewrapException;
+import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Arrays;
 import javax.sql.DataSource;
 import org.h2.api.Trigger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class JdbcEnvelopeSourceH2Test extends JdbcEnvelopeSourceContract {
   @Override
@@ -48,5 +56,33 @@ class JdbcEnvelopeSourceH2Test extends JdbcEnvelopeSourceContract {
     try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
       assertEquals(100, source.size().orElseThrow());
     }
+  }
+
+  @Test
+  void fileThatIsWrittenLater_isRefused(@TempDir Path directory) throws Exception {
+    String url = "jdbc:h2:file:" + directory.resolve("db").toAbsolutePath();
+    try (Connection connection = DriverManager.getConnection(url);
+        PreparedStatement insert = filled(connection)) {
+      insert.setBytes(1, rig.sealed("x"));
+      insert.execute();
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    try (EnvelopeSource source =
+        JdbcEnvelopeSource.of(() -> DriverManager.getConnection(url), "orders", "card")) {
+      RewrapException stopped = assertThrows(RewrapException.class, () -> rewrap(source));
+      assertTrue(stopped.getCause().getMessage().contains("WRITE_DELAY=0"));
+    }
+    try (EnvelopeSource source =
+        JdbcEnvelopeSource.of(
+            () -> DriverManager.getConnection(url + ";WRITE_DELAY=0"), "orders", "card")) {
+      assertEquals(1, rewrap(source).counts().moved());
+    }
+  }
+
+  private static PreparedStatement filled(Connection connection) throws SQLException {
+    try (Statement create = connection.createStatement()) {
+      create.execute("create table orders (id identity primary key, card varbinary(1000))");
+    }
+    return connection.prepareStatement("insert into orders (card) values (?)");
   }
 }

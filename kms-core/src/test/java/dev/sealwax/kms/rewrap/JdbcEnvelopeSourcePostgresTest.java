@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.sql.SQLException;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
+import org.postgresql.ds.PGSimpleDataSource;
 
 class JdbcEnvelopeSourcePostgresTest extends JdbcEnvelopeSourceContract {
   @Override
@@ -35,6 +36,22 @@ class JdbcEnvelopeSourcePostgresTest extends JdbcEnvelopeSourceContract {
     execute("analyze orders");
     try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
       assertEquals(100, source.size().orElseThrow());
+    }
+  }
+
+  @Test
+  void commitsThatAreNotDurable_areMadeSo() throws Exception {
+    ((PGSimpleDataSource) database).setOptions("-c synchronous_commit=off");
+    execute("create table orders (id integer primary key, card bytea)");
+    execute(
+        "create function seen() returns trigger language plpgsql as $$ begin if"
+            + " current_setting('synchronous_commit') <> 'on' then raise exception 'not durable';"
+            + " end if; return new; end $$");
+    execute("insert into orders values (1, ?)", rig.sealed("x"));
+    execute("create trigger seen before update on orders for each row execute function seen()");
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      assertEquals(1, rewrap(source).counts().moved());
     }
   }
 
