@@ -29,6 +29,7 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
@@ -67,15 +68,23 @@ public final class BulkRewrap {
     out.printf("%-28s %s%n", "killed half-way", example.inventory());
 
     try (Kms kms = example.open();
-        EnvelopeSource source = example.source()) {
-      RewrapReport report = example.rewrapper(kms, source, new RewrapListener() {}).run();
+        EnvelopeSource source = example.source();
+        Connection database = example.connect();
+        PreparedStatement select =
+            database.prepareStatement("select card from orders where id = ?")) {
+      RewrapReport report = example.rewrapper(kms, source).build().run();
       out.printf("%-28s %s%n", "resumed and done", example.inventory());
       out.printf(
           "%-28s %,d of %,d records were done again%n",
           "of the batch under way", report.counts().alreadyThere(), report.counts().scanned());
 
       // Later, at least the settling time, which is three hours by default.
-      RewrapReport second = example.rewrapper(kms, source, new RewrapListener() {}).verify();
+      RewrapReport second =
+          example
+              .rewrapper(kms, source)
+              .check((table, record) -> opens(kms.envelopeCipher(KEYSET), select, record.id()))
+              .build()
+              .verify();
       out.printf(
           "%-28s %,d verified and decrypted, %d failed%n",
           "second scan", second.counts().alreadyThere(), second.counts().failed());
@@ -142,29 +151,30 @@ public final class BulkRewrap {
     }
   }
 
-  private Rewrapper rewrapper(Kms kms, EnvelopeSource source, RewrapListener listener) {
+  private Rewrapper.Builder rewrapper(Kms kms, EnvelopeSource source) {
     return kms.rewrapper(KEYSET)
         .source(source)
         .checkpoint(CheckpointFile.at(directory.resolve("rewrap.checkpoint")))
-        .listener(listener)
         .batchSize(BATCH)
-        .workers(2)
-        .check((table, record) -> opens(kms.envelopeCipher(KEYSET), record.id()))
-        .build();
+        .workers(2);
   }
 
   /** For the second scan: not only the header, but the message in its context. */
-  private boolean opens(EnvelopeCipher cipher, String id) {
-    try (Connection database = connect();
-        PreparedStatement select =
-            database.prepareStatement("select card from orders where id = " + Long.parseLong(id));
-        var row = select.executeQuery()) {
-      return row.next()
-          && new String(cipher.decrypt(row.getBytes(1), row(id)), StandardCharsets.UTF_8)
-              .equals("card of " + id);
-    } catch (SQLException e) {
-      throw new IllegalStateException(e);
+  private static boolean opens(EnvelopeCipher cipher, PreparedStatement select, String id) {
+    byte[] envelope;
+    synchronized (select) {
+      try {
+        select.setLong(1, Long.parseLong(id));
+        try (ResultSet row = select.executeQuery()) {
+          row.next();
+          envelope = row.getBytes(1);
+        }
+      } catch (SQLException e) {
+        throw new IllegalStateException(e);
+      }
     }
+    return new String(cipher.decrypt(envelope, row(id)), StandardCharsets.UTF_8)
+        .equals("card of " + id);
   }
 
   /** What headers claim; needs no key. */
@@ -193,7 +203,7 @@ public final class BulkRewrap {
               }
             }
           };
-      rewrapper(kms, source, telling).run();
+      rewrapper(kms, source).listener(telling).build().run();
     }
   }
 
