@@ -52,7 +52,7 @@ public interface EnvelopeSource extends AutoCloseable {
    *
    * <p>Durable when the call returns. If it throws, some of the records may have been replaced.
    *
-   * @param changes different records of this source, at least one
+   * @param changes different records of this source in the order of their ids, at least one
    * @return what became of each, in the order of {@code changes}
    */
   List<ReplaceOutcome> replaceHeaders(List<HeaderChange> changes) throws IOException;

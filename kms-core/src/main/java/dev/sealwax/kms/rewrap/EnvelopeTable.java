@@ -272,8 +272,8 @@ record EnvelopeTable(
 
   /**
    * Replaces the starts of many values in one statement and returns the ordinals of those that were
-   * replaced: an array for each key column, one of new starts, one of old ones. Null where the
-   * dialect has no such thing.
+   * replaced: an array for each key column, one of new starts, one of old ones, the first key and
+   * the last. Null where the dialect has no such thing.
    */
   @Nullable String updateMany() {
     if (database != Database.POSTGRESQL) {
@@ -289,6 +289,11 @@ record EnvelopeTable(
       names.append("k").append(i).append(", ");
       match.append("t.").append(quote(key.name())).append(" = v.k").append(i).append(" AND ");
     }
+    String range =
+        keys.stream()
+            .map(key -> "t." + quote(key.name()))
+            .collect(Collectors.joining(", ", "(", ")"));
+    String places = keys.stream().map(this::place).collect(Collectors.joining(", "));
     String value = "t." + quote(column);
     return "UPDATE "
         + qualified()
@@ -308,6 +313,15 @@ record EnvelopeTable(
         + match
         + "SUBSTRING("
         + value
-        + " FROM 1 FOR LENGTH(v.old_start)) = v.old_start RETURNING v.n";
+        + " FROM 1 FOR LENGTH(v.old_start)) = v.old_start AND "
+        // Else a planner that thinks the table small would read all of it for each batch.
+        + range
+        + " >= ("
+        + places
+        + ") AND "
+        + range
+        + " <= ("
+        + places
+        + ") RETURNING v.n";
   }
 }

@@ -255,7 +255,9 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
                 connection, statement, index++, ids.stream().map(id -> id.get(column)).toList());
       }
       statement.setArray(index++, array(connection, changes.stream().map(form::newValue).toList()));
-      statement.setArray(index, array(connection, changes.stream().map(form::oldValue).toList()));
+      statement.setArray(index++, array(connection, changes.stream().map(form::oldValue).toList()));
+      bindKey(statement, index, changes.get(0).record().id());
+      bindKey(statement, index + keys.size(), changes.get(changes.size() - 1).record().id());
       try (ResultSet replaced = statement.executeQuery()) {
         while (replaced.next()) {
           outcomes.set(Math.toIntExact(replaced.getLong(1) - 1), ReplaceOutcome.REPLACED);

@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 public final class RewrapRate {
   private static final int ROUNDS = 5;
   private static final int PAYLOAD_BYTES = 200;
-  private static final int BATCH = 2000;
+  private static final int BATCH = 5000;
 
   private final int rows;
   private final Kms kms;
@@ -55,7 +55,9 @@ public final class RewrapRate {
     int rows = arguments.length == 0 ? 200_000 : Integer.parseInt(arguments[0]);
     Path directory = Files.createTempDirectory("sealwax-rate");
     try (Kms kms = Sealwax.inMemory(directory);
-        EmbeddedPostgres postgres = EmbeddedPostgres.start()) {
+        // Durable commits for both sides; the embedded server comes without.
+        EmbeddedPostgres postgres =
+            EmbeddedPostgres.builder().setServerConfig("synchronous_commit", "on").start()) {
       kms.keysets().create(Sealwax.KEYSET, KeysetTemplate.defaults());
       RewrapRate rate = new RewrapRate(rows, kms, directory);
       rate.inMemory();
