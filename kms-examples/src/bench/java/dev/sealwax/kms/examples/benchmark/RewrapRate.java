@@ -202,7 +202,7 @@ public final class RewrapRate {
         execute(database, "vacuum orders");
         double oneByOne = perSecond(rows, count -> updateByKey(database));
         execute(database, "vacuum orders");
-        for (int workers = 1; workers <= 2; workers++) {
+        for (int workers = 1; workers <= 4; workers *= 2) {
           kms.keysets().rotate(Sealwax.KEYSET);
           Rewrapper rewrapper =
               kms.rewrapper(Sealwax.KEYSET)
