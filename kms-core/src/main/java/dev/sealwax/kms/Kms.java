@@ -5,6 +5,7 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeCiphers;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -14,6 +15,7 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -70,6 +72,16 @@ public final class Kms implements AutoCloseable {
    */
   public EnvelopeCipher envelopeCipher(String keyset) {
     return ciphers.cipher(KeysetId.of(keyset));
+  }
+
+  /**
+   * Describes a job that moves stored data of these keysets to their primaries, in bulk. Take the
+   * names from your own list, never from data.
+   *
+   * @throws IllegalArgumentException if no keyset can have such a name
+   */
+  public Rewrapper.Builder rewrapper(String... keysets) {
+    return Rewrapper.builder(keysets(), Stream.of(keysets).map(this::envelopeCipher).toList());
   }
 
   /** What this {@code Kms} has done since it was opened. */
