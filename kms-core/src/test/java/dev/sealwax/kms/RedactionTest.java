@@ -18,6 +18,19 @@ import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.rewrap.CheckpointFile;
+import dev.sealwax.kms.rewrap.DirectoryEnvelopeSource;
+import dev.sealwax.kms.rewrap.EnvelopeRecord;
+import dev.sealwax.kms.rewrap.EnvelopeSource;
+import dev.sealwax.kms.rewrap.HeaderChange;
+import dev.sealwax.kms.rewrap.Inventory;
+import dev.sealwax.kms.rewrap.InventoryReport;
+import dev.sealwax.kms.rewrap.JdbcEnvelopeSource;
+import dev.sealwax.kms.rewrap.RewrapListener;
+import dev.sealwax.kms.rewrap.RewrapProgress;
+import dev.sealwax.kms.rewrap.RewrapProgressBar;
+import dev.sealwax.kms.rewrap.RewrapReport;
+import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
@@ -37,6 +50,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -195,10 +211,59 @@ class RedactionTest {
         assertThrows(
             DecryptionFailedException.class,
             () -> cipher.decrypt(envelope, EncryptionContext.of("customer", CUSTOMER + "?"))));
+    collectRewrapping(kms, envelope, things);
     // Other failures of the library are looked at in KmsExceptionTest, message by message.
     things.addAll(events);
     secrets.addAll(root.secrets);
     root.secrets.forEach(s -> secrets.add(Arrays.copyOfRange(s, 32, 64)));
+  }
+
+  /** A record whose id is as sensitive as a context value, and which fails. */
+  private void collectRewrapping(Kms kms, byte[] envelope, List<Object> things) throws Exception {
+    Path files = Files.createDirectory(directory.resolve("files"));
+    Files.write(files.resolve(CUSTOMER), new byte[1]);
+    Files.write(files.resolve("other"), envelope);
+    String url = "jdbc:h2:mem:redaction;DB_CLOSE_DELAY=-1";
+    try (Connection connection = DriverManager.getConnection(url);
+        Statement create = connection.createStatement()) {
+      create.execute("create table t (id integer primary key, c varbinary(1000))");
+    }
+    things.add(JdbcEnvelopeSource.of(() -> DriverManager.getConnection(url), "t", "c"));
+    try (EnvelopeSource source = DirectoryEnvelopeSource.of(files)) {
+      RewrapListener listener =
+          new RewrapListener() {
+            @Override
+            public void onProgress(RewrapProgress progress) {
+              things.add(progress);
+            }
+          };
+      CheckpointFile checkpoint = CheckpointFile.at(directory.resolve("checkpoint"));
+      Rewrapper.Builder builder =
+          kms.rewrapper("orders").source(source).checkpoint(checkpoint).listener(listener);
+      RewrapReport report = builder.build().dryRun();
+      assertEquals(1, report.failures().size());
+      Inventory inventory = Inventory.ofClaims();
+      InventoryReport counted = inventory.count(List.of(source));
+      EnvelopeRecord record = source.read(CUSTOMER).orElseThrow();
+      things.addAll(
+          List.of(
+              source,
+              checkpoint,
+              builder,
+              builder.build(),
+              report,
+              report.describe(),
+              report.counts(),
+              report.versions().get(0),
+              report.failures().get(0),
+              report.mayDestroy("orders", 1),
+              inventory,
+              counted,
+              counted.rows().get(0),
+              record,
+              new HeaderChange(record, new byte[1]),
+              RewrapProgressBar.asLines(new StringBuilder())));
+    }
   }
 
   private static Set<String> missing(List<Object> things) {
