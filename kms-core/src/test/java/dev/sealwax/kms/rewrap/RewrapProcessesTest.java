@@ -173,7 +173,7 @@ class RewrapProcessesTest {
       int kills = 0;
       int finished = 0;
       int inTheMiddle = 0;
-      long longest = TimeUnit.SECONDS.toNanos(1);
+      long longest = TimeUnit.MILLISECONDS.toNanos(600);
       while (kills < KILLS) {
         Process child = RewrapChild.start(home.toString(), kind, where);
         try (BufferedReader out = child.inputReader()) {
