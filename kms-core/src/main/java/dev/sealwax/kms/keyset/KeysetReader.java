@@ -56,32 +56,45 @@ final class KeysetReader {
         id,
         0,
         () -> {
-          StoredKeyset stored =
-              store
-                  .load(id)
-                  .orElseThrow(
-                      () ->
-                          new KeysetStoreException(
-                              KeysetStoreException.Reason.NOT_FOUND,
-                              "no keyset named " + id + "; create it, or check name and store",
-                              null));
-          return authenticate(stored, wanted, known);
+          StoredKeyset stored = load(id);
+          Loaded loaded = known == null ? null : authenticateByKnown(stored, known);
+          return loaded != null ? loaded : authenticateByRootKey(stored, wanted, known);
         });
   }
 
-  private Loaded authenticate(StoredKeyset stored, int wanted, @Nullable Snapshot known) {
-    if (known == null || known.documentKey() == null) {
-      return authenticateByRootKey(stored, wanted, known);
+  /**
+   * As {@link #read}, but without the root key: null if it is needed to tell whether the document
+   * is authentic.
+   */
+  @Nullable Loaded readFromStore(KeysetId id, Snapshot known) {
+    return announcer.reporting(
+        Operation.KEYSET_LOAD, id, 0, () -> authenticateByKnown(load(id), known));
+  }
+
+  private StoredKeyset load(KeysetId id) {
+    return store
+        .load(id)
+        .orElseThrow(
+            () ->
+                new KeysetStoreException(
+                    KeysetStoreException.Reason.NOT_FOUND,
+                    "no keyset named " + id + "; create it, or check name and store",
+                    null));
+  }
+
+  /** Null if there is no document key yet, or it does not fit. */
+  private static @Nullable Loaded authenticateByKnown(StoredKeyset stored, Snapshot known) {
+    if (known.documentKey() == null) {
+      return null;
     }
     String mac = known.documentKey().verify(stored.document());
     if (mac == null) {
-      return authenticateByRootKey(stored, wanted, known);
+      return null;
     }
     // The usual case, once per refresh: nothing has changed, so nothing is parsed.
     boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
     Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
-    requireNotOlder(keyset, known);
-    requireSameWrappings(keyset, known.keyset());
+    requireFollows(keyset, known, true);
     return new Loaded(keyset, mac, known.documentKey(), null);
   }
 
@@ -145,6 +158,19 @@ final class KeysetReader {
   private static boolean isKnown(KeyVersion chosen, WrappedKey wrapped, Snapshot known) {
     KeyVersion before = known.keyset().find(chosen.number());
     return before != null && Objects.equals(wrapped, before.wrapped());
+  }
+
+  /**
+   * Refuses a keyset that is no later revision of {@code known}, or the same.
+   *
+   * @param sameDocumentKey whether one document key authenticates both
+   * @throws KeysetCorruptedException if it is older, or of another history
+   */
+  static void requireFollows(Keyset keyset, Snapshot known, boolean sameDocumentKey) {
+    requireNotOlder(keyset, known);
+    if (sameDocumentKey) {
+      requireSameWrappings(keyset, known.keyset());
+    }
   }
 
   private static void requireNotOlder(Keyset keyset, @Nullable Snapshot known) {

@@ -60,7 +60,7 @@ public final class OpenKeysets implements AutoCloseable {
             rootCalls,
             keys,
             nanoClock,
-            background.refresher(),
+            background,
             watch,
             refreshNanos,
             // Without a cache nothing outlives its refresh interval, whether the store can be read
