@@ -103,6 +103,16 @@ class KmsTest {
   }
 
   @Test
+  void build_twice_throwsIllegalStateException() {
+    Kms.Builder builder = builder();
+    try (Kms kms = builder.build()) {
+      IllegalStateException thrown = assertThrows(IllegalStateException.class, builder::build);
+      assertTrue(thrown.getMessage().contains("has built its Kms"), thrown::getMessage);
+      kms.keysets().create("orders", KeysetTemplate.defaults());
+    }
+  }
+
+  @Test
   void builder_nullParts_throwNullPointerException() {
     Kms.Builder builder = Kms.builder();
     List<Runnable> calls =
