@@ -56,8 +56,9 @@ public final class SingleUseGcm {
       throw new IllegalArgumentException("key must be " + KEY_BYTES + " bytes, got " + key.length);
     }
     WipeableKey aesKey = new WipeableKey(key, "AES");
+    Cipher cipher = null;
     try {
-      Cipher cipher = Cipher.getInstance(TRANSFORMATION);
+      cipher = Cipher.getInstance(TRANSFORMATION);
       cipher.init(mode, aesKey, new GCMParameterSpec(8 * TAG_BYTES, new byte[NONCE_BYTES]));
       cipher.updateAAD(associatedData);
       return cipher.doFinal(input);
@@ -67,6 +68,9 @@ public final class SingleUseGcm {
       throw new IllegalStateException("this JDK lacks " + TRANSFORMATION, e);
     } finally {
       aesKey.destroy();
+      if (cipher != null) {
+        CipherWiping.wipe(cipher);
+      }
     }
   }
 }
