@@ -49,6 +49,16 @@ final class EnvelopeHeader {
     this.encoded = encoded;
   }
 
+  /** Length of the headers of {@code keyset}, in bytes. */
+  static int lengthFor(KeysetId keyset) {
+    return NAME_POS + keyset.value().length() + AFTER_NAME_LEN;
+  }
+
+  /** Where the wrapped data key starts in the headers of {@code keyset}. */
+  static int wrappingPosition(KeysetId keyset) {
+    return NAME_POS + keyset.value().length() + WRAPPED_POS;
+  }
+
   static EnvelopeHeader of(
       AlgorithmSuite suite,
       KeysetId keyset,
