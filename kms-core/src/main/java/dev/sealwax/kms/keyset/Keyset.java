@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -139,7 +140,7 @@ public final class Keyset {
 
   /** Whether the primary should have been replaced by {@code now}. */
   public boolean isRotationDue(Instant now) {
-    return !now.isBefore(rotationDueAt());
+    return !Objects.requireNonNull(now, "now").isBefore(rotationDueAt());
   }
 
   /** Whether every version is destroyed: nothing of the keyset can ever be used again. */
@@ -191,7 +192,7 @@ public final class Keyset {
               version,
               use == KeyUse.ENCRYPT
                   ? "rotate to encrypt again"
-                  : "only reencrypt is open to its data, and does not vouch for who made it");
+                  : "move its data with reencrypt; whoever has the key may have forged it");
       case DESTRUCTION_SCHEDULED ->
           new KeyUnavailableException(
               Reason.DESTRUCTION_SCHEDULED,

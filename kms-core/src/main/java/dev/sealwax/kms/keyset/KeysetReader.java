@@ -180,7 +180,8 @@ final class KeysetReader {
           "revision "
               + keyset.revision()
               + " was stored over revision "
-              + known.keyset().revision(),
+              + known.keyset().revision()
+              + "; restore the newer one, or restart the process after a deliberate restore",
           null);
     }
     if (known != null && known.isAuthenticated() && !hasHistoryOf(keyset, known.keyset())) {
@@ -233,6 +234,7 @@ final class KeysetReader {
   }
 
   private static KeysetCorruptedException notAuthentic(KeysetId id) {
-    return new KeysetCorruptedException(id, "its mac does not fit its content", null);
+    return new KeysetCorruptedException(
+        id, "its mac does not fit its content; restore it from a backup", null);
   }
 }

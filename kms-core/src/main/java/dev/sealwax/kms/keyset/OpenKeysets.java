@@ -162,8 +162,10 @@ public final class OpenKeysets implements AutoCloseable {
     return rootCalls.wraps();
   }
 
-  OpenKeyset.Shared shared() {
-    return shared;
+  void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the Kms is closed");
+    }
   }
 
   /** Wipes every key; operations under way end well or with {@link IllegalStateException}. */

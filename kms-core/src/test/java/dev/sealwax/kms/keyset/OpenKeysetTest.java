@@ -631,23 +631,21 @@ final class OpenKeysetTest {
 
   @Test
   void storeFails_oldSnapshotServesUntilTheHardLimit_thenThrows() {
-    OpenKeyset keyset = rig.open("orders");
-    keyset.snapshot(0);
-    rig.store.beforeLoad = ScriptedStore::fail;
-    Duration age = Duration.ZERO;
-    int refreshes = 0;
-    while (age.compareTo(Rig.HARD.minus(Rig.REFRESH)) < 0) {
-      rig.time.advance(Duration.ofMinutes(1));
-      age = age.plusMinutes(1);
-      if (age.compareTo(Rig.HARD) < 0) {
+    try (OpenKeysets live = liveProcess()) {
+      OpenKeyset keyset = live.open(ORDERS);
+      keyset.snapshot(0);
+      rig.store.loads.set(0);
+      rig.store.beforeLoad = ScriptedStore::fail;
+      for (int minute = 1; minute < 60; minute++) {
+        rig.time.advance(Duration.ofMinutes(1));
         assertEquals(1, keyset.snapshot(0).primary());
-        refreshes += rig.runBackground();
       }
+      assertEquals(59, rig.store.loads.get());
+      rig.time.advance(Duration.ofMinutes(1));
+      assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
+      rig.store.beforeLoad = () -> {};
+      assertEquals(1, keyset.snapshot(0).primary());
     }
-    assertEquals(59, refreshes);
-    assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
-    rig.store.beforeLoad = () -> {};
-    assertEquals(1, keyset.snapshot(0).primary());
   }
 
   @Test
