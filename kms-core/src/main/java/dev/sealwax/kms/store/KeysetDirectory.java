@@ -277,7 +277,7 @@ final class KeysetDirectory {
     }
   }
 
-  private static void deleteTemporary(Path temporary) {
+  static void deleteTemporary(Path temporary) {
     try {
       Files.deleteIfExists(temporary);
     } catch (IOException e) {
