@@ -68,7 +68,7 @@ final class KeysetDirectory {
   }
 
   DirectoryWatch watch() {
-    return new DirectoryWatch(path);
+    return new DirectoryWatch(path, this::requireSame);
   }
 
   Path fileOf(KeysetId id) {
