@@ -372,6 +372,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
             return next;
           });
     } catch (JdbcSession.UnknownOutcomeException e) {
+      signal.signal(); // who waits looks, and sees which of the two it is
       throw new KeysetStoreException(
           Reason.UNAVAILABLE,
           subject
