@@ -15,50 +15,74 @@ public final class KeyVersion {
   private final int number;
   private final KeyState state;
   private final Instant createdAt;
+  private final @Nullable Instant primaryAt;
+  private final long messages;
+  private final long bytes;
   private final boolean compromised;
   private final @Nullable Instant destroyAt;
   private final @Nullable Instant destroyedAt;
   private final @Nullable WrappedKey wrapped;
 
-  private KeyVersion(
-      int number,
-      KeyState state,
-      Instant createdAt,
-      boolean compromised,
-      @Nullable Instant destroyAt,
-      @Nullable Instant destroyedAt,
-      @Nullable WrappedKey wrapped) {
-    this.number = number;
-    this.state = state;
-    this.createdAt = createdAt;
-    this.compromised = compromised;
-    this.destroyAt = destroyAt;
-    this.destroyedAt = destroyedAt;
-    this.wrapped = wrapped;
+  /** The parts of a version while they are put together or changed. Used by one thread. */
+  static final class Parts {
+    final int number;
+    final Instant createdAt;
+    KeyState state;
+    @Nullable Instant primaryAt;
+    long messages;
+    long bytes;
+    boolean compromised;
+    @Nullable Instant destroyAt;
+    @Nullable Instant destroyedAt;
+    @Nullable WrappedKey wrapped;
+
+    Parts(int number, KeyState state, Instant createdAt, @Nullable WrappedKey wrapped) {
+      this.number = number;
+      this.state = state;
+      this.createdAt = createdAt;
+      this.wrapped = wrapped;
+    }
+
+    /**
+     * Joins the parts.
+     *
+     * @throws IllegalArgumentException if they contradict each other (keyset-v1 §3)
+     */
+    KeyVersion join() {
+      return new KeyVersion(this);
+    }
+  }
+
+  private KeyVersion(Parts parts) {
+    this.number = parts.number;
+    this.state = parts.state;
+    this.createdAt = parts.createdAt;
+    this.primaryAt = parts.primaryAt;
+    this.messages = parts.messages;
+    this.bytes = parts.bytes;
+    this.compromised = parts.compromised;
+    this.destroyAt = parts.destroyAt;
+    this.destroyedAt = parts.destroyedAt;
+    this.wrapped = parts.wrapped;
     String problem = problem();
     if (problem != null) {
       throw new IllegalArgumentException("version " + number + " " + problem);
     }
   }
 
-  /**
-   * Joins the parts of a version.
-   *
-   * @throws IllegalArgumentException if they contradict each other (keyset-v1 §3)
-   */
-  static KeyVersion of(
-      int number,
-      KeyState state,
-      Instant createdAt,
-      boolean compromised,
-      @Nullable Instant destroyAt,
-      @Nullable Instant destroyedAt,
-      @Nullable WrappedKey wrapped) {
-    return new KeyVersion(number, state, createdAt, compromised, destroyAt, destroyedAt, wrapped);
+  private Parts parts() {
+    Parts parts = new Parts(number, state, createdAt, wrapped);
+    parts.primaryAt = primaryAt;
+    parts.messages = messages;
+    parts.bytes = bytes;
+    parts.compromised = compromised;
+    parts.destroyAt = destroyAt;
+    parts.destroyedAt = destroyedAt;
+    return parts;
   }
 
   static KeyVersion fresh(int number, KeyState state, Instant createdAt, WrappedKey wrapped) {
-    return new KeyVersion(number, state, createdAt, false, null, null, wrapped);
+    return new Parts(number, state, createdAt, wrapped).join();
   }
 
   private @Nullable String problem() {
@@ -81,6 +105,15 @@ public final class KeyVersion {
     if (compromised ? !mayBeCompromised : state == KeyState.COMPROMISED) {
       return "has mark compromised = " + compromised + " in state " + state;
     }
+    if (primaryAt != null && state == KeyState.PENDING) {
+      return "is pending and was primary before";
+    }
+    if (primaryAt == null && (messages != 0 || bytes != 0)) {
+      return "has encrypted without ever being primary";
+    }
+    if (messages < 0 || bytes < 0) {
+      return "has encrypted fewer than 0 messages or bytes";
+    }
     return null;
   }
 
@@ -95,6 +128,24 @@ public final class KeyVersion {
 
   public Instant createdAt() {
     return createdAt;
+  }
+
+  /** When it last became the primary; empty if it never was. */
+  public Optional<Instant> primaryAt() {
+    return Optional.ofNullable(primaryAt);
+  }
+
+  /**
+   * How many messages all processes have reported to be encrypted under it. Counted only while the
+   * keyset's rotation policy limits messages or bytes.
+   */
+  public long messages() {
+    return messages;
+  }
+
+  /** How many bytes of plaintext, counted as {@link #messages} are; streams count none. */
+  public long bytes() {
+    return bytes;
   }
 
   /**
@@ -125,33 +176,72 @@ public final class KeyVersion {
   }
 
   KeyVersion withState(KeyState next) {
-    boolean marked = compromised || next == KeyState.COMPROMISED;
-    return become(next, marked, null, null, wrapped);
+    Parts parts = become(next);
+    parts.compromised = compromised || next == KeyState.COMPROMISED;
+    return parts.join();
   }
 
   KeyVersion scheduled(Instant at) {
-    return become(KeyState.DESTRUCTION_SCHEDULED, compromised, at, null, wrapped);
+    Parts parts = become(KeyState.DESTRUCTION_SCHEDULED);
+    parts.destroyAt = at;
+    return parts.join();
   }
 
   KeyVersion destroyed(Instant at) {
-    return become(KeyState.DESTROYED, compromised, null, at, null);
+    Parts parts = become(KeyState.DESTROYED);
+    parts.destroyedAt = at;
+    parts.wrapped = null;
+    return parts.join();
   }
 
-  private KeyVersion become(
-      KeyState next,
-      boolean marked,
-      @Nullable Instant destroyOn,
-      @Nullable Instant destroyedOn,
-      @Nullable WrappedKey material) {
+  private Parts become(KeyState next) {
     if (!state.canBecome(next)) {
       throw new IllegalStateException(
           "version " + number + " cannot go from " + state + " to " + next);
     }
-    return new KeyVersion(number, next, createdAt, marked, destroyOn, destroyedOn, material);
+    Parts parts = parts();
+    parts.state = next;
+    parts.destroyAt = null;
+    return parts;
+  }
+
+  /** The version as the primary from {@code now} on. */
+  KeyVersion promoted(Instant now) {
+    Parts parts = parts();
+    parts.state = KeyState.ENABLED;
+    parts.primaryAt = now;
+    return parts.join();
+  }
+
+  /** The version with that much more use; less than 0 takes back what was reported unused. */
+  KeyVersion used(long moreMessages, long moreBytes) {
+    Parts parts = parts();
+    parts.messages = added(messages, moreMessages);
+    parts.bytes = added(bytes, moreBytes);
+    return parts.join();
+  }
+
+  private static long added(long count, long more) {
+    return Math.min(RotationPolicy.MAX_COUNT, Math.max(0, count + more));
   }
 
   KeyVersion withWrapped(WrappedKey rewrapped) {
-    return new KeyVersion(number, state, createdAt, compromised, destroyAt, destroyedAt, rewrapped);
+    Parts parts = parts();
+    parts.wrapped = rewrapped;
+    return parts.join();
+  }
+
+  /** Whether all but the count of use is the same. */
+  boolean equalsButForUse(@Nullable KeyVersion other) {
+    return other != null && equals(other.withUseOf(this));
+  }
+
+  boolean hasUseOf(@Nullable KeyVersion other) {
+    return other != null && messages == other.messages && bytes == other.bytes;
+  }
+
+  private KeyVersion withUseOf(KeyVersion other) {
+    return primaryAt == null ? this : used(other.messages - messages, other.bytes - bytes);
   }
 
   @Override
@@ -161,6 +251,9 @@ public final class KeyVersion {
         && state == version.state
         && compromised == version.compromised
         && createdAt.equals(version.createdAt)
+        && Objects.equals(primaryAt, version.primaryAt)
+        && messages == version.messages
+        && bytes == version.bytes
         && Objects.equals(destroyAt, version.destroyAt)
         && Objects.equals(destroyedAt, version.destroyedAt)
         && Objects.equals(wrapped, version.wrapped);

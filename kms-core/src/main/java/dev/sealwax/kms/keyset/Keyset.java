@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +32,7 @@ public final class Keyset {
   private final KeysetTemplate policy;
   private final Instant createdAt;
   private final int primary;
+  private final int previous; // 0 if there was none
   private final List<KeyVersion> versions;
 
   private Keyset(
@@ -39,12 +41,14 @@ public final class Keyset {
       KeysetTemplate policy,
       Instant createdAt,
       int primary,
+      int previous,
       List<KeyVersion> versions) {
     this.id = id;
     this.revision = revision;
     this.policy = policy;
     this.createdAt = createdAt;
     this.primary = primary;
+    this.previous = previous;
     this.versions = List.copyOf(versions);
     String problem = problem();
     if (problem != null) {
@@ -63,8 +67,9 @@ public final class Keyset {
       KeysetTemplate policy,
       Instant createdAt,
       int primary,
+      int previous,
       List<KeyVersion> versions) {
-    return new Keyset(id, revision, policy, createdAt, primary, versions);
+    return new Keyset(id, revision, policy, createdAt, primary, previous, versions);
   }
 
   private @Nullable String problem() {
@@ -78,6 +83,14 @@ public final class Keyset {
     }
     if (primary < 1 || primary > versions.size()) {
       return "primary must be one of the " + versions.size() + " versions, got " + primary;
+    }
+    if (previous < 0 || previous > versions.size() || previous == primary) {
+      return "previous primary must be another of the " + versions.size() + " versions";
+    }
+    for (int number : new int[] {primary, previous}) {
+      if (number != 0 && versions.get(number - 1).primaryAt().isEmpty()) {
+        return "version " + number + " is or was primary and does not say since when";
+      }
     }
     KeyState primaryState = versions.get(primary - 1).state();
     if (primaryState == KeyState.PENDING) {
@@ -112,6 +125,11 @@ public final class Keyset {
     return primary;
   }
 
+  /** The number of the version that was primary before this one; empty if there was none. */
+  public OptionalInt previousPrimary() {
+    return previous == 0 ? OptionalInt.empty() : OptionalInt.of(previous);
+  }
+
   /** The version of that number, or empty if the keyset never had one. */
   public Optional<KeyVersion> version(int number) {
     return Optional.ofNullable(find(number));
@@ -122,9 +140,9 @@ public final class Keyset {
     return versions;
   }
 
-  /** How long a version is primary before it should be replaced. */
-  public Duration rotationPeriod() {
-    return policy.rotationPeriod();
+  /** When the primary should be replaced. */
+  public RotationPolicy rotationPolicy() {
+    return policy.rotationPolicy();
   }
 
   /** How long a scheduled destruction can be cancelled unless the operator says otherwise. */
@@ -132,14 +150,29 @@ public final class Keyset {
     return policy.destructionWindow();
   }
 
-  /** When the primary should be replaced: one rotation period after it was made. */
-  public Instant rotationDueAt() {
-    return versions.get(primary - 1).createdAt().plus(policy.rotationPeriod());
+  /** When the age of the primary calls for another, if the policy limits it. */
+  public Optional<Instant> rotationDueAt() {
+    return rotationPolicy().age().map(primarySince()::plus);
   }
 
-  /** Whether the primary should have been replaced by {@code now}. */
+  /** Whether the primary should have been replaced by {@code now}, for any reason of the policy. */
   public boolean isRotationDue(Instant now) {
-    return !now.isBefore(rotationDueAt());
+    return isRotationDue(now, 0, 0);
+  }
+
+  /** The same, if it has encrypted so many messages and bytes more than the document says. */
+  boolean isRotationDue(Instant now, long moreMessages, long moreBytes) {
+    Instant dueAt = rotationDueAt().orElse(null);
+    if (dueAt != null && !now.isBefore(dueAt)) {
+      return true;
+    }
+    KeyVersion used = versions.get(primary - 1);
+    return rotationPolicy().isReachedBy(used.messages() + moreMessages, used.bytes() + moreBytes)
+        && !now.isBefore(primarySince().plus(RotationPolicy.MIN_AGE));
+  }
+
+  private Instant primarySince() {
+    return versions.get(primary - 1).primaryAt().orElseThrow();
   }
 
   /** Whether every version is destroyed: nothing of the keyset can ever be used again. */
@@ -226,9 +259,15 @@ public final class Keyset {
     return next(primary, next);
   }
 
-  /** The next revision. */
+  /** The next revision; another primary makes this one's the previous. */
   Keyset next(int nextPrimary, List<KeyVersion> nextVersions) {
-    return new Keyset(id, revision + 1, policy, createdAt, nextPrimary, nextVersions);
+    int nextPrevious = nextPrimary == primary ? previous : primary;
+    return new Keyset(id, revision + 1, policy, createdAt, nextPrimary, nextPrevious, nextVersions);
+  }
+
+  /** The next revision with another policy. */
+  Keyset withPolicy(KeysetTemplate next) {
+    return new Keyset(id, revision + 1, next, createdAt, primary, previous, versions);
   }
 
   @Override

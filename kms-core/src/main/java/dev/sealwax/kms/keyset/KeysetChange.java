@@ -50,21 +50,38 @@ final class KeysetChange {
   private static Keyset add(Keyset keyset, KeyState state, Instant now, WrappedKey wrapped) {
     int number = nextNumber(keyset);
     List<KeyVersion> versions = new ArrayList<>(keyset.versions());
-    versions.add(KeyVersion.fresh(number, state, now, wrapped));
+    KeyVersion fresh = KeyVersion.fresh(number, state, now, wrapped);
+    versions.add(state == KeyState.ENABLED ? fresh.promoted(now) : fresh);
     return keyset.next(state == KeyState.ENABLED ? number : keyset.primary(), versions);
   }
 
-  static Keyset promote(Keyset keyset, int number) {
+  static Keyset promote(Keyset keyset, int number, Instant now) {
     KeyVersion version =
         require(keyset, number, "promote", EnumSet.of(KeyState.PENDING, KeyState.ENABLED));
     if (number == keyset.primary()) {
       throw refused(keyset, number, "it is the primary already");
     }
     List<KeyVersion> versions = new ArrayList<>(keyset.versions());
-    if (version.state() == KeyState.PENDING) {
-      versions.set(number - 1, version.withState(KeyState.ENABLED));
-    }
+    versions.set(number - 1, version.promoted(now));
     return keyset.next(number, versions);
+  }
+
+  static Keyset rollback(Keyset keyset, Instant now) {
+    requireLive(keyset);
+    int previous = keyset.previousPrimary().orElse(0);
+    if (previous == 0) {
+      throw refused(keyset, keyset.primary(), "it has been the only primary; there is none before");
+    }
+    require(keyset, previous, "go back to", EnumSet.of(KeyState.ENABLED));
+    return promote(keyset, previous, now);
+  }
+
+  static Keyset setRotationPolicy(Keyset keyset, RotationPolicy policy) {
+    requireLive(keyset);
+    if (policy.equals(keyset.rotationPolicy())) {
+      return keyset;
+    }
+    return keyset.withPolicy(keyset.policy().withRotationPolicy(policy));
   }
 
   static Keyset disable(Keyset keyset, int number) {

@@ -6,33 +6,28 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a new keyset is to be like: AES-256 keys, its owner, how often it rotates and how long a
+ * What a new keyset is to be like: AES-256 keys, its owner, when it rotates and how long a
  * destruction can be cancelled. Immutable; safe for any thread.
  */
 public final class KeysetTemplate {
   /** Longest owner, in characters. */
   public static final int MAX_OWNER_LENGTH = 128;
 
-  // A document keeps every version, so less than a day would fill it within months.
-  private static final Duration MIN_ROTATION_PERIOD = Duration.ofDays(1);
-  // NIST SP 800-57 part 1 rev. 5, table 1: symmetric key-wrapping key, originator usage period up
-  // to 2 years.
-  private static final Duration MAX_ROTATION_PERIOD = Duration.ofDays(730);
   // The bounds of AWS KMS ScheduleKeyDeletion: a week to hear from whoever still needs the key.
   private static final Duration MIN_DESTRUCTION_WINDOW = Duration.ofDays(7);
   private static final Duration MAX_DESTRUCTION_WINDOW = Duration.ofDays(30);
 
   private static final KeysetTemplate DEFAULTS =
-      new KeysetTemplate(null, Duration.ofDays(90), Duration.ofDays(30));
+      new KeysetTemplate(null, RotationPolicy.defaults(), Duration.ofDays(30));
 
   private final @Nullable String owner;
-  private final Duration rotationPeriod;
+  private final RotationPolicy rotationPolicy;
   private final Duration destructionWindow;
 
   private KeysetTemplate(
-      @Nullable String owner, Duration rotationPeriod, Duration destructionWindow) {
+      @Nullable String owner, RotationPolicy rotationPolicy, Duration destructionWindow) {
     this.owner = owner;
-    this.rotationPeriod = rotationPeriod;
+    this.rotationPolicy = rotationPolicy;
     this.destructionWindow = destructionWindow;
   }
 
@@ -60,18 +55,15 @@ public final class KeysetTemplate {
                 "owner must be printable ASCII; character %d is U+%04X", i, (int) owner.charAt(i)));
       }
     }
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow);
   }
 
   /**
-   * Sets how long a version is primary before it should be replaced.
-   *
-   * @throws IllegalArgumentException unless it is whole seconds within 1 and 730 days (two years,
-   *     the longest that NIST SP 800-57 part 1 gives a key-wrapping key)
+   * Sets when the primary should be replaced; {@link Keysets#setRotationPolicy} changes it later.
    */
-  public KeysetTemplate withRotationPeriod(Duration rotationPeriod) {
-    requireWithin("rotation period", rotationPeriod, MIN_ROTATION_PERIOD, MAX_ROTATION_PERIOD);
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
+  public KeysetTemplate withRotationPolicy(RotationPolicy policy) {
+    return new KeysetTemplate(
+        owner, Objects.requireNonNull(policy, "rotation policy"), destructionWindow);
   }
 
   /**
@@ -81,29 +73,20 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withDestructionWindow(Duration destructionWindow) {
     requireDestructionWindow(destructionWindow);
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow);
   }
 
   static void requireDestructionWindow(Duration window) {
-    requireWithin("destruction window", window, MIN_DESTRUCTION_WINDOW, MAX_DESTRUCTION_WINDOW);
-  }
-
-  private static void requireWithin(String name, Duration value, Duration min, Duration max) {
-    Objects.requireNonNull(value, name);
-    if (value.compareTo(min) < 0 || value.compareTo(max) > 0 || value.toNanosPart() != 0) {
-      throw new IllegalArgumentException(
-          String.format(
-              "%s must be whole seconds within %d and %d days, got %s",
-              name, min.toDays(), max.toDays(), value));
-    }
+    RotationPolicy.requireWithin(
+        "destruction window", window, MIN_DESTRUCTION_WINDOW, MAX_DESTRUCTION_WINDOW);
   }
 
   public Optional<String> owner() {
     return Optional.ofNullable(owner);
   }
 
-  public Duration rotationPeriod() {
-    return rotationPeriod;
+  public RotationPolicy rotationPolicy() {
+    return rotationPolicy;
   }
 
   public Duration destructionWindow() {
@@ -111,11 +94,24 @@ public final class KeysetTemplate {
   }
 
   @Override
+  public boolean equals(Object other) {
+    return other instanceof KeysetTemplate template
+        && Objects.equals(owner, template.owner)
+        && rotationPolicy.equals(template.rotationPolicy)
+        && destructionWindow.equals(template.destructionWindow);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(owner, rotationPolicy, destructionWindow);
+  }
+
+  @Override
   public String toString() {
     return "KeysetTemplate[owner "
         + (owner == null ? "none" : owner)
-        + ", rotation "
-        + rotationPeriod
+        + ", "
+        + rotationPolicy
         + ", destruction window "
         + destructionWindow
         + "]";

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -45,6 +46,7 @@ public final class Keysets {
   private final OpenKeysets keysets;
   private final KeysetStore store;
   private final RootCalls rootCalls;
+  private final UsageReports usage;
   private final Announcer announcer;
   private final Clock wallClock;
   private final SecureRandom random;
@@ -54,12 +56,14 @@ public final class Keysets {
       OpenKeysets keysets,
       KeysetStore store,
       RootCalls rootCalls,
+      UsageReports usage,
       Announcer announcer,
       Clock wallClock,
       SecureRandom random) {
     this.keysets = keysets;
     this.store = store;
     this.rootCalls = rootCalls;
+    this.usage = usage;
     this.announcer = announcer;
     this.wallClock = wallClock;
     this.random = random;
@@ -94,8 +98,8 @@ public final class Keysets {
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
       Instant now = now();
-      KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped);
-      Keyset keyset = Keyset.of(id, 1, template, now, 1, List.of(first));
+      KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
+      Keyset keyset = Keyset.of(id, 1, template, now, 1, 0, List.of(first));
       key = secret.keyEncryptionKey(1);
       Keyset created = writer.create(open, keyset, documentKey, key);
       written = true;
@@ -134,20 +138,85 @@ public final class Keysets {
     return change(name, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
   }
 
-  /** Rotates if the primary is older than the rotation period, else changes nothing. */
+  /**
+   * Takes the next step of a rotation that the keyset's policy calls for, if there is one.
+   *
+   * <p>Publishes a pending version, unless there is one; a later call, at least the policy's
+   * propagation delay after that, promotes it. Does nothing while the primary is not enabled: what
+   * an operator has switched off stays off until an operator rotates. Any number of processes may
+   * call this at any time; each step happens once.
+   */
   public Keyset rotateIfDue(String name) {
-    KeysetId id = KeysetId.of(name);
-    Keyset keyset = keysets.open(id).readNow().keyset();
-    if (!keyset.isRotationDue(now())) {
-      return keyset;
+    return rotateByPolicy(name).keyset();
+  }
+
+  /**
+   * A keyset after a step of its rotation.
+   *
+   * @param step what this call, and no other process, has done
+   */
+  record Rotated(Keyset keyset, RotationStep step) {}
+
+  Rotated rotateByPolicy(String name) {
+    Keyset keyset = get(name);
+    if (usage.decides(keyset, now())) {
+      usage.report(keyset);
+      keyset = get(name);
     }
-    return change(
-        name,
-        "rotated because it was due",
-        snapshot ->
-            snapshot.keyset().isRotationDue(now())
-                ? withNewVersion(snapshot, KeysetChange::rotate)
-                : new Proposal(snapshot.keyset(), documentKey(snapshot), null));
+    RotationStep step = RotationStep.of(keyset, now());
+    AtomicBoolean done = new AtomicBoolean();
+    Keyset now =
+        switch (step) {
+          case NONE -> keyset;
+          case PUBLISH ->
+              change(
+                  name,
+                  "given a pending version, as its rotation is due",
+                  s -> ifStill(step, s, done, due -> withNewVersion(due, KeysetChange::publish)));
+          case PROMOTE ->
+              change(
+                  name,
+                  "rotated, as that was due",
+                  s -> ifStill(step, s, done, this::withWaitingVersionPromoted));
+        };
+    return new Rotated(now, done.get() ? step : RotationStep.NONE);
+  }
+
+  /** Proposes nothing if another process has taken the step meanwhile. */
+  private Proposal ifStill(
+      RotationStep step,
+      Snapshot snapshot,
+      AtomicBoolean done,
+      Function<Snapshot, Proposal> proposal) {
+    done.set(RotationStep.of(snapshot.keyset(), now()) == step);
+    return done.get()
+        ? proposal.apply(snapshot)
+        : new Proposal(snapshot.keyset(), documentKey(snapshot), null);
+  }
+
+  private Proposal withWaitingVersionPromoted(Snapshot snapshot) {
+    Keyset keyset = snapshot.keyset();
+    int waiting = RotationStep.waiting(keyset).orElseThrow().number();
+    return new Proposal(KeysetChange.promote(keyset, waiting, now()), documentKey(snapshot), null);
+  }
+
+  /**
+   * Makes the version the primary again that was it before the present one, which goes on opening
+   * envelopes. Its age counts from now; what it has encrypted goes on counting.
+   */
+  public Keyset rollback(String name) {
+    return changeAll(
+        name, "rolled back to the primary before", k -> KeysetChange.rollback(k, now()));
+  }
+
+  /**
+   * Changes when the keyset rotates. A process that did not count messages and bytes so far begins
+   * with its next data key.
+   */
+  public Keyset setRotationPolicy(String name, RotationPolicy policy) {
+    Objects.requireNonNull(policy, "rotation policy");
+    return changeAll(
+        name, "given the " + policy, keyset -> KeysetChange.setRotationPolicy(keyset, policy));
   }
 
   /**
@@ -160,7 +229,8 @@ public final class Keysets {
 
   /** Makes a pending or enabled version the primary. */
   public Keyset promote(String name, int version) {
-    return change(name, version, "promoted", keyset -> KeysetChange.promote(keyset, version));
+    return change(
+        name, version, "promoted", keyset -> KeysetChange.promote(keyset, version, now()));
   }
 
   /**

@@ -31,6 +31,7 @@ public final class OpenKeysets implements AutoCloseable {
   private final OpenKeyset.Shared shared;
   private final Keysets verbs;
   private final @Nullable KeysetWatch watch;
+  private final UsageReports usage;
   private final Executor watcher;
   private final ConcurrentHashMap<KeysetId, OpenKeyset> opened = new ConcurrentHashMap<>();
   private volatile boolean closed;
@@ -54,6 +55,7 @@ public final class OpenKeysets implements AutoCloseable {
             : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
     this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
+    this.usage = new UsageReports(new KeysetWriter(store), background.refresher());
     this.shared =
         new OpenKeyset.Shared(
             new KeysetReader(store, rootCalls, announcer),
@@ -62,11 +64,12 @@ public final class OpenKeysets implements AutoCloseable {
             nanoClock,
             background.refresher(),
             watch,
+            usage,
             refreshNanos,
             // Without a cache nothing outlives its refresh interval, whether the store can be read
             // or not.
             Math.max(refreshNanos, keyVersions.hardTtl().toNanos()));
-    this.verbs = new Keysets(this, store, rootCalls, announcer, wallClock, random);
+    this.verbs = new Keysets(this, store, rootCalls, usage, announcer, wallClock, random);
   }
 
   /**
@@ -166,9 +169,15 @@ public final class OpenKeysets implements AutoCloseable {
     return shared;
   }
 
-  /** Wipes every key; operations under way end well or with {@link IllegalStateException}. */
+  /**
+   * Reports what was encrypted and not reported yet, if the store lets it, then wipes every key;
+   * operations under way end well or with {@link IllegalStateException}.
+   */
   @Override
   public void close() {
+    if (!closed) {
+      usage.reportAll();
+    }
     closed = true;
     if (watch != null) {
       watch.close();

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
@@ -24,6 +25,9 @@ final class KeysetLifecycleProperties {
   private enum Verb {
     ROTATE,
     ROTATE_IF_DUE,
+    ROLLBACK,
+    SET_POLICY,
+    USE,
     PUBLISH,
     PROMOTE,
     DISABLE,
@@ -46,7 +50,10 @@ final class KeysetLifecycleProperties {
     Arbitrary<Verb> verb =
         Arbitraries.frequency(
             Tuple.of(4, Verb.ROTATE),
-            Tuple.of(1, Verb.ROTATE_IF_DUE),
+            Tuple.of(4, Verb.ROTATE_IF_DUE),
+            Tuple.of(3, Verb.ROLLBACK),
+            Tuple.of(2, Verb.SET_POLICY),
+            Tuple.of(3, Verb.USE),
             Tuple.of(4, Verb.PUBLISH),
             Tuple.of(4, Verb.PROMOTE),
             Tuple.of(4, Verb.DISABLE),
@@ -122,6 +129,18 @@ final class KeysetLifecycleProperties {
     return switch (step.verb()) {
       case ROTATE -> verbs.rotate("k");
       case ROTATE_IF_DUE -> verbs.rotateIfDue("k");
+      case ROLLBACK -> verbs.rollback("k");
+      case SET_POLICY ->
+          verbs.setRotationPolicy("k", RotationPolicy.manual().afterMessages((1L << 17) + version));
+      case USE -> {
+        UsageMeter meter = rig.open("k").meter(keyset, keyset.primary());
+        if (meter == null) {
+          yield keyset;
+        }
+        Rig.encrypt(meter, 1 << 15, 1);
+        rig.runBackground();
+        yield verbs.get("k");
+      }
       case PUBLISH -> verbs.publish("k");
       case PROMOTE -> verbs.promote("k", version);
       case DISABLE -> verbs.disable("k", version);
@@ -147,6 +166,10 @@ final class KeysetLifecycleProperties {
     assertTrue(after.version(after.primary()).isPresent());
     KeyState primary = after.version(after.primary()).orElseThrow().state();
     assertTrue(primary != KeyState.PENDING);
+    assertTrue(after.version(after.primary()).orElseThrow().primaryAt().isPresent());
+    assertTrue(
+        before.primary() == after.primary()
+            || after.previousPrimary().orElseThrow() == before.primary());
     assertTrue(primary != KeyState.DESTROYED || after.isDestroyed());
     for (int i = 0; i < after.versions().size(); i++) {
       KeyVersion version = after.versions().get(i);
@@ -163,6 +186,7 @@ final class KeysetLifecycleProperties {
                 assertTrue(
                     old.state() == version.state() || old.state().canBecome(version.state()),
                     old + " to " + version);
+                assertTrue(old.messages() <= version.messages(), "use is never forgotten");
                 assertTrue(!old.isCompromised() || version.isCompromised(), "the mark stays");
                 assertTrue(
                     !old.isCompromised() || !version.state().allows(KeyUse.DECRYPT),
