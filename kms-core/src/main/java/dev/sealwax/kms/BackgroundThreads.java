@@ -2,6 +2,8 @@ package dev.sealwax.kms;
 
 import dev.sealwax.kms.keyset.Background;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -10,7 +12,8 @@ import java.util.concurrent.locks.LockSupport;
  * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
  * again and two that renew cached keys, while somebody needs it. The latter call the root key, the
  * former mostly not: a root key that hangs must not keep the store's news away. And one that
- * follows the changes of a store that tells them. All are daemons.
+ * follows the changes of a store that tells them, and one for the scheduler if it is started. All
+ * are daemons.
  */
 final class BackgroundThreads implements AutoCloseable {
   /**
@@ -21,6 +24,9 @@ final class BackgroundThreads implements AutoCloseable {
 
   private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
   private final ThreadPoolExecutor renewer = pool("sealwax-renew");
+  // Starts its thread with its first task.
+  private final ScheduledThreadPoolExecutor scheduler =
+      new ScheduledThreadPoolExecutor(1, task -> daemon(task, "sealwax-schedule"));
   private volatile long now = System.nanoTime();
   private volatile boolean closed;
 
@@ -58,9 +64,14 @@ final class BackgroundThreads implements AutoCloseable {
         () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start());
   }
 
+  ScheduledExecutorService scheduler() {
+    return scheduler;
+  }
+
   @Override
   public void close() {
     closed = true;
+    scheduler.shutdown();
     refresher.shutdown();
     renewer.shutdown();
   }

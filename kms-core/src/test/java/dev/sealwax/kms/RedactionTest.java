@@ -20,6 +20,8 @@ import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.keyset.RotationPolicy;
+import dev.sealwax.kms.keyset.ScheduledChange;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
@@ -51,6 +53,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -173,6 +176,8 @@ class RedactionTest {
             openKeyset,
             kms.keysets(),
             template,
+            RotationPolicy.defaults(),
+            new ScheduledChange(id, ScheduledChange.Outcome.MISSED, 0, null),
             keyset,
             keyset.versions().get(0),
             id,
@@ -189,6 +194,9 @@ class RedactionTest {
             kms.statistics(),
             kms.statistics().envelopes(),
             kms.statistics().keyVersions()));
+    ScheduledThreadPoolExecutor unused = new ScheduledThreadPoolExecutor(1);
+    unused.shutdown();
+    things.add(open.startScheduler(unused, Duration.ofDays(1), change -> {}));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
     things.add(FileKeysetStore.at(Files.createDirectory(directory.resolve("keysets"))));
     things.add(store.load(id).orElseThrow());

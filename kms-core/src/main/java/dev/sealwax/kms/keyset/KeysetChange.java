@@ -160,6 +160,25 @@ final class KeysetChange {
         version -> version.state() == KeyState.DESTROYED ? version : version.destroyed(now));
   }
 
+  /** Destroys every version that is due and may go without another; the same keyset if none is. */
+  static Keyset destroyDue(Keyset keyset, Instant now) {
+    boolean whole = true;
+    for (KeyVersion version : keyset.versions()) {
+      whole &= version.state() == KeyState.DESTROYED || isDue(version, now);
+    }
+    List<KeyVersion> versions = new ArrayList<>();
+    for (KeyVersion version : keyset.versions()) {
+      boolean goes = isDue(version, now) && (whole || version.number() != keyset.primary());
+      versions.add(goes ? version.destroyed(now) : version);
+    }
+    return versions.equals(keyset.versions()) ? keyset : keyset.next(keyset.primary(), versions);
+  }
+
+  /** Whether it is time for a destruction that was scheduled. */
+  static boolean isDue(KeyVersion version, Instant now) {
+    return version.destroyAt().map(due -> !now.isBefore(due)).orElse(false);
+  }
+
   private static Keyset changeAll(
       Keyset keyset, String nothingToDo, Function<KeyVersion, KeyVersion> change) {
     requireLive(keyset);

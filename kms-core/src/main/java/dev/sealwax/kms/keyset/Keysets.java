@@ -17,12 +17,15 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -320,6 +323,66 @@ public final class Keysets {
   /** Deletes the material of all versions, all of which must be due. The name stays taken. */
   public Keyset destroy(String name) {
     return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, now()));
+  }
+
+  /**
+   * A keyset after the destructions that were due.
+   *
+   * @param versions what this call, and no other process, has destroyed
+   */
+  record Destroyed(Keyset keyset, List<Integer> versions) {}
+
+  Destroyed destroyWhatIsDue(String name) {
+    Keyset keyset = get(name);
+    if (KeysetChange.destroyDue(keyset, now()) == keyset) {
+      return new Destroyed(keyset, List.of());
+    }
+    List<Integer> gone = new ArrayList<>();
+    Keyset after =
+        changeAll(
+            name,
+            "changed: what was due is destroyed",
+            before -> {
+              Keyset next = KeysetChange.destroyDue(before, now());
+              gone.clear();
+              for (KeyVersion version : before.versions()) {
+                if (!next.versions().contains(version)) {
+                  gone.add(version.number());
+                }
+              }
+              return next;
+            });
+    return new Destroyed(after, gone);
+  }
+
+  /** Whether a scheduler has anything to do with a keyset of that content. */
+  boolean isAnythingDue(Keyset claimed) {
+    if (claimed.isDestroyed()) {
+      return false;
+    }
+    return claimed.isRotationDue(now())
+        || usage.decides(claimed, now())
+        || claimed.versions().stream().anyMatch(version -> KeysetChange.isDue(version, now()));
+  }
+
+  /** Whether something is due that is not on its way. */
+  boolean isOverdue(Keyset keyset) {
+    return isAnythingDue(keyset)
+        && !(RotationStep.isUnderWay(keyset, now())
+            && keyset.versions().stream().noneMatch(v -> KeysetChange.isDue(v, now())));
+  }
+
+  /**
+   * A scheduler over these keysets, which the caller starts and closes.
+   *
+   * @param executor stays the caller's
+   */
+  KeysetScheduler scheduler(
+      LongSupplier nanoClock,
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener) {
+    return new KeysetScheduler(this, store, wallClock, nanoClock, executor, interval, listener);
   }
 
   /**

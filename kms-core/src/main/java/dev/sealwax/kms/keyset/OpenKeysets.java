@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -163,6 +164,22 @@ public final class OpenKeysets implements AutoCloseable {
   /** How often a root key has wrapped a key version. */
   public long rootWraps() {
     return rootCalls.wraps();
+  }
+
+  /**
+   * Starts to look after all keysets of the store; what it does is seen by the very next operation.
+   *
+   * @param executor runs the looks; stays the caller's
+   * @param interval about how long from one look to the next
+   * @return to be closed before these keysets
+   * @throws IllegalArgumentException if the interval is not whole seconds within {@link
+   *     KeysetScheduler#MIN_INTERVAL} and {@link KeysetScheduler#MAX_INTERVAL}
+   */
+  public KeysetScheduler startScheduler(
+      ScheduledExecutorService executor, Duration interval, SchedulerListener listener) {
+    KeysetScheduler scheduler = verbs.scheduler(shared.nanoClock(), executor, interval, listener);
+    scheduler.start();
+    return scheduler;
   }
 
   OpenKeyset.Shared shared() {

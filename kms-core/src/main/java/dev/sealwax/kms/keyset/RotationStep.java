@@ -25,6 +25,15 @@ enum RotationStep {
     return now.isBefore(known) ? NONE : PROMOTE;
   }
 
+  /** Whether a version is published and waits, no longer than it should, to become primary. */
+  static boolean isUnderWay(Keyset keyset, Instant now) {
+    KeyVersion waiting = waiting(keyset).orElse(null);
+    return waiting != null
+        && keyset.version(keyset.primary()).orElseThrow().state() == KeyState.ENABLED
+        && !now.isBefore(waiting.createdAt())
+        && of(keyset, now) == NONE;
+  }
+
   /** The newest pending version: one that a process published before it stopped serves as well. */
   static Optional<KeyVersion> waiting(Keyset keyset) {
     return keyset.versions().stream()
