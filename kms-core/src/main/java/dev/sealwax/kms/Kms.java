@@ -7,6 +7,7 @@ import dev.sealwax.kms.keyset.KeysetScheduler;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
 import dev.sealwax.kms.keyset.SchedulerListener;
+import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -18,6 +19,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -75,6 +77,16 @@ public final class Kms implements AutoCloseable {
    */
   public EnvelopeCipher envelopeCipher(String keyset) {
     return ciphers.cipher(KeysetId.of(keyset));
+  }
+
+  /**
+   * Describes a job that moves stored data of these keysets to their primaries, in bulk. Take the
+   * names from your own list, never from data.
+   *
+   * @throws IllegalArgumentException if no keyset can have such a name
+   */
+  public Rewrapper.Builder rewrapper(String... keysets) {
+    return Rewrapper.builder(keysets(), Stream.of(keysets).map(this::envelopeCipher).toList());
   }
 
   /** What this {@code Kms} has done since it was opened. */
@@ -140,7 +152,8 @@ public final class Kms implements AutoCloseable {
 
   /**
    * Stops the scheduler, reports what was encrypted where a rotation policy counts it, wipes all
-   * keys and closes root key and store; operations under way may still finish, later ones fail.
+   * keys and closes root key and store, after waiting up to about two seconds for background calls
+   * of theirs that are under way; operations under way may still finish, later ones fail.
    */
   @Override
   public void close() {

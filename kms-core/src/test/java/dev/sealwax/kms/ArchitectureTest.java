@@ -46,6 +46,7 @@ class ArchitectureTest {
   private static final List<String> PACKAGES =
       List.of(
           BASE,
+          BASE + ".rewrap",
           BASE + ".envelope",
           BASE + ".keyset",
           BASE + ".store",
@@ -156,6 +157,23 @@ class ArchitectureTest {
   @Test
   void bouncyCastle_isUsedInRootkeyOnly() {
     assertUsedOnlyIn("org.bouncycastle..", BASE + ".rootkey");
+  }
+
+  @Test
+  void jdbc_isUsedInStoreAndRewrapOnly() {
+    assertUsedOnlyIn("java.sql..", BASE + ".store", BASE + ".rewrap");
+    assertUsedOnlyIn("javax.sql..", BASE + ".store", BASE + ".rewrap");
+  }
+
+  @Test
+  void postgresqlDriver_isUsedByOneClass() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(BASE + ".store.PostgresNotifications")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.postgresql..")
+        .check(CLASSES);
   }
 
   private static void assertUsedOnlyIn(String library, String... ownPackages) {

@@ -55,6 +55,11 @@ final class KeysetWriter {
    * @throws KeysetConflictException if the name is taken
    */
   Keyset create(OpenKeyset open, Keyset first, DocumentKey documentKey, KeyEncryptionKey key) {
+    return open.writing(() -> createNow(open, first, documentKey, key));
+  }
+
+  private Keyset createNow(
+      OpenKeyset open, Keyset first, DocumentKey documentKey, KeyEncryptionKey key) {
     long started = open.nanoTime();
     String document = documentKey.seal(KeysetJson.body(first));
     StoredKeyset stored = new StoredKeyset(first.id(), first.revision(), document);
@@ -92,15 +97,16 @@ final class KeysetWriter {
    *     row
    */
   Keyset change(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
-    return write(open, done, step);
+    return open.writing(() -> changeNow(open, done, step));
   }
 
   /** As {@link #change}, for what happens by itself all the time and is not worth a log entry. */
   Keyset record(OpenKeyset open, Function<Snapshot, Proposal> step) {
-    return write(open, null, step);
+    return open.writing(() -> changeNow(open, null, step));
   }
 
-  private Keyset write(OpenKeyset open, @Nullable String done, Function<Snapshot, Proposal> step) {
+  private Keyset changeNow(
+      OpenKeyset open, @Nullable String done, Function<Snapshot, Proposal> step) {
     for (int attempt = 1; ; attempt++) {
       long started = open.nanoTime();
       Snapshot before = open.readNow();

@@ -38,8 +38,8 @@ final class JdbcSession {
 
   private final Connection connection;
   private final int timeoutSeconds;
-  private boolean autoCommitBefore = true;
   private int isolationBefore = Connection.TRANSACTION_READ_COMMITTED;
+  private boolean autoCommitTurnedOff;
   private boolean inTransaction;
 
   private JdbcSession(Connection connection, int timeoutSeconds) {
@@ -58,8 +58,7 @@ final class JdbcSession {
 
   /** Begins an operation of one reading statement, which needs no transaction of its own. */
   void beginReading() throws SQLException {
-    autoCommitBefore = connection.getAutoCommit();
-    inTransaction = !autoCommitBefore;
+    inTransaction = !connection.getAutoCommit();
   }
 
   /** Begins a transaction in which each statement sees what was committed before it. */
@@ -71,8 +70,9 @@ final class JdbcSession {
       isolationBefore = isolation;
       connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
     }
-    if (autoCommitBefore) {
+    if (!inTransaction) {
       inTransaction = true;
+      autoCommitTurnedOff = true;
       connection.setAutoCommit(false);
     }
   }
@@ -139,7 +139,7 @@ final class JdbcSession {
     try {
       restore();
     } catch (SQLException e) {
-      LOG.warn("a connection of the keyset store could not be given back as it was", e);
+      LOG.debug("a connection of the keyset store could not be given back as it was", e);
       abort(e);
     }
     close();
@@ -170,7 +170,7 @@ final class JdbcSession {
     if (isolationBefore != Connection.TRANSACTION_READ_COMMITTED) {
       connection.setTransactionIsolation(isolationBefore);
     }
-    if (autoCommitBefore && !connection.getAutoCommit()) {
+    if (autoCommitTurnedOff) {
       connection.setAutoCommit(true);
     }
   }
@@ -188,7 +188,7 @@ final class JdbcSession {
     try {
       connection.close();
     } catch (SQLException e) {
-      LOG.warn("a connection of the keyset store could not be closed", e);
+      LOG.debug("a connection of the keyset store could not be closed", e);
     }
   }
 

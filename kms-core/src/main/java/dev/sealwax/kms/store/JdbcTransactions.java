@@ -11,7 +11,7 @@ import javax.sql.DataSource;
  */
 final class JdbcTransactions {
   private static final int MAX_ATTEMPTS = 4;
-  private static final int MAX_PAUSE_MILLIS = 50;
+  private static final int PAUSE_MILLIS = 10;
 
   /** Statements of one operation; may run several times. */
   interface Work<T> {
@@ -57,7 +57,7 @@ final class JdbcTransactions {
       try {
         return once(work);
       } catch (SQLException e) {
-        if (attempt == MAX_ATTEMPTS || !SqlStates.isRolledBack(e) || !pause()) {
+        if (attempt == MAX_ATTEMPTS || !SqlStates.isRolledBack(e) || !pause(attempt)) {
           throw e;
         }
       }
@@ -78,9 +78,9 @@ final class JdbcTransactions {
   }
 
   /** Lets the other transaction finish; false if the thread is to stop instead. */
-  private static boolean pause() {
+  private static boolean pause(int attempt) {
     try {
-      Thread.sleep(ThreadLocalRandom.current().nextInt(MAX_PAUSE_MILLIS) + 1L);
+      Thread.sleep(ThreadLocalRandom.current().nextInt(attempt * PAUSE_MILLIS) + 1L);
       return true;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -2,6 +2,7 @@ package dev.sealwax.kms.store;
 
 import dev.sealwax.kms.testkit.WatchableKeysetStoreContract;
 import java.sql.SQLException;
+import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 
@@ -12,7 +13,9 @@ final class JdbcKeysetStoreH2Test extends WatchableKeysetStoreContract {
   @Override
   protected WatchableKeysetStore openEmptyStore() {
     JdbcKeysetStore.createTables(pool.dataSource());
-    return JdbcKeysetStore.open(pool.dataSource());
+    return JdbcKeysetStore.builder(pool.dataSource())
+        .statementTimeout(Duration.ofSeconds(60))
+        .open();
   }
 
   @AfterEach

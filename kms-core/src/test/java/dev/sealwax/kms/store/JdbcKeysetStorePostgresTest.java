@@ -2,6 +2,7 @@ package dev.sealwax.kms.store;
 
 import dev.sealwax.kms.testkit.WatchableKeysetStoreContract;
 import java.sql.SQLException;
+import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.postgresql.ds.PGSimpleDataSource;
@@ -15,7 +16,10 @@ final class JdbcKeysetStorePostgresTest extends WatchableKeysetStoreContract {
     PGSimpleDataSource schema = PostgresServer.shared().freshSchema();
     pool = ConnectionPool.of(schema);
     JdbcKeysetStore.createTables(pool.dataSource());
-    return JdbcKeysetStore.builder(pool.dataSource()).listenOn(schema).open();
+    return JdbcKeysetStore.builder(pool.dataSource())
+        .statementTimeout(Duration.ofSeconds(60))
+        .listenOn(schema)
+        .open();
   }
 
   @AfterEach

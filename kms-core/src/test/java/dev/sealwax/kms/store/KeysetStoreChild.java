@@ -45,12 +45,16 @@ final class KeysetStoreChild {
 
   /** The command that runs this class in a small JVM. */
   static List<String> command(String... args) {
+    return command(
+        KeysetStoreChild.class,
+        List.of(com.fasterxml.jackson.core.JsonFactory.class, org.slf4j.Logger.class),
+        args);
+  }
+
+  /** The command that runs a class of these tests in a small JVM, with the libraries of others. */
+  static List<String> command(Class<?> main, List<Class<?>> libraries, String... args) {
     String classPath =
-        Stream.of(
-                KeysetStoreChild.class,
-                FileKeysetStore.class,
-                com.fasterxml.jackson.core.JsonFactory.class,
-                org.slf4j.Logger.class)
+        Stream.concat(Stream.of(main, FileKeysetStore.class), libraries.stream())
             .map(KeysetStoreChild::locationOf)
             .distinct()
             .collect(Collectors.joining(File.pathSeparator));
@@ -67,7 +71,7 @@ final class KeysetStoreChild {
             "-Xmx96m",
             "-cp",
             classPath,
-            KeysetStoreChild.class.getName()));
+            main.getName()));
     command.addAll(List.of(args));
     return command;
   }

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.store;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -11,6 +12,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.sql.DataSource;
+import org.apache.commons.io.FileUtils;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -25,14 +27,15 @@ final class PostgresServer {
   }
 
   private final Path data;
-  private EmbeddedPostgres server;
   private final int port;
+  private volatile EmbeddedPostgres server;
 
   private PostgresServer() {
     try {
       data = Files.createTempDirectory("sealwax-postgres");
       server = start(0);
       port = server.getPort();
+      Runtime.getRuntime().addShutdownHook(new Thread(this::remove, "postgres-end"));
     } catch (IOException e) {
       throw new UncheckedIOException("PostgreSQL, which these tests need, does not start", e);
     }
@@ -46,15 +49,23 @@ final class PostgresServer {
     EmbeddedPostgres.Builder builder =
         EmbeddedPostgres.builder()
             .setDataDirectory(data)
-            .setCleanDataDirectory(onPort == 0)
+            .setCleanDataDirectory(false) // stopping must not delete it
+            .setRegisterShutdownHook(false)
+            .setOverrideWorkingDirectory(binaries())
             .setPGStartupWait(Duration.ofSeconds(60))
             .setLocaleConfig("locale", "C.UTF-8")
-            .setServerConfig("synchronous_commit", "on")
-            .setServerConfig("deadlock_timeout", "300ms");
+            .setServerConfig("synchronous_commit", "on");
     if (onPort != 0) {
       builder.setPort(onPort);
     }
     return builder.start();
+  }
+
+  /** Where the binaries are unpacked: for each user apart, as they cannot share it. */
+  private static File binaries() {
+    return new File(
+        System.getProperty("java.io.tmpdir"),
+        "sealwax-postgres-binaries-" + System.getProperty("user.name"));
   }
 
   /** Ends the server as an administrator would; what is connected is cut off. */
@@ -69,6 +80,15 @@ final class PostgresServer {
 
   int port() {
     return port;
+  }
+
+  private void remove() {
+    try {
+      server.close();
+      FileUtils.deleteDirectory(data.toFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** A schema of its own, which every connection of the data source looks into first. */

@@ -1,0 +1,289 @@
+package dev.sealwax.kms.keyset;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.StoredKeyset;
+import dev.sealwax.kms.store.WatchableKeysetStore;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Following a store that tells what was written. */
+@Timeout(60)
+class KeysetWatchTest {
+  private static final KeysetId ORDERS = KeysetId.of("orders");
+
+  private final ManualTime time = new ManualTime();
+  private final ScriptedRootKey root = new ScriptedRootKey("test:one");
+  private final TellingStore store = new TellingStore();
+  private final OpenKeysets writer = open(store.silent(), task -> {});
+  private final OpenKeysets reader = open(store, this::start);
+  private final CountDownLatch ended = new CountDownLatch(1);
+
+  private OpenKeysets open(KeysetStore over, Executor watcher) {
+    return OpenKeysets.open(
+        over,
+        root,
+        CachePolicy.of(Rig.SOFT, Rig.HARD, 10_000),
+        Rig.REFRESH,
+        time,
+        new Background(time, Runnable::run, Runnable::run, watcher),
+        new SecureRandom(),
+        null);
+  }
+
+  private void start(Runnable watching) {
+    Thread thread =
+        new Thread(
+            () -> {
+              watching.run();
+              ended.countDown();
+            });
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  @AfterEach
+  void close() throws InterruptedException {
+    reader.close();
+    writer.close();
+    store.asked.release();
+  }
+
+  /** The store is asked once more, at the present time. */
+  private void pass(Duration duration) throws Exception {
+    time.advance(duration);
+    store.asked.await();
+  }
+
+  @Test
+  void unchangedKeysets_areNotReadAgain_howeverMany() throws Exception {
+    for (int i = 0; i < 500; i++) {
+      writer.keysets().create("k" + i, KeysetTemplate.defaults());
+      reader.open(KeysetId.of("k" + i)).snapshot(0);
+    }
+    settle();
+    store.loads.set(0);
+    for (int interval = 0; interval < 20; interval++) {
+      pass(Rig.REFRESH);
+      for (int i = 0; i < 500; i++) {
+        reader.open(KeysetId.of("k" + i)).snapshot(0);
+      }
+    }
+    assertEquals(0, store.loads.get());
+  }
+
+  /** What was read before the watch began is read once more: it may have changed in between. */
+  private void settle() throws Exception {
+    pass(Rig.REFRESH.multipliedBy(2));
+    for (int i = 0; i < 2; i++) {
+      for (KeysetId id : writer.keysets().list().toList()) {
+        reader.open(id).snapshot(0);
+      }
+      pass(Rig.REFRESH);
+    }
+  }
+
+  @Test
+  void writtenKeyset_isReadAtOnce_theOthersNot() throws Exception {
+    for (String name : List.of("orders", "files")) {
+      writer.keysets().create(name, KeysetTemplate.defaults());
+      reader.open(KeysetId.of(name)).snapshot(0);
+    }
+    settle();
+    store.loads.set(0);
+    writer.keysets().disable("orders", 1);
+    pass(Duration.ZERO);
+    assertEquals(1, store.loads.get());
+    assertEquals(KeyState.DISABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
+  }
+
+  @Test
+  void idleKeyset_isConfirmedWithoutARead() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    reader.open(ORDERS).snapshot(0);
+    settle();
+    store.loads.set(0);
+    pass(Duration.ofMinutes(10));
+    reader.open(ORDERS).snapshot(0);
+    assertEquals(0, store.loads.get());
+    // A word of the store is not believed for ever.
+    for (int i = 0; i < 4; i++) {
+      pass(Duration.ofMinutes(10));
+      reader.open(ORDERS).snapshot(0);
+    }
+    assertTrue(store.loads.get() >= 1);
+  }
+
+  @Test
+  void storeThatForgot_hasEverythingReadAgain() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    reader.open(ORDERS).snapshot(0);
+    settle();
+    writer.keysets().disable("orders", 1);
+    store.forgetful = true;
+    pass(Rig.REFRESH.multipliedBy(2));
+    store.forgetful = false;
+    reader.open(ORDERS).snapshot(0);
+    assertEquals(KeyState.DISABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
+  }
+
+  @Test
+  void storeThatDoesNotTell_isReadKeysetByKeyset() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    reader.open(ORDERS).snapshot(0);
+    settle();
+    store.failing = true;
+    store.asked.release();
+    writer.keysets().disable("orders", 1);
+    time.advance(Rig.REFRESH.multipliedBy(2));
+    reader.open(ORDERS).snapshot(0);
+    assertEquals(KeyState.DISABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
+  }
+
+  @Test
+  void close_endsTheWatch() throws Exception {
+    reader.open(ORDERS);
+    store.asked.await();
+    reader.close();
+    store.asked.release();
+    assertTrue(ended.await(20, TimeUnit.SECONDS));
+    assertFalse(Thread.currentThread().isInterrupted());
+  }
+
+  /** Lets the test wait until the watch has asked, and the watch until the test goes on. */
+  private static final class Asked {
+    private final Semaphore turns = new Semaphore(0);
+    private final Semaphore answers = new Semaphore(0);
+    private volatile boolean free;
+
+    void await() throws InterruptedException {
+      turns.release();
+      assertTrue(answers.tryAcquire(20, TimeUnit.SECONDS), "the watch does not ask");
+    }
+
+    void pause() throws InterruptedException {
+      answers.release();
+      if (!free) {
+        turns.acquire();
+      }
+    }
+
+    void release() {
+      free = true;
+      turns.release(1000);
+    }
+  }
+
+  private static final class TellingStore implements WatchableKeysetStore {
+    private final InMemoryKeysetStore memory = InMemoryKeysetStore.create();
+    private final AtomicInteger loads = new AtomicInteger();
+    private final Asked asked = new Asked();
+    private volatile boolean forgetful;
+    private volatile boolean failing;
+    private boolean first = true;
+
+    /** The same keysets, for a process that does not follow them. */
+    KeysetStore silent() {
+      return new KeysetStore() {
+        @Override
+        public Optional<StoredKeyset> load(KeysetId id) {
+          return memory.load(id);
+        }
+
+        @Override
+        public void create(StoredKeyset keyset) {
+          memory.create(keyset);
+        }
+
+        @Override
+        public void replace(StoredKeyset next) {
+          memory.replace(next);
+        }
+
+        @Override
+        public List<KeysetId> list(int limit) {
+          return memory.list(limit);
+        }
+
+        @Override
+        public List<KeysetId> listAfter(KeysetId after, int limit) {
+          return memory.listAfter(after, limit);
+        }
+
+        @Override
+        public void close() {}
+      };
+    }
+
+    @Override
+    public Optional<StoredKeyset> load(KeysetId id) {
+      loads.incrementAndGet();
+      return memory.load(id);
+    }
+
+    @Override
+    public void create(StoredKeyset keyset) {
+      memory.create(keyset);
+    }
+
+    @Override
+    public void replace(StoredKeyset next) {
+      memory.replace(next);
+    }
+
+    @Override
+    public List<KeysetId> list(int limit) {
+      return memory.list(limit);
+    }
+
+    @Override
+    public List<KeysetId> listAfter(KeysetId after, int limit) {
+      return memory.listAfter(after, limit);
+    }
+
+    @Override
+    public Position position() {
+      return memory.position();
+    }
+
+    @Override
+    public Changes changesAfter(Position since) {
+      if (failing) {
+        throw ScriptedStore.unavailable();
+      }
+      Changes changes = memory.changesAfter(since);
+      return forgetful ? new Changes(changes.position(), false, Set.of()) : changes;
+    }
+
+    /** Called after each question that was answered: the watch stands still until the test asks. */
+    @Override
+    public void awaitWrite(Duration timeout) throws InterruptedException {
+      if (first) {
+        first = false; // nobody has asked for the first question
+        asked.turns.acquire();
+        return;
+      }
+      asked.pause();
+    }
+
+    @Override
+    public void close() {}
+  }
+}

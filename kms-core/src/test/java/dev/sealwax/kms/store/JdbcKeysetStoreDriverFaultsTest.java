@@ -1,0 +1,356 @@
+package dev.sealwax.kms.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.store.FaultyDriver.Mode;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
+import java.lang.reflect.Proxy;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import javax.sql.DataSource;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/**
+ * Fails every call that an operation makes to the driver, one at a time and in each way, and looks
+ * at what is left: a typed failure or the right answer, the old or the new keyset with its change
+ * recorded if and only if it is the new one, and connections given back as they were.
+ */
+final class JdbcKeysetStoreDriverFaultsTest {
+  private static final KeysetId ORDERS = KeysetStoreChild.ORDERS;
+  private static final KeysetId OTHER = KeysetId.of("other");
+  private static final StoredKeyset FIRST = KeysetStoreChild.keyset(1, 10);
+  private static final StoredKeyset SECOND = KeysetStoreChild.keyset(2, 10);
+
+  // One database for all runs; each starts from tables emptied by SQL, which is quicker than new
+  // ones.
+  private static final DataSource DATABASE = H2.inMemory();
+
+  static {
+    JdbcKeysetStore.createTables(DATABASE);
+  }
+
+  @AfterAll
+  static void shutDown() throws SQLException {
+    PostgresServer.execute(DATABASE, "SHUTDOWN");
+  }
+
+  /** One operation: what it does, what is stored before, and what a success returns. */
+  private record Operation(
+      String name,
+      boolean writes,
+      Optional<StoredKeyset> before,
+      Function<JdbcKeysetStore, Object> call,
+      Object expected) {
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  private static List<Operation> operations() {
+    return List.of(
+        new Operation(
+            "create",
+            true,
+            Optional.empty(),
+            store -> {
+              store.create(FIRST);
+              return FIRST;
+            },
+            FIRST),
+        new Operation(
+            "replace",
+            true,
+            Optional.of(FIRST),
+            store -> {
+              store.replace(SECOND);
+              return SECOND;
+            },
+            SECOND),
+        new Operation("load", false, Optional.of(FIRST), s -> s.load(ORDERS), Optional.of(FIRST)),
+        new Operation("list", false, Optional.of(FIRST), s -> s.list(10), List.of(ORDERS, OTHER)),
+        new Operation(
+            "listAfter", false, Optional.of(FIRST), s -> s.listAfter(ORDERS, 1), List.of(OTHER)),
+        new Operation(
+            "position", false, Optional.of(FIRST), s -> s.position().value().substring(0, 2), "2:"),
+        new Operation(
+            "changesAfter",
+            false,
+            Optional.of(FIRST),
+            s -> s.changesAfter(start()).written(),
+            Set.of(ORDERS, OTHER)));
+  }
+
+  private static WatchableKeysetStore.Position start() {
+    return new WatchableKeysetStore.Position("0:start");
+  }
+
+  private static void reset(Operation operation) throws SQLException {
+    PostgresServer.execute(
+        DATABASE,
+        "DELETE FROM sealwax_keysets",
+        "DELETE FROM sealwax_keysets_changes WHERE change_number > 0",
+        "UPDATE sealwax_keysets_changes SET token = 'start'");
+    try (JdbcKeysetStore store = JdbcKeysetStore.open(DATABASE)) {
+      store.create(new StoredKeyset(OTHER, 1, "{}"));
+      operation.before.ifPresent(store::create);
+    }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCall_failing_isTypedAndLosesNothing() throws SQLException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Operation operation : operations()) {
+      int calls = callsOf(operation);
+      assertTrue(calls >= 9, () -> operation + " makes only " + calls + " calls");
+      for (Mode mode : Mode.values()) {
+        tests.add(
+            DynamicTest.dynamicTest(
+                operation + ", each of " + calls + " calls fails " + mode,
+                () -> {
+                  for (int at = 0; at < calls; at++) {
+                    failOnce(operation, at, mode, at % 2 == 0 ? "08006" : null);
+                  }
+                }));
+      }
+    }
+    return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCall_undoneByTheDatabase_isTriedAgain() throws SQLException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Operation operation : operations()) {
+      int calls = callsOf(operation);
+      tests.add(
+          DynamicTest.dynamicTest(
+              operation.toString(),
+              () -> {
+                for (int at = 0; at < calls; at++) {
+                  reset(operation);
+                  FaultyDriver driver = driver(at, Mode.BEFORE, "40001");
+                  Object result = run(operation, driver);
+                  assertEquals(operation.expected, result, driver::failedCall);
+                  requireAllGivenBack(driver);
+                  requireStored(operation, true, driver.failedCall());
+                }
+              }));
+    }
+    return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCall_failingAndThenTheRollback_writesNothing() throws SQLException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Operation operation : operations()) {
+      int calls = callsOf(operation);
+      tests.add(
+          DynamicTest.dynamicTest(
+              operation.toString(),
+              () -> {
+                for (int at = 0; at < calls; at++) {
+                  check(operation, driver(at, Mode.BEFORE, "57014").withoutRollback(), Mode.BEFORE);
+                }
+              }));
+    }
+    return tests.stream();
+  }
+
+  @Test
+  void deadlockWithoutEnd_isUnavailable() throws SQLException {
+    Operation replace = operations().get(1);
+    reset(replace);
+    DataSource alwaysUndone =
+        (DataSource)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {DataSource.class},
+                (proxy, method, arguments) -> {
+                  throw new SQLException("deadlock", "40P01");
+                });
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> storeOn(alwaysUndone).replace(SECOND));
+    assertEquals(Reason.UNAVAILABLE, failure.reason());
+    requireStored(replace, false, "getConnection");
+  }
+
+  @Test
+  void poolThatThrowsSomethingElse_isUnavailable() {
+    DataSource closed =
+        (DataSource)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {DataSource.class},
+                (proxy, method, arguments) -> {
+                  throw new IllegalStateException("pool is shut down");
+                });
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> storeOn(closed).load(ORDERS));
+    assertEquals(Reason.UNAVAILABLE, failure.reason());
+    assertTrue(failure.getMessage().contains("pool is shut down"), failure.getMessage());
+  }
+
+  @Test
+  void failedRollback_isKeptBesideTheFailure() throws SQLException {
+    Operation replace = operations().get(1);
+    reset(replace);
+    int update =
+        new ArrayList<>(dryRun(replace).calls()).indexOf("PreparedStatement.executeUpdate");
+    FaultyDriver driver = driver(update, Mode.LOST_BEFORE, "08006");
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> run(replace, driver));
+    Throwable cause = failure.getCause();
+    // The timeout that could not be put back, the statement, the rollback, the abort, the close.
+    assertEquals(5, cause.getSuppressed().length, () -> Arrays.toString(cause.getSuppressed()));
+  }
+
+  private static void failOnce(Operation operation, int at, Mode mode, String state)
+      throws SQLException {
+    check(operation, driver(at, mode, state), mode);
+  }
+
+  private static void check(Operation operation, FaultyDriver driver, Mode mode)
+      throws SQLException {
+    reset(operation);
+    Object result;
+    try {
+      result = run(operation, driver);
+    } catch (KeysetStoreException e) {
+      assertEquals(Reason.UNAVAILABLE, e.reason());
+      assertTrue(e.getCause() instanceof SQLException, e::toString);
+      result = null;
+    }
+    String failed = driver.failedCall();
+    requireAllGivenBack(driver);
+    boolean committed =
+        !failed.equals("Connection.commit") || mode == Mode.AFTER || mode == Mode.LOST_AFTER;
+    if (result != null) {
+      assertEquals(operation.expected, result, failed);
+      requireStored(operation, true, failed);
+    } else {
+      boolean unknown = failed.equals("Connection.commit") && operation.writes;
+      requireStored(operation, unknown && committed, failed);
+    }
+  }
+
+  private static void requireStored(Operation operation, boolean done, String failed) {
+    try (JdbcKeysetStore store = JdbcKeysetStore.open(DATABASE)) {
+      boolean written = done && operation.writes;
+      Optional<StoredKeyset> expected =
+          written ? Optional.of((StoredKeyset) operation.expected) : operation.before;
+      assertEquals(expected, store.load(ORDERS), failed);
+      int changes = 1 + (operation.before.isPresent() ? 1 : 0) + (written ? 1 : 0);
+      String position = store.position().value();
+      assertEquals(Integer.toString(changes), position.substring(0, position.indexOf(':')), failed);
+    }
+  }
+
+  private static void requireAllGivenBack(FaultyDriver driver) {
+    assertEquals(0, driver.open(), () -> "connections left open, failed " + driver.failedCall());
+    assertEquals(List.of(), driver.broken(), driver::failedCall);
+  }
+
+  private static int callsOf(Operation operation) throws SQLException {
+    reset(operation);
+    return dryRun(operation).calls().size();
+  }
+
+  private static FaultyDriver dryRun(Operation operation) {
+    FaultyDriver driver = driver(-1, Mode.BEFORE, "");
+    assertEquals(operation.expected, run(operation, driver));
+    requireAllGivenBack(driver);
+    return driver;
+  }
+
+  private static FaultyDriver driver(int failAt, Mode mode, String state) {
+    return new FaultyDriver(DATABASE, failAt, mode, state);
+  }
+
+  private static Object run(Operation operation, FaultyDriver driver) {
+    return operation.call.apply(storeOn(driver.dataSource()));
+  }
+
+  /** A store that is open already, so that the first call of the driver is the operation's. */
+  private static JdbcKeysetStore storeOn(DataSource source) {
+    DataSource[] target = {DATABASE};
+    DataSource switched =
+        (DataSource)
+            Proxy.newProxyInstance(
+                JdbcKeysetStoreDriverFaultsTest.class.getClassLoader(),
+                new Class<?>[] {DataSource.class},
+                (proxy, method, arguments) -> target[0].getConnection());
+    JdbcKeysetStore store = JdbcKeysetStore.open(switched);
+    target[0] = source;
+    return store;
+  }
+
+  @Test
+  void open_withAnyCallFailing_isTyped() throws SQLException {
+    FaultyDriver dry = driver(-1, Mode.BEFORE, "");
+    JdbcKeysetStore.open(dry.dataSource()).close();
+    for (Mode mode : Mode.values()) {
+      for (int at = 0; at < dry.calls().size(); at++) {
+        FaultyDriver driver = driver(at, mode, "08006");
+        try {
+          JdbcKeysetStore.open(driver.dataSource()).close();
+        } catch (KeysetStoreException e) {
+          assertEquals(Reason.UNAVAILABLE, e.reason());
+        }
+        requireAllGivenBack(driver);
+      }
+    }
+  }
+
+  @Test
+  void queryTimeout_isTheConnectionsOwnAgainAfterwards() throws SQLException {
+    try (java.sql.Connection connection = DATABASE.getConnection();
+        java.sql.Statement before = connection.createStatement()) {
+      before.setQueryTimeout(77); // H2: for the whole connection
+      DataSource one =
+          (DataSource)
+              Proxy.newProxyInstance(
+                  getClass().getClassLoader(),
+                  new Class<?>[] {DataSource.class},
+                  (proxy, method, arguments) -> uncloseable(connection));
+      reset(operations().get(1));
+      JdbcKeysetStore store = JdbcKeysetStore.open(one);
+      store.replace(SECOND);
+      assertThrows(
+          dev.sealwax.kms.vocabulary.KeysetConflictException.class, () -> store.create(FIRST));
+      try (java.sql.Statement after = connection.createStatement()) {
+        assertEquals(77, after.getQueryTimeout());
+      }
+      assertNull(connection.getWarnings());
+    }
+  }
+
+  private static java.sql.Connection uncloseable(java.sql.Connection connection) {
+    return (java.sql.Connection)
+        Proxy.newProxyInstance(
+            JdbcKeysetStoreDriverFaultsTest.class.getClassLoader(),
+            new Class<?>[] {java.sql.Connection.class},
+            (proxy, method, arguments) -> {
+              try {
+                return method.getName().equals("close")
+                    ? null
+                    : method.invoke(connection, arguments);
+              } catch (java.lang.reflect.InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+}
