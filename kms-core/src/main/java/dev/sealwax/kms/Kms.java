@@ -7,6 +7,7 @@ import dev.sealwax.kms.keyset.KeysetScheduler;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
 import dev.sealwax.kms.keyset.SchedulerListener;
+import dev.sealwax.kms.keyset.VersionUse;
 import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
@@ -120,7 +121,21 @@ public final class Kms implements AutoCloseable {
    * @throws IllegalStateException if it was started before
    */
   public void startScheduler(Duration interval, SchedulerListener listener) {
-    startScheduler(threads.scheduler(), interval, listener);
+    startScheduler(threads.scheduler(), interval, listener, null);
+  }
+
+  /**
+   * Starts the scheduler on a thread of this {@code Kms}; it destroys nothing that is in use.
+   *
+   * @param interval about how long from one look to the next
+   * @param listener told of what was done, missed or failed
+   * @param inventory asked before a version is destroyed
+   * @throws IllegalArgumentException if the interval is not whole seconds within 1 second and 1 day
+   * @throws IllegalStateException if it was started before
+   */
+  public void startScheduler(Duration interval, SchedulerListener listener, VersionUse inventory) {
+    startScheduler(
+        threads.scheduler(), interval, listener, Objects.requireNonNull(inventory, "inventory"));
   }
 
   /**
@@ -129,12 +144,16 @@ public final class Kms implements AutoCloseable {
    * @param executor stays the caller's to shut down
    * @param interval about how long from one look to the next
    * @param listener told of what was done, missed or failed
+   * @param inventory asked before a version is destroyed, or null to destroy what is due
    * @throws IllegalArgumentException if the interval is not whole seconds within 1 second and 1 day
    * @throws IllegalStateException if it was started before
    */
   public void startScheduler(
-      ScheduledExecutorService executor, Duration interval, SchedulerListener listener) {
-    KeysetScheduler started = keysets.startScheduler(executor, interval, listener);
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    KeysetScheduler started = keysets.startScheduler(executor, interval, listener, inventory);
     if (!scheduler.compareAndSet(null, started)) {
       started.close();
       throw new IllegalStateException("the scheduler of this Kms was started before");

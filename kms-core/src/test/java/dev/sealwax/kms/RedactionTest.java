@@ -18,6 +18,7 @@ import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.keyset.LegalHold;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.OpenKeysets;
 import dev.sealwax.kms.keyset.RotationPolicy;
@@ -58,6 +59,7 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -243,6 +245,7 @@ class RedactionTest {
             kms.keysets(),
             template,
             RotationPolicy.defaults(),
+            new LegalHold(Instant.EPOCH, "case 7"),
             new ScheduledChange(id, ScheduledChange.Outcome.MISSED, 0, null),
             keyset,
             keyset.versions().get(0),
@@ -262,7 +265,7 @@ class RedactionTest {
             kms.statistics().keyVersions()));
     ScheduledThreadPoolExecutor unused = new ScheduledThreadPoolExecutor(1);
     unused.shutdown();
-    things.add(open.startScheduler(unused, Duration.ofDays(1), change -> {}));
+    things.add(open.startScheduler(unused, Duration.ofDays(1), change -> {}, null));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
     JdbcDataSource database = new JdbcDataSource();
     database.setUrl("jdbc:h2:mem:redaction;DB_CLOSE_DELAY=-1");

@@ -2,7 +2,9 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -12,15 +14,19 @@ import org.jspecify.annotations.Nullable;
  * root key. Immutable; safe for any thread.
  */
 public final class KeyVersion {
+  private static final Duration PROMOTED_AT_ONCE = Duration.ofMinutes(1);
+
   private final int number;
   private final KeyState state;
   private final Instant createdAt;
   private final @Nullable Instant primaryAt;
   private final long messages;
   private final long bytes;
+  private final @Nullable Instant lastUsedAt;
   private final boolean compromised;
   private final @Nullable Instant destroyAt;
   private final @Nullable Instant destroyedAt;
+  private final @Nullable String overrideReason;
   private final @Nullable WrappedKey wrapped;
 
   /** The parts of a version while they are put together or changed. Used by one thread. */
@@ -31,9 +37,11 @@ public final class KeyVersion {
     @Nullable Instant primaryAt;
     long messages;
     long bytes;
+    @Nullable Instant lastUsedAt;
     boolean compromised;
     @Nullable Instant destroyAt;
     @Nullable Instant destroyedAt;
+    @Nullable String overrideReason;
     @Nullable WrappedKey wrapped;
 
     Parts(int number, KeyState state, Instant createdAt, @Nullable WrappedKey wrapped) {
@@ -60,9 +68,11 @@ public final class KeyVersion {
     this.primaryAt = parts.primaryAt;
     this.messages = parts.messages;
     this.bytes = parts.bytes;
+    this.lastUsedAt = parts.lastUsedAt;
     this.compromised = parts.compromised;
     this.destroyAt = parts.destroyAt;
     this.destroyedAt = parts.destroyedAt;
+    this.overrideReason = parts.overrideReason;
     this.wrapped = parts.wrapped;
     String problem = problem();
     if (problem != null) {
@@ -75,9 +85,11 @@ public final class KeyVersion {
     parts.primaryAt = primaryAt;
     parts.messages = messages;
     parts.bytes = bytes;
+    parts.lastUsedAt = lastUsedAt;
     parts.compromised = compromised;
     parts.destroyAt = destroyAt;
     parts.destroyedAt = destroyedAt;
+    parts.overrideReason = overrideReason;
     return parts;
   }
 
@@ -108,7 +120,18 @@ public final class KeyVersion {
     if (primaryAt != null && state == KeyState.PENDING) {
       return "is pending and was primary before";
     }
-    if (primaryAt == null && (messages != 0 || bytes != 0)) {
+    if (overrideReason != null
+        && state != KeyState.DESTRUCTION_SCHEDULED
+        && state != KeyState.DESTROYED) {
+      return "has an override of what guards it from destruction in state " + state;
+    }
+    if (overrideReason != null) {
+      KeysetTemplate.requireText("override reason", overrideReason);
+    }
+    if (lastUsedAt != null && !lastUsedAt.equals(lastUsedAt.truncatedTo(ChronoUnit.DAYS))) {
+      return "was last used on a day that has a time";
+    }
+    if (primaryAt == null && (messages != 0 || bytes != 0 || lastUsedAt != null)) {
       return "has encrypted without ever being primary";
     }
     if (messages < 0 || bytes < 0) {
@@ -149,6 +172,19 @@ public final class KeyVersion {
   }
 
   /**
+   * The day, in UTC, on which a process last made a data key under it; kept only while the keyset
+   * has a quiet period. Decryption does not count.
+   */
+  public Optional<Instant> lastUsedAt() {
+    return Optional.ofNullable(lastUsedAt);
+  }
+
+  /** Why it was scheduled although something spoke against it; empty if nothing did. */
+  public Optional<String> overrideReason() {
+    return Optional.ofNullable(overrideReason);
+  }
+
+  /**
    * Whether it was ever marked compromised; the mark outlives a scheduled and cancelled
    * destruction.
    */
@@ -181,15 +217,17 @@ public final class KeyVersion {
     return parts.join();
   }
 
-  KeyVersion scheduled(Instant at) {
+  KeyVersion scheduled(Instant at, @Nullable String because) {
     Parts parts = become(KeyState.DESTRUCTION_SCHEDULED);
     parts.destroyAt = at;
+    parts.overrideReason = because;
     return parts.join();
   }
 
   KeyVersion destroyed(Instant at) {
     Parts parts = become(KeyState.DESTROYED);
     parts.destroyedAt = at;
+    parts.overrideReason = overrideReason;
     parts.wrapped = null;
     return parts.join();
   }
@@ -202,6 +240,7 @@ public final class KeyVersion {
     Parts parts = parts();
     parts.state = next;
     parts.destroyAt = null;
+    parts.overrideReason = null;
     return parts;
   }
 
@@ -210,6 +249,13 @@ public final class KeyVersion {
     Parts parts = parts();
     parts.state = KeyState.ENABLED;
     parts.primaryAt = now;
+    // No two promotions of a version bear one date: who has seen it knows that it was primary
+    // without a break.
+    if (primaryAt != null
+        && !now.isAfter(primaryAt)
+        && now.isAfter(primaryAt.minus(PROMOTED_AT_ONCE))) {
+      parts.primaryAt = primaryAt.plusSeconds(1);
+    }
     return parts.join();
   }
 
@@ -218,6 +264,16 @@ public final class KeyVersion {
     Parts parts = parts();
     parts.messages = added(messages, moreMessages);
     parts.bytes = added(bytes, moreBytes);
+    return parts.join();
+  }
+
+  /** The version as used on a day, unless a later one is known. */
+  KeyVersion usedOn(Instant day) {
+    if (lastUsedAt != null && !lastUsedAt.isBefore(day)) {
+      return this;
+    }
+    Parts parts = parts();
+    parts.lastUsedAt = day;
     return parts.join();
   }
 
@@ -237,11 +293,21 @@ public final class KeyVersion {
   }
 
   boolean hasUseOf(@Nullable KeyVersion other) {
-    return other != null && messages == other.messages && bytes == other.bytes;
+    return other != null
+        && messages == other.messages
+        && bytes == other.bytes
+        && Objects.equals(lastUsedAt, other.lastUsedAt);
   }
 
   private KeyVersion withUseOf(KeyVersion other) {
-    return primaryAt == null ? this : used(other.messages - messages, other.bytes - bytes);
+    if (primaryAt == null) {
+      return this; // has none, and may have none
+    }
+    Parts parts = parts();
+    parts.messages = other.messages;
+    parts.bytes = other.bytes;
+    parts.lastUsedAt = other.lastUsedAt;
+    return parts.join();
   }
 
   @Override
@@ -254,6 +320,8 @@ public final class KeyVersion {
         && Objects.equals(primaryAt, version.primaryAt)
         && messages == version.messages
         && bytes == version.bytes
+        && Objects.equals(lastUsedAt, version.lastUsedAt)
+        && Objects.equals(overrideReason, version.overrideReason)
         && Objects.equals(destroyAt, version.destroyAt)
         && Objects.equals(destroyedAt, version.destroyedAt)
         && Objects.equals(wrapped, version.wrapped);

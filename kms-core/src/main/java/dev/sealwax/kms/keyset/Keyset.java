@@ -30,6 +30,7 @@ public final class Keyset {
   private final KeysetId id;
   private final long revision;
   private final KeysetTemplate policy;
+  private final @Nullable LegalHold hold;
   private final Instant createdAt;
   private final int primary;
   private final int previous; // 0 if there was none
@@ -39,6 +40,7 @@ public final class Keyset {
       KeysetId id,
       long revision,
       KeysetTemplate policy,
+      @Nullable LegalHold hold,
       Instant createdAt,
       int primary,
       int previous,
@@ -46,6 +48,7 @@ public final class Keyset {
     this.id = id;
     this.revision = revision;
     this.policy = policy;
+    this.hold = hold;
     this.createdAt = createdAt;
     this.primary = primary;
     this.previous = previous;
@@ -65,11 +68,12 @@ public final class Keyset {
       KeysetId id,
       long revision,
       KeysetTemplate policy,
+      @Nullable LegalHold hold,
       Instant createdAt,
       int primary,
       int previous,
       List<KeyVersion> versions) {
-    return new Keyset(id, revision, policy, createdAt, primary, previous, versions);
+    return new Keyset(id, revision, policy, hold, createdAt, primary, previous, versions);
   }
 
   private @Nullable String problem() {
@@ -175,6 +179,16 @@ public final class Keyset {
     return versions.get(primary - 1).primaryAt().orElseThrow();
   }
 
+  /** How long a version must not have encrypted before it may be destroyed, if that matters. */
+  public Optional<Duration> quietPeriod() {
+    return policy.quietPeriod();
+  }
+
+  /** What keeps all versions from being destroyed, if something does. */
+  public Optional<LegalHold> hold() {
+    return Optional.ofNullable(hold);
+  }
+
   /** Whether every version is destroyed: nothing of the keyset can ever be used again. */
   public boolean isDestroyed() {
     for (KeyVersion version : versions) {
@@ -262,12 +276,18 @@ public final class Keyset {
   /** The next revision; another primary makes this one's the previous. */
   Keyset next(int nextPrimary, List<KeyVersion> nextVersions) {
     int nextPrevious = nextPrimary == primary ? previous : primary;
-    return new Keyset(id, revision + 1, policy, createdAt, nextPrimary, nextPrevious, nextVersions);
+    return new Keyset(
+        id, revision + 1, policy, hold, createdAt, nextPrimary, nextPrevious, nextVersions);
+  }
+
+  /** The next revision with that hold, or with none. */
+  Keyset withHold(@Nullable LegalHold next) {
+    return new Keyset(id, revision + 1, policy, next, createdAt, primary, previous, versions);
   }
 
   /** The next revision with another policy. */
   Keyset withPolicy(KeysetTemplate next) {
-    return new Keyset(id, revision + 1, next, createdAt, primary, previous, versions);
+    return new Keyset(id, revision + 1, next, hold, createdAt, primary, previous, versions);
   }
 
   @Override

@@ -71,15 +71,18 @@ final class KeysetJson {
       writeOptional(
           json,
           "rotateAfterSeconds",
-          rotation
-              .age()
-              .map(Duration::toSeconds)
-              .map(OptionalLong::of)
-              .orElse(OptionalLong.empty()));
+          rotation.age().stream().mapToLong(Duration::toSeconds).findAny());
       writeOptional(json, "rotateAfterMessages", rotation.messages());
       writeOptional(json, "rotateAfterBytes", rotation.bytes());
       json.writeNumberField("propagationDelaySeconds", rotation.propagationDelay().toSeconds());
       json.writeNumberField("destructionWindowSeconds", keyset.destructionWindow().toSeconds());
+      writeOptional(
+          json,
+          "quietPeriodSeconds",
+          keyset.quietPeriod().stream().mapToLong(Duration::toSeconds).findAny());
+      LegalHold hold = keyset.hold().orElse(null);
+      writeOptional(json, "heldSince", hold == null ? null : hold.since().toString());
+      writeOptional(json, "holdReason", hold == null ? null : hold.reason());
       json.writeNumberField("primary", keyset.primary());
       writeOptional(
           json, "previousPrimary", keyset.previousPrimary().stream().asLongStream().findAny());
@@ -104,9 +107,11 @@ final class KeysetJson {
     writeOptional(json, "primaryAt", version.primaryAt().map(Instant::toString).orElse(null));
     json.writeNumberField("messages", version.messages());
     json.writeNumberField("bytes", version.bytes());
+    writeOptional(json, "lastUsedAt", version.lastUsedAt().map(Instant::toString).orElse(null));
     json.writeBooleanField("compromised", version.isCompromised());
     writeOptional(json, "destroyAt", version.destroyAt().map(Instant::toString).orElse(null));
     writeOptional(json, "destroyedAt", version.destroyedAt().map(Instant::toString).orElse(null));
+    writeOptional(json, "overrideReason", version.overrideReason().orElse(null));
     writeOptional(json, "rootKey", wrapped == null ? null : wrapped.rootKeyId().value());
     writeOptional(
         json,
@@ -198,20 +203,41 @@ final class KeysetJson {
     RotationPolicy rotation = rotationPolicy();
     field("destructionWindowSeconds");
     Duration window = Duration.ofSeconds(number("destructionWindowSeconds", Integer.MAX_VALUE));
+    field("quietPeriodSeconds");
+    OptionalLong quiet = optionalNumber("quietPeriodSeconds", Integer.MAX_VALUE);
+    LegalHold hold = hold();
     field("primary");
     int primary = (int) number("primary", Keyset.MAX_VERSIONS);
     field("previousPrimary");
     OptionalLong previous = optionalNumber("previousPrimary", Keyset.MAX_VERSIONS);
     KeysetTemplate policy =
         KeysetTemplate.defaults().withRotationPolicy(rotation).withDestructionWindow(window);
+    if (quiet.isPresent()) {
+      policy = policy.withQuietPeriod(Duration.ofSeconds(quiet.getAsLong()));
+    }
     return Keyset.of(
         id,
         revision,
         owner == null ? policy : policy.withOwner(owner),
+        hold,
         createdAt,
         primary,
         (int) previous.orElse(0),
         versions());
+  }
+
+  private @Nullable LegalHold hold() throws IOException {
+    field("heldSince");
+    String since = optionalText("heldSince");
+    field("holdReason");
+    String reason = optionalText("holdReason");
+    if (since == null && reason == null) {
+      return null;
+    }
+    if (since == null || reason == null) {
+      throw new IllegalArgumentException("a hold has both a date and a reason");
+    }
+    return new LegalHold(instant(since), reason);
   }
 
   private RotationPolicy rotationPolicy() throws IOException {
@@ -265,6 +291,8 @@ final class KeysetJson {
     long messages = number("messages", 0, RotationPolicy.MAX_COUNT);
     field("bytes");
     long bytes = number("bytes", 0, RotationPolicy.MAX_COUNT);
+    field("lastUsedAt");
+    String lastUsedAt = optionalText("lastUsedAt");
     field("compromised");
     JsonToken compromised = parser.nextToken();
     if (compromised != JsonToken.VALUE_TRUE && compromised != JsonToken.VALUE_FALSE) {
@@ -274,6 +302,8 @@ final class KeysetJson {
     String destroyAt = optionalText("destroyAt");
     field("destroyedAt");
     String destroyedAt = optionalText("destroyedAt");
+    field("overrideReason");
+    String overrideReason = optionalText("overrideReason");
     field("rootKey");
     String rootKey = optionalText("rootKey");
     field("wrapped");
@@ -295,6 +325,8 @@ final class KeysetJson {
     parts.primaryAt = primaryAt == null ? null : instant(primaryAt);
     parts.messages = messages;
     parts.bytes = bytes;
+    parts.lastUsedAt = lastUsedAt == null ? null : instant(lastUsedAt);
+    parts.overrideReason = overrideReason;
     parts.compromised = compromised == JsonToken.VALUE_TRUE;
     parts.destroyAt = destroyAt == null ? null : instant(destroyAt);
     parts.destroyedAt = destroyedAt == null ? null : instant(destroyedAt);

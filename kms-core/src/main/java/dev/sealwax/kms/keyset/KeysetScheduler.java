@@ -69,6 +69,7 @@ public final class KeysetScheduler implements AutoCloseable {
   private final ScheduledExecutorService executor;
   private final Duration interval;
   private final SchedulerListener listener;
+  private final @Nullable VersionUse inventory;
   // Used by one look at a time only.
   private final Map<KeysetId, Trouble> troubles = new HashMap<>();
   private @Nullable Instant lastWall;
@@ -85,7 +86,8 @@ public final class KeysetScheduler implements AutoCloseable {
       LongSupplier nanoClock,
       ScheduledExecutorService executor,
       Duration interval,
-      SchedulerListener listener) {
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
     RotationPolicy.requireWithin("scheduler interval", interval, MIN_INTERVAL, MAX_INTERVAL);
     this.keysets = keysets;
     this.store = store;
@@ -94,6 +96,7 @@ public final class KeysetScheduler implements AutoCloseable {
     this.executor = Objects.requireNonNull(executor, "executor");
     this.interval = interval;
     this.listener = Objects.requireNonNull(listener, "listener");
+    this.inventory = inventory;
   }
 
   /** Looks for the first time within an interval from now. */
@@ -217,7 +220,7 @@ public final class KeysetScheduler implements AutoCloseable {
       tell(new ScheduledChange(keyset.id(), Outcome.PROMOTED, keyset.primary(), null));
     }
     if (!distrusting) {
-      Keysets.Destroyed destroyed = keysets.destroyWhatIsDue(name);
+      Keysets.Destroyed destroyed = keysets.destroyWhatIsDue(name, inventory);
       for (int version : destroyed.versions()) {
         tell(new ScheduledChange(keyset.id(), Outcome.DESTROYED, version, null));
       }

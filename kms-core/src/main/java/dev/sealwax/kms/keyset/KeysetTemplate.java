@@ -10,25 +10,34 @@ import org.jspecify.annotations.Nullable;
  * destruction can be cancelled. Immutable; safe for any thread.
  */
 public final class KeysetTemplate {
-  /** Longest owner, in characters. */
-  public static final int MAX_OWNER_LENGTH = 128;
+  /** Longest owner, and longest reason of a hold or an override, in characters. */
+  public static final int MAX_TEXT_LENGTH = 128;
+
+  // Use is known to the day, and a year without any is long enough for everybody.
+  private static final Duration MIN_QUIET_PERIOD = Duration.ofDays(1);
+  private static final Duration MAX_QUIET_PERIOD = Duration.ofDays(365);
 
   // The bounds of AWS KMS ScheduleKeyDeletion: a week to hear from whoever still needs the key.
   private static final Duration MIN_DESTRUCTION_WINDOW = Duration.ofDays(7);
   private static final Duration MAX_DESTRUCTION_WINDOW = Duration.ofDays(30);
 
   private static final KeysetTemplate DEFAULTS =
-      new KeysetTemplate(null, RotationPolicy.defaults(), Duration.ofDays(30));
+      new KeysetTemplate(null, RotationPolicy.defaults(), Duration.ofDays(30), null);
 
   private final @Nullable String owner;
   private final RotationPolicy rotationPolicy;
   private final Duration destructionWindow;
+  private final @Nullable Duration quietPeriod;
 
   private KeysetTemplate(
-      @Nullable String owner, RotationPolicy rotationPolicy, Duration destructionWindow) {
+      @Nullable String owner,
+      RotationPolicy rotationPolicy,
+      Duration destructionWindow,
+      @Nullable Duration quietPeriod) {
     this.owner = owner;
     this.rotationPolicy = rotationPolicy;
     this.destructionWindow = destructionWindow;
+    this.quietPeriod = quietPeriod;
   }
 
   /** No owner, rotation every 90 days, destruction after 30 days. */
@@ -39,23 +48,28 @@ public final class KeysetTemplate {
   /**
    * Names whoever answers for the keyset, for instance a team or a mailbox.
    *
-   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_OWNER_LENGTH} printable ASCII
+   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_TEXT_LENGTH} printable ASCII
    *     characters
    */
   public KeysetTemplate withOwner(String owner) {
-    Objects.requireNonNull(owner, "owner");
-    if (owner.isEmpty() || owner.length() > MAX_OWNER_LENGTH) {
+    requireText("owner", owner);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+  }
+
+  static void requireText(String what, String text) {
+    Objects.requireNonNull(text, what);
+    if (text.isEmpty() || text.length() > MAX_TEXT_LENGTH) {
       throw new IllegalArgumentException(
-          "owner must have 1 to " + MAX_OWNER_LENGTH + " characters, got " + owner.length());
+          what + " must have 1 to " + MAX_TEXT_LENGTH + " characters, got " + text.length());
     }
-    for (int i = 0; i < owner.length(); i++) {
-      if (owner.charAt(i) < 0x20 || owner.charAt(i) > 0x7e) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < 0x20 || text.charAt(i) > 0x7e) {
         throw new IllegalArgumentException(
             String.format(
-                "owner must be printable ASCII; character %d is U+%04X", i, (int) owner.charAt(i)));
+                "%s must be printable ASCII; character %d is U+%04X",
+                what, i, (int) text.charAt(i)));
       }
     }
-    return new KeysetTemplate(owner, rotationPolicy, destructionWindow);
   }
 
   /**
@@ -63,7 +77,7 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withRotationPolicy(RotationPolicy policy) {
     return new KeysetTemplate(
-        owner, Objects.requireNonNull(policy, "rotation policy"), destructionWindow);
+        owner, Objects.requireNonNull(policy, "rotation policy"), destructionWindow, quietPeriod);
   }
 
   /**
@@ -73,7 +87,22 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withDestructionWindow(Duration destructionWindow) {
     requireDestructionWindow(destructionWindow);
-    return new KeysetTemplate(owner, rotationPolicy, destructionWindow);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+  }
+
+  /**
+   * Sets how long a version must not have encrypted before its destruction may be scheduled; no
+   * such time if not set. The day of the last use is then kept in the store, which costs each
+   * keyset in use a write a day. Decryption is not noticed: it would need a write by every reader.
+   *
+   * @throws IllegalArgumentException unless it is whole days within 1 and 365
+   */
+  public KeysetTemplate withQuietPeriod(Duration quietPeriod) {
+    RotationPolicy.requireWithin("quiet period", quietPeriod, MIN_QUIET_PERIOD, MAX_QUIET_PERIOD);
+    if (!quietPeriod.equals(Duration.ofDays(quietPeriod.toDays()))) {
+      throw new IllegalArgumentException("quiet period must be whole days, got " + quietPeriod);
+    }
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
   }
 
   static void requireDestructionWindow(Duration window) {
@@ -93,17 +122,23 @@ public final class KeysetTemplate {
     return destructionWindow;
   }
 
+  /** How long a version must not have encrypted before it may be destroyed, if that matters. */
+  public Optional<Duration> quietPeriod() {
+    return Optional.ofNullable(quietPeriod);
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof KeysetTemplate template
         && Objects.equals(owner, template.owner)
         && rotationPolicy.equals(template.rotationPolicy)
-        && destructionWindow.equals(template.destructionWindow);
+        && destructionWindow.equals(template.destructionWindow)
+        && Objects.equals(quietPeriod, template.quietPeriod);
   }
 
   @Override
   public int hashCode() {
-    return Objects.hash(owner, rotationPolicy, destructionWindow);
+    return Objects.hash(owner, rotationPolicy, destructionWindow, quietPeriod);
   }
 
   @Override
@@ -114,6 +149,7 @@ public final class KeysetTemplate {
         + rotationPolicy
         + ", destruction window "
         + destructionWindow
+        + (quietPeriod == null ? "" : ", quiet period " + quietPeriod)
         + "]";
   }
 }

@@ -28,6 +28,7 @@ import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The operator's verbs: creates keysets and moves them from revision to revision.
@@ -102,7 +103,7 @@ public final class Keysets {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
       Instant now = now();
       KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
-      Keyset keyset = Keyset.of(id, 1, template, now, 1, 0, List.of(first));
+      Keyset keyset = Keyset.of(id, 1, template, null, now, 1, 0, List.of(first));
       key = secret.keyEncryptionKey(1);
       Keyset created = writer.create(open, keyset, documentKey, key);
       written = true;
@@ -260,39 +261,103 @@ public final class Keysets {
 
   /**
    * Schedules the destruction of a version that is not the primary, after the keyset's destruction
-   * window.
+   * window. Refused while the keyset is held, or the version has encrypted within the quiet period.
    */
   public Keyset scheduleDestruction(String name, int version) {
-    return change(
-        name,
-        version,
-        "scheduled for destruction",
-        keyset -> KeysetChange.schedule(keyset, version, KeysetChange.dueAt(keyset, now())));
+    DestructionGuard guard = guard();
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
   }
 
   /**
-   * Schedules the destruction of a version that is not the primary.
+   * Schedules the destruction of a version that is not the primary, as {@link
+   * #scheduleDestruction(String, int)} does.
    *
    * @param window how long it can be cancelled, 7 to 30 days
    */
   public Keyset scheduleDestruction(String name, int version, Duration window) {
     KeysetTemplate.requireDestructionWindow(window);
+    DestructionGuard guard = guard();
+    return schedule(name, version, keyset -> guard.now().plus(window), guard);
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary, as {@link
+   * #scheduleDestruction(String, int)} does, if nothing needs it.
+   *
+   * @param inventory asked before anything is written, on this thread
+   */
+  public Keyset scheduleDestruction(String name, int version, VersionUse inventory) {
+    DestructionGuard guard = guard().asking(Objects.requireNonNull(inventory, "inventory"));
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary although it has encrypted within
+   * the quiet period, or an inventory finds data under it. A hold still prevents it.
+   *
+   * @param reason kept in the version, for whoever asks later: 1 to {@value
+   *     KeysetTemplate#MAX_TEXT_LENGTH} printable ASCII characters
+   */
+  public Keyset scheduleDestructionDespiteUse(String name, int version, String reason) {
+    DestructionGuard guard = guard().overriddenBecause(reason);
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
+  }
+
+  private Keyset schedule(
+      String name, int version, Function<Keyset, Instant> dueAt, DestructionGuard guard) {
     return change(
         name,
         version,
-        "scheduled for destruction",
-        keyset -> KeysetChange.schedule(keyset, version, now().plus(window)));
+        "scheduled for destruction"
+            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        keyset -> KeysetChange.schedule(keyset, version, dueAt.apply(keyset), guard));
   }
 
   /**
    * Schedules the destruction of the whole keyset, primary included: crypto-shredding of all its
-   * data.
+   * data. Refused while the keyset is held, or a version has encrypted within the quiet period.
    */
   public Keyset scheduleDestruction(String name) {
+    return scheduleAll(name, guard());
+  }
+
+  /**
+   * Schedules the destruction of the whole keyset although its versions are in use. A hold still
+   * prevents it.
+   *
+   * @param reason kept in the versions: 1 to {@value KeysetTemplate#MAX_TEXT_LENGTH} printable
+   *     ASCII characters
+   */
+  public Keyset scheduleDestructionDespiteUse(String name, String reason) {
+    return scheduleAll(name, guard().overriddenBecause(reason));
+  }
+
+  private Keyset scheduleAll(String name, DestructionGuard guard) {
     return changeAll(
         name,
-        "scheduled for destruction",
-        keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, now())));
+        "scheduled for destruction"
+            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, guard.now()), guard));
+  }
+
+  private DestructionGuard guard() {
+    return DestructionGuard.at(now());
+  }
+
+  /**
+   * Keeps everything in the keyset from being scheduled for destruction or destroyed, until {@link
+   * #releaseHold}. What is scheduled already stays so and is not carried out.
+   *
+   * @param reason 1 to {@value KeysetTemplate#MAX_TEXT_LENGTH} printable ASCII characters
+   */
+  public Keyset placeHold(String name, String reason) {
+    LegalHold hold = new LegalHold(now(), reason);
+    return changeAll(name, "held: " + reason, keyset -> KeysetChange.hold(keyset, hold));
+  }
+
+  /** Ends a hold. A destruction that has become due meanwhile can be carried out at once. */
+  public Keyset releaseHold(String name) {
+    return changeAll(name, "released from its hold", KeysetChange::release);
   }
 
   /**
@@ -314,15 +379,30 @@ public final class Keysets {
 
   /**
    * Deletes the material of a version whose destruction is due; nobody can open its data any more.
+   * Refused while the keyset is held.
    */
   public Keyset destroy(String name, int version) {
+    return destroy(name, version, guard());
+  }
+
+  /**
+   * Deletes the material of a version whose destruction is due, if nothing needs it or that was
+   * overridden when it was scheduled.
+   *
+   * @param inventory asked before anything is written, on this thread
+   */
+  public Keyset destroy(String name, int version, VersionUse inventory) {
+    return destroy(name, version, guard().asking(Objects.requireNonNull(inventory, "inventory")));
+  }
+
+  private Keyset destroy(String name, int version, DestructionGuard guard) {
     return change(
-        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, now()));
+        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, guard));
   }
 
   /** Deletes the material of all versions, all of which must be due. The name stays taken. */
   public Keyset destroy(String name) {
-    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, now()));
+    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, guard()));
   }
 
   /**
@@ -332,9 +412,10 @@ public final class Keysets {
    */
   record Destroyed(Keyset keyset, List<Integer> versions) {}
 
-  Destroyed destroyWhatIsDue(String name) {
+  Destroyed destroyWhatIsDue(String name, @Nullable VersionUse inventory) {
     Keyset keyset = get(name);
-    if (KeysetChange.destroyDue(keyset, now()) == keyset) {
+    DestructionGuard guard = guard().asking(inventory);
+    if (KeysetChange.destroyDue(keyset, guard) == keyset) {
       return new Destroyed(keyset, List.of());
     }
     List<Integer> gone = new ArrayList<>();
@@ -343,7 +424,7 @@ public final class Keysets {
             name,
             "changed: what was due is destroyed",
             before -> {
-              Keyset next = KeysetChange.destroyDue(before, now());
+              Keyset next = KeysetChange.destroyDue(before, guard);
               gone.clear();
               for (KeyVersion version : before.versions()) {
                 if (!next.versions().contains(version)) {
@@ -362,14 +443,18 @@ public final class Keysets {
     }
     return claimed.isRotationDue(now())
         || usage.decides(claimed, now())
-        || claimed.versions().stream().anyMatch(version -> KeysetChange.isDue(version, now()));
+        || isDestructionDue(claimed);
+  }
+
+  private boolean isDestructionDue(Keyset keyset) {
+    return keyset.hold().isEmpty()
+        && keyset.versions().stream().anyMatch(version -> KeysetChange.isDue(version, now()));
   }
 
   /** Whether something is due that is not on its way. */
   boolean isOverdue(Keyset keyset) {
     return isAnythingDue(keyset)
-        && !(RotationStep.isUnderWay(keyset, now())
-            && keyset.versions().stream().noneMatch(v -> KeysetChange.isDue(v, now())));
+        && !(RotationStep.isUnderWay(keyset, now()) && !isDestructionDue(keyset));
   }
 
   /**
@@ -381,8 +466,10 @@ public final class Keysets {
       LongSupplier nanoClock,
       ScheduledExecutorService executor,
       Duration interval,
-      SchedulerListener listener) {
-    return new KeysetScheduler(this, store, wallClock, nanoClock, executor, interval, listener);
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    return new KeysetScheduler(
+        this, store, wallClock, nanoClock, executor, interval, listener, inventory);
   }
 
   /**

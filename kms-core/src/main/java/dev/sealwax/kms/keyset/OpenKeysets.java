@@ -56,7 +56,7 @@ public final class OpenKeysets implements AutoCloseable {
             : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
     this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
-    this.usage = new UsageReports(new KeysetWriter(store), background.refresher());
+    this.usage = new UsageReports(new KeysetWriter(store), wallClock, background.refresher());
     this.shared =
         new OpenKeyset.Shared(
             new KeysetReader(store, rootCalls, announcer),
@@ -171,13 +171,18 @@ public final class OpenKeysets implements AutoCloseable {
    *
    * @param executor runs the looks; stays the caller's
    * @param interval about how long from one look to the next
+   * @param inventory asked before a version is destroyed, if there is one
    * @return to be closed before these keysets
    * @throws IllegalArgumentException if the interval is not whole seconds within {@link
    *     KeysetScheduler#MIN_INTERVAL} and {@link KeysetScheduler#MAX_INTERVAL}
    */
   public KeysetScheduler startScheduler(
-      ScheduledExecutorService executor, Duration interval, SchedulerListener listener) {
-    KeysetScheduler scheduler = verbs.scheduler(shared.nanoClock(), executor, interval, listener);
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    KeysetScheduler scheduler =
+        verbs.scheduler(shared.nanoClock(), executor, interval, listener, inventory);
     scheduler.start();
     return scheduler;
   }

@@ -22,7 +22,8 @@ public record ScheduledChange(
     DESTROYED,
     /**
      * Something has been due for several looks and has not happened: the primary is switched off, a
-     * process with a clock ahead has published the version, or looks fail.
+     * process with a clock ahead has published the version, data needs what should be destroyed, or
+     * looks fail.
      */
     MISSED,
     /** The keyset could not be looked at or changed; it is tried again, less and less often. */

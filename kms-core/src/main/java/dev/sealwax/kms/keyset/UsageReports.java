@@ -4,7 +4,9 @@ import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.keyset.OpenKeyset.VersionId;
 import dev.sealwax.kms.vocabulary.KeyStateException;
+import java.time.Clock;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,31 +36,50 @@ final class UsageReports {
   static final int BLOCKS_PER_LIMIT = 128;
 
   private final KeysetWriter writer;
+  private final Clock wallClock;
   private final Executor executor;
   private final ConcurrentHashMap<VersionId, Unreported> versions = new ConcurrentHashMap<>();
 
   /**
    * Starts with nothing to report.
    *
+   * @param wallClock tells the day of use
    * @param executor runs reports, which call the store; may reject
    */
-  UsageReports(KeysetWriter writer, Executor executor) {
+  UsageReports(KeysetWriter writer, Clock wallClock, Executor executor) {
     this.writer = writer;
+    this.wallClock = wallClock;
     this.executor = executor;
   }
 
-  /** Meters the use of a version; null if the policy of its keyset does not ask for it. */
+  /**
+   * To be called for each data key made under a version: meters its use, and sees to it that the
+   * day is known.
+   *
+   * @return null if the policy of the keyset does not ask for counts
+   */
   @Nullable UsageMeter meter(OpenKeyset open, Keyset keyset, int version) {
     RotationPolicy policy = keyset.rotationPolicy();
+    boolean dated = keyset.quietPeriod().isPresent();
+    if (!policy.counts() && !dated) {
+      return null;
+    }
+    Unreported use =
+        versions.computeIfAbsent(
+            new VersionId(open.id(), version), id -> new Unreported(open, version));
+    KeyVersion used = keyset.find(version);
+    if (dated && used != null) {
+      Instant today = wallClock.instant().truncatedTo(ChronoUnit.DAYS);
+      if (used.lastUsedAt().map(today::isAfter).orElse(true)) {
+        use.day = today;
+        use.reportSoon();
+      }
+    }
     if (!policy.counts()) {
       return null;
     }
-    UsageMeter meter =
-        versions.computeIfAbsent(
-                new VersionId(open.id(), version), id -> new Unreported(open, version))
-            .meter;
-    meter.setBlocks(block(policy.messages()), block(policy.bytes()));
-    return meter;
+    use.meter.setBlocks(block(policy.messages()), block(policy.bytes()));
+    return use.meter;
   }
 
   private static long block(OptionalLong limit) {
@@ -104,6 +125,7 @@ final class UsageReports {
     private final AtomicBoolean underWay = new AtomicBoolean();
     private final ReentrantLock reporting = new ReentrantLock();
     private boolean failing; // guarded by reporting
+    private volatile @Nullable Instant day;
 
     Unreported(OpenKeyset open, int version) {
       this.open = open;
@@ -137,9 +159,13 @@ final class UsageReports {
       try {
         long messages = meter.messages();
         long bytes = meter.bytes();
-        if (messages != 0 || bytes != 0) {
-          write(messages, bytes);
+        Instant usedOn = day;
+        if (messages != 0 || bytes != 0 || usedOn != null) {
+          write(messages, bytes, usedOn);
           meter.reported(messages, bytes);
+          if (Objects.equals(day, usedOn)) {
+            day = null;
+          }
         }
         failing = false;
       } catch (RuntimeException e) {
@@ -155,13 +181,13 @@ final class UsageReports {
       }
     }
 
-    private void write(long messages, long bytes) {
+    private void write(long messages, long bytes, @Nullable Instant usedOn) {
       try {
         writer.record(
             open,
             snapshot ->
                 new Proposal(
-                    withUse(snapshot.keyset(), messages, bytes),
+                    withUse(snapshot.keyset(), messages, bytes, usedOn),
                     Objects.requireNonNull(snapshot.documentKey(), "document key"),
                     null));
       } catch (KeyStateException e) {
@@ -169,15 +195,19 @@ final class UsageReports {
       }
     }
 
-    private Keyset withUse(Keyset keyset, long messages, long bytes) {
-      KeyVersion used = keyset.find(version);
-      if (used == null
-          || used.state() == KeyState.DESTROYED
-          || used.primaryAt().isEmpty()
-          || !keyset.rotationPolicy().counts()) {
+    private Keyset withUse(Keyset keyset, long messages, long bytes, @Nullable Instant usedOn) {
+      KeyVersion before = keyset.find(version);
+      if (before == null || before.state() == KeyState.DESTROYED || before.primaryAt().isEmpty()) {
         return keyset; // nobody wants to know any more
       }
-      return keyset.replacing(used.used(messages, bytes));
+      KeyVersion used = before;
+      if (keyset.rotationPolicy().counts() && (messages != 0 || bytes != 0)) {
+        used = used.used(messages, bytes);
+      }
+      if (keyset.quietPeriod().isPresent() && usedOn != null) {
+        used = used.usedOn(usedOn);
+      }
+      return used.equals(before) ? keyset : keyset.replacing(used);
     }
   }
 }

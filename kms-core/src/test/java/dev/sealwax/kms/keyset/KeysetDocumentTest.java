@@ -103,14 +103,15 @@ final class KeysetDocumentTest {
     String document = rig.store.stored("orders").document();
     String version =
         "\\{\"version\":%d,\"state\":\"%s\",\"createdAt\":\"2030-01-01T00:00:00Z\","
-            + "\"primaryAt\":%s,\"messages\":0,\"bytes\":0,"
+            + "\"primaryAt\":%s,\"messages\":0,\"bytes\":0,\"lastUsedAt\":null,"
             + "\"compromised\":false,\"destroyAt\":null,\"destroyedAt\":null,"
-            + "\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
+            + "\"overrideReason\":null,\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
     String expected =
         "\\{\"format\":\"sealwax-keyset/v1\",\"keyset\":\"orders\",\"revision\":4,"
             + "\"owner\":\"team\",\"createdAt\":\"2030-01-01T00:00:00Z\","
             + "\"rotateAfterSeconds\":7776000,\"rotateAfterMessages\":null,\"rotateAfterBytes\":null,"
             + "\"propagationDelaySeconds\":60,\"destructionWindowSeconds\":2592000,"
+            + "\"quietPeriodSeconds\":null,\"heldSince\":null,\"holdReason\":null,"
             + "\"primary\":2,\"previousPrimary\":1,\"versions\":\\["
             + String.format(version, 1, "DISABLED", "\"2030-01-01T00:00:00Z\"")
             + ","
@@ -172,6 +173,12 @@ final class KeysetDocumentTest {
         replacing("\"propagationDelaySeconds\":60", "\"propagationDelaySeconds\":61"));
     assertEditRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":null"));
     assertEditRejected(replacing("\"messages\":0", "\"messages\":1"));
+    assertEditRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86400"));
+    assertEditRejected(
+        replacing(
+            "\"heldSince\":null,\"holdReason\":null",
+            "\"heldSince\":\"2030-01-01T00:00:00Z\",\"holdReason\":\"case 7\""));
+    assertEditRejected(replacing("\"lastUsedAt\":null", "\"lastUsedAt\":\"2030-01-01T00:00:00Z\""));
     assertEditRejected(replacing("\"bytes\":0", "\"bytes\":1"));
     assertEditRejected(replacing("2592000", "2591999"));
     assertEditRejected(replacing("\"keyset\":\"orders\"", "\"keyset\":\"order5\""));
@@ -228,6 +235,15 @@ final class KeysetDocumentTest {
     assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":3"));
     assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":0"));
     assertFormRejected(replacing("\"messages\":0", "\"messages\":-1"));
+    assertFormRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86401"));
+    assertFormRejected(replacing("\"heldSince\":null", "\"heldSince\":\"2030-01-01T00:00:00Z\""));
+    assertFormRejected(replacing("\"holdReason\":null", "\"holdReason\":\"case 7\""));
+    assertFormRejected(
+        replacing(
+            "\"heldSince\":null,\"holdReason\":null",
+            "\"heldSince\":\"2030-01-01T00:00:00Z\",\"holdReason\":\"\""));
+    assertFormRejected(replacing("\"lastUsedAt\":null", "\"lastUsedAt\":\"2030-01-01T00:00:01Z\""));
+    assertFormRejected(replacing("\"overrideReason\":null", "\"overrideReason\":\"spill\""));
     assertFormRejected(replacing("\"bytes\":0", "\"bytes\":null"));
     assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\\u0074eam\""));
     assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\""));
@@ -429,7 +445,7 @@ final class KeysetDocumentTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> good.next(1, List.of(versions.get(0), versions.get(0))));
-    KeyVersion gone = versions.get(0).scheduled(ManualTime.START).destroyed(ManualTime.START);
+    KeyVersion gone = versions.get(0).scheduled(ManualTime.START, null).destroyed(ManualTime.START);
     assertThrows(
         IllegalArgumentException.class,
         () -> good.next(1, List.of(gone, versions.get(1))),
@@ -442,10 +458,12 @@ final class KeysetDocumentTest {
     assertCannotJoin(KeyState.PENDING, wrapped, parts -> parts.primaryAt = ManualTime.START);
     assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.messages = 1);
     assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.bytes = 1);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.lastUsedAt = ManualTime.START);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.overrideReason = "spill");
     KeyVersion marked = versions.get(0).withState(KeyState.COMPROMISED);
     assertThrows(
         IllegalArgumentException.class,
-        () -> marked.scheduled(ManualTime.START).withState(KeyState.DISABLED),
+        () -> marked.scheduled(ManualTime.START, null).withState(KeyState.DISABLED),
         "the mark cannot get lost");
     assertThrows(IllegalStateException.class, () -> versions.get(0).withState(KeyState.PENDING));
   }

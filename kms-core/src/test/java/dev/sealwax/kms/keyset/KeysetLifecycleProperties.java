@@ -27,6 +27,10 @@ final class KeysetLifecycleProperties {
     ROTATE_IF_DUE,
     ROLLBACK,
     SET_POLICY,
+    HOLD,
+    RELEASE,
+    SCHEDULE_DESPITE_USE,
+    DESTROY_DUE,
     USE,
     PUBLISH,
     PROMOTE,
@@ -54,6 +58,10 @@ final class KeysetLifecycleProperties {
             Tuple.of(3, Verb.ROLLBACK),
             Tuple.of(2, Verb.SET_POLICY),
             Tuple.of(3, Verb.USE),
+            Tuple.of(1, Verb.HOLD),
+            Tuple.of(2, Verb.RELEASE),
+            Tuple.of(3, Verb.SCHEDULE_DESPITE_USE),
+            Tuple.of(2, Verb.DESTROY_DUE),
             Tuple.of(4, Verb.PUBLISH),
             Tuple.of(4, Verb.PROMOTE),
             Tuple.of(4, Verb.DISABLE),
@@ -77,7 +85,8 @@ final class KeysetLifecycleProperties {
   @Property(tries = 300)
   void anySequenceOfVerbs_keepsTheRules(@ForAll("steps") List<Step> steps) {
     try (Rig rig = new Rig()) {
-      Keyset keyset = rig.keysets.create("k", KeysetTemplate.defaults());
+      Keyset keyset =
+          rig.keysets.create("k", KeysetTemplate.defaults().withQuietPeriod(Duration.ofDays(10)));
       OpenKeyset open = rig.open("k");
       Map<Integer, byte[]> wrapped = new HashMap<>();
       wrapped.put(1, Rig.wrap(open, 1));
@@ -132,12 +141,15 @@ final class KeysetLifecycleProperties {
       case ROLLBACK -> verbs.rollback("k");
       case SET_POLICY ->
           verbs.setRotationPolicy("k", RotationPolicy.manual().afterMessages((1L << 17) + version));
+      case HOLD -> verbs.placeHold("k", "case " + version);
+      case RELEASE -> verbs.releaseHold("k");
+      case SCHEDULE_DESPITE_USE -> verbs.scheduleDestructionDespiteUse("k", version, "spilled");
+      case DESTROY_DUE -> verbs.destroyWhatIsDue("k", null).keyset();
       case USE -> {
         UsageMeter meter = rig.open("k").meter(keyset, keyset.primary());
-        if (meter == null) {
-          yield keyset;
+        if (meter != null) {
+          Rig.encrypt(meter, 1 << 15, 1);
         }
-        Rig.encrypt(meter, 1 << 15, 1);
         rig.runBackground();
         yield verbs.get("k");
       }
@@ -186,6 +198,12 @@ final class KeysetLifecycleProperties {
                 assertTrue(
                     old.state() == version.state() || old.state().canBecome(version.state()),
                     old + " to " + version);
+                assertTrue(
+                    before.hold().isEmpty()
+                        || version.state() == old.state()
+                        || (version.state() != KeyState.DESTROYED
+                            && version.state() != KeyState.DESTRUCTION_SCHEDULED),
+                    "a hold holds");
                 assertTrue(old.messages() <= version.messages(), "use is never forgotten");
                 assertTrue(!old.isCompromised() || version.isCompromised(), "the mark stays");
                 assertTrue(

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,6 +31,7 @@ final class KeysetSchedulerTest {
   // Takes looks and never makes one by itself.
   private final ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
   private final List<String> told = new ArrayList<>();
+  private @Nullable VersionUse inventory;
   private final List<ScheduledChange> changes = new ArrayList<>();
 
   @AfterEach
@@ -48,7 +50,8 @@ final class KeysetSchedulerTest {
             change -> {
               changes.add(change);
               told.add(name + " " + change.outcome() + " " + change.keyset() + change.version());
-            });
+            },
+            inventory);
   }
 
   private KeysetScheduler scheduler(String name) {
@@ -133,6 +136,30 @@ final class KeysetSchedulerTest {
     pass(Duration.ofSeconds(1), a, b);
     assertEquals(List.of("a DESTROYED orders1"), told);
     assertEquals(KeyState.DESTROYED, stored("orders").version(1).orElseThrow().state());
+  }
+
+  /** Cites KS-27, KS-28. */
+  @Test
+  void destruction_heldOrInUse_waits() {
+    for (String name : List.of("held", "used")) {
+      rig.keysets.create(name, KeysetTemplate.defaults());
+      rig.keysets.rotate(name);
+      rig.keysets.scheduleDestruction(name, 1);
+    }
+    rig.keysets.placeHold("held", "case 7");
+    inventory = (keyset, version) -> VersionUse.Answer.IN_USE;
+    KeysetScheduler careful = scheduler("careful");
+    rig.time.advance(Duration.ofDays(30));
+    for (int i = 0; i < 10; i++) {
+      pass(MINUTE, careful);
+    }
+    assertEquals(List.of("careful MISSED used0"), told, "a hold is no accident");
+    rig.keysets.releaseHold("held");
+    inventory = (keyset, version) -> VersionUse.Answer.UNUSED;
+    KeysetScheduler sure = scheduler("sure");
+    sure.look();
+    assertEquals(
+        List.of("careful MISSED used0", "sure DESTROYED held1", "sure DESTROYED used1"), told);
   }
 
   @Test
@@ -319,7 +346,8 @@ final class KeysetSchedulerTest {
             MINUTE,
             change -> {
               throw new IllegalArgumentException("from the listener");
-            })
+            },
+            null)
         .look();
     assertEquals(2, stored("a").versions().size());
     assertEquals(2, stored("b").versions().size());
@@ -330,7 +358,7 @@ final class KeysetSchedulerTest {
     rig.keysets.create("orders", KeysetTemplate.defaults());
     rig.time.advance(Duration.ofDays(90));
     KeysetScheduler scheduler =
-        rig.process.startScheduler(executor, Duration.ofSeconds(1), changes::add);
+        rig.process.startScheduler(executor, Duration.ofSeconds(1), changes::add, null);
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
     while (stored("orders").versions().size() < 2 && System.nanoTime() < deadline) {
       Thread.sleep(20);
@@ -354,7 +382,7 @@ final class KeysetSchedulerTest {
         List.of(Duration.ZERO, Duration.ofMillis(1500), DAY.plusSeconds(1), DAY.negated())) {
       assertThrows(
           IllegalArgumentException.class,
-          () -> rig.process.startScheduler(executor, interval, change -> {}));
+          () -> rig.process.startScheduler(executor, interval, change -> {}, null));
     }
   }
 
@@ -363,7 +391,7 @@ final class KeysetSchedulerTest {
     rig.keysets.create("orders", KeysetTemplate.defaults());
     OpenKeysets process = rig.process();
     KeysetScheduler scheduler =
-        process.keysets().scheduler(rig.time, executor, MINUTE, changes::add);
+        process.keysets().scheduler(rig.time, executor, MINUTE, changes::add, null);
     rig.time.advance(Duration.ofDays(90));
     rig.store.beforeLoad =
         () -> {

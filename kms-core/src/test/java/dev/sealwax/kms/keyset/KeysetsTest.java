@@ -20,6 +20,8 @@ import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -278,6 +280,12 @@ final class KeysetsTest {
     assertEquals(32, Rig.unwrap(rig.open("orders"), 2, data).length);
     assertFalse(back.isRotationDue(rig.time.instant()), "its age counts anew");
     assertEquals(2, keysets.rollback("orders").primary(), "and forth again");
+    List<Instant> dates = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      keysets.rollback("orders");
+      dates.add(keysets.rollback("orders").version(2).orElseThrow().primaryAt().orElseThrow());
+    }
+    assertEquals(5, dates.stream().distinct().count(), "each promotion has a date of its own");
   }
 
   /** Cites KS-24. */
