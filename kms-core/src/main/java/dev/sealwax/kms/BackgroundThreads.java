@@ -3,6 +3,8 @@ package dev.sealwax.kms;
 import dev.sealwax.kms.keyset.Background;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -13,7 +15,8 @@ import org.slf4j.LoggerFactory;
  * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
  * again and two that renew cached keys, while somebody needs it. The latter call the root key, the
  * former mostly not: a root key that hangs must not keep the store's news away. And one that
- * follows the changes of a store that tells them. All are daemons.
+ * follows the changes of a store that tells them, and one for the scheduler if it is started. All
+ * are daemons.
  */
 final class BackgroundThreads implements AutoCloseable {
   /**
@@ -27,6 +30,9 @@ final class BackgroundThreads implements AutoCloseable {
 
   private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
   private final ThreadPoolExecutor renewer = pool("sealwax-renew");
+  // Starts its thread with its first task.
+  private final ScheduledThreadPoolExecutor scheduler =
+      new ScheduledThreadPoolExecutor(1, task -> daemon(task, "sealwax-schedule"));
   private volatile long now = System.nanoTime();
   private volatile boolean closed;
 
@@ -64,17 +70,22 @@ final class BackgroundThreads implements AutoCloseable {
         () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start());
   }
 
+  ScheduledExecutorService scheduler() {
+    return scheduler;
+  }
+
   /** Ends the threads, and waits a moment for calls of store and root key that are under way. */
   @Override
   public void close() {
     closed = true;
+    scheduler.shutdown();
     for (ThreadPoolExecutor pool : List.of(refresher, renewer)) {
       pool.shutdown();
       pool.getQueue().clear();
     }
     try {
       long end = System.nanoTime() + MAX_CLOSING_NANOS;
-      for (ThreadPoolExecutor pool : List.of(refresher, renewer)) {
+      for (ThreadPoolExecutor pool : List.of(refresher, renewer, scheduler)) {
         if (!pool.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
           LOG.warn("a store or root key takes long to answer; it is closed all the same");
         }

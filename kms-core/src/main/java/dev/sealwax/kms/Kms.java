@@ -3,8 +3,11 @@ package dev.sealwax.kms;
 import dev.sealwax.kms.envelope.DataKeyPolicy;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeCiphers;
+import dev.sealwax.kms.keyset.KeysetScheduler;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.keyset.SchedulerListener;
+import dev.sealwax.kms.keyset.VersionUse;
 import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
@@ -15,6 +18,8 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +36,7 @@ public final class Kms implements AutoCloseable {
   private final BackgroundThreads threads;
   private final OpenKeysets keysets;
   private final EnvelopeCiphers ciphers;
+  private final AtomicReference<@Nullable KeysetScheduler> scheduler = new AtomicReference<>();
 
   private Kms(Builder builder, RootKey rootKey, KeysetStore store, BackgroundThreads threads) {
     this.rootKey = rootKey;
@@ -95,6 +101,66 @@ public final class Kms implements AutoCloseable {
   }
 
   /**
+   * Starts to rotate keysets by their policies and to carry out scheduled destructions, with a look
+   * at all keysets about once a minute, until this {@code Kms} is closed. Any number of processes
+   * may do so. What happens is logged.
+   *
+   * @throws IllegalStateException if it was started before
+   */
+  public void startScheduler() {
+    startScheduler(Duration.ofMinutes(1), change -> {});
+  }
+
+  /**
+   * Starts the scheduler on a thread of this {@code Kms}.
+   *
+   * @param interval about how long from one look to the next; each reads every document in the
+   *     store
+   * @param listener told of what was done, missed or failed
+   * @throws IllegalArgumentException if the interval is not whole seconds within 1 second and 1 day
+   * @throws IllegalStateException if it was started before
+   */
+  public void startScheduler(Duration interval, SchedulerListener listener) {
+    startScheduler(threads.scheduler(), interval, listener, null);
+  }
+
+  /**
+   * Starts the scheduler on a thread of this {@code Kms}; it destroys nothing that is in use.
+   *
+   * @param interval about how long from one look to the next
+   * @param listener told of what was done, missed or failed
+   * @param inventory asked before a version is destroyed
+   * @throws IllegalArgumentException if the interval is not whole seconds within 1 second and 1 day
+   * @throws IllegalStateException if it was started before
+   */
+  public void startScheduler(Duration interval, SchedulerListener listener, VersionUse inventory) {
+    startScheduler(
+        threads.scheduler(), interval, listener, Objects.requireNonNull(inventory, "inventory"));
+  }
+
+  /**
+   * Starts the scheduler on an executor of the caller.
+   *
+   * @param executor stays the caller's to shut down
+   * @param interval about how long from one look to the next
+   * @param listener told of what was done, missed or failed
+   * @param inventory asked before a version is destroyed, or null to destroy what is due
+   * @throws IllegalArgumentException if the interval is not whole seconds within 1 second and 1 day
+   * @throws IllegalStateException if it was started before
+   */
+  public void startScheduler(
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    KeysetScheduler started = keysets.startScheduler(executor, interval, listener, inventory);
+    if (!scheduler.compareAndSet(null, started)) {
+      started.close();
+      throw new IllegalStateException("the scheduler of this Kms was started before");
+    }
+  }
+
+  /**
    * Forgets all data keys, so that later messages get new ones. To be called after a process was
    * restored from a snapshot (CRaC, a cloned virtual machine) and before it encrypts: two copies of
    * one process would otherwise go on with the same data keys and the same nonces.
@@ -104,12 +170,17 @@ public final class Kms implements AutoCloseable {
   }
 
   /**
-   * Wipes all keys and closes root key and store, after waiting up to about two seconds for
-   * background calls of theirs that are under way; operations under way may still finish, later
-   * ones fail.
+   * Stops the scheduler, reports what was encrypted where a rotation policy counts it, wipes all
+   * keys and closes root key and store, after waiting up to about two seconds for background calls
+   * of theirs that are under way; operations under way may still finish, later ones fail.
    */
   @Override
   public void close() {
+    KeysetScheduler running = scheduler.get();
+    if (running != null) {
+      running.close();
+    }
+    // First, because what data keys have drawn and not used comes back from them.
     ciphers.close();
     keysets.close();
     threads.close();

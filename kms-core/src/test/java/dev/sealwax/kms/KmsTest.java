@@ -11,10 +11,14 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
+import dev.sealwax.kms.keyset.RotationPolicy;
+import dev.sealwax.kms.keyset.ScheduledChange;
+import dev.sealwax.kms.keyset.ScheduledChange.Outcome;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
@@ -23,19 +27,25 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -68,6 +78,41 @@ class KmsTest {
     Kms kms = builder.build();
     kms.keysets().create("orders", KeysetTemplate.defaults());
     return kms;
+  }
+
+  // --- scheduler ---
+
+  @Test
+  void scheduler_started_rotatesUntilClose() throws InterruptedException {
+    BlockingQueue<ScheduledChange> changes = new LinkedBlockingQueue<>();
+    AtomicReference<Instant> now = new AtomicReference<>(Instant.now());
+    try (Kms kms = withOrders(builder().clock(new SettableClock(now)))) {
+      now.updateAndGet(instant -> instant.plus(Duration.ofDays(91)));
+      kms.startScheduler(Duration.ofSeconds(1), changes::add);
+      assertEquals(
+          new ScheduledChange(KeysetId.of("orders"), Outcome.PUBLISHED, 2, null),
+          changes.poll(30, TimeUnit.SECONDS));
+      assertThrows(IllegalStateException.class, kms::startScheduler);
+    }
+    int loads = store.loads;
+    Thread.sleep(1500);
+    assertEquals(loads, store.loads, "closed with its Kms");
+  }
+
+  @Test
+  void close_reportsWhatAPolicyCounts() throws IOException {
+    RotationPolicy policy = RotationPolicy.manual().afterMessages(1 << 20);
+    Path keysets = Files.createDirectory(directory.resolve("keysets"));
+    try (Kms kms = builder().store(FileKeysetStore.at(keysets)).build()) {
+      kms.keysets().create("orders", KeysetTemplate.defaults().withRotationPolicy(policy));
+      for (int i = 0; i < 100; i++) {
+        kms.envelopeCipher("orders").encrypt(MESSAGE, CONTEXT);
+      }
+    }
+    try (KeysetStore after = FileKeysetStore.at(keysets)) {
+      String document = after.load(KeysetId.of("orders")).orElseThrow().document();
+      assertTrue(document.contains("\"messages\":100,\"bytes\":300,"), document);
+    }
   }
 
   // --- builder ---
@@ -438,6 +483,29 @@ class KmsTest {
       if (failure != null) {
         throw failure;
       }
+    }
+  }
+
+  private static final class SettableClock extends Clock {
+    private final AtomicReference<Instant> now;
+
+    SettableClock(AtomicReference<Instant> now) {
+      this.now = now;
+    }
+
+    @Override
+    public Instant instant() {
+      return now.get();
+    }
+
+    @Override
+    public ZoneId getZone() {
+      return ZoneOffset.UTC;
+    }
+
+    @Override
+    public Clock withZone(ZoneId zone) {
+      throw new UnsupportedOperationException();
     }
   }
 }

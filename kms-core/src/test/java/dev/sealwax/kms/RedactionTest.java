@@ -18,8 +18,11 @@ import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.keyset.LegalHold;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.keyset.RotationPolicy;
+import dev.sealwax.kms.keyset.ScheduledChange;
 import dev.sealwax.kms.rewrap.CheckpointFile;
 import dev.sealwax.kms.rewrap.DirectoryEnvelopeSource;
 import dev.sealwax.kms.rewrap.EnvelopeRecord;
@@ -56,6 +59,7 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -66,6 +70,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.stream.Collectors;
 import org.h2.jdbcx.JdbcDataSource;
 import org.junit.jupiter.api.Test;
@@ -239,6 +244,9 @@ class RedactionTest {
             openKeyset,
             kms.keysets(),
             template,
+            RotationPolicy.defaults(),
+            new LegalHold(Instant.EPOCH, "case 7"),
+            new ScheduledChange(id, ScheduledChange.Outcome.MISSED, 0, null),
             keyset,
             keyset.versions().get(0),
             id,
@@ -255,6 +263,9 @@ class RedactionTest {
             kms.statistics(),
             kms.statistics().envelopes(),
             kms.statistics().keyVersions()));
+    ScheduledThreadPoolExecutor unused = new ScheduledThreadPoolExecutor(1);
+    unused.shutdown();
+    things.add(open.startScheduler(unused, Duration.ofDays(1), change -> {}, null));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
     JdbcDataSource database = new JdbcDataSource();
     database.setUrl("jdbc:h2:mem:redaction;DB_CLOSE_DELAY=-1");

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.crypto;
 
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How many messages and bytes one key may still encrypt; shared by all threads, never overdrawn.
@@ -15,10 +16,21 @@ public final class UsageBudget {
 
   private final AtomicLong messagesLeft;
   private final AtomicLong bytesLeft;
+  private final @Nullable UsageMeter meter;
 
   public UsageBudget(long messages, long bytes) {
-    messagesLeft = new AtomicLong(messages);
-    bytesLeft = new AtomicLong(bytes);
+    this(messages, bytes, null);
+  }
+
+  /**
+   * Starts with so many messages and bytes.
+   *
+   * @param meter counts what is drawn, if somebody wants to know; shared with other budgets
+   */
+  public UsageBudget(long messages, long bytes, @Nullable UsageMeter meter) {
+    this.messagesLeft = new AtomicLong(messages);
+    this.bytesLeft = new AtomicLong(bytes);
+    this.meter = meter;
   }
 
   /** Draws one message of {@code lengthBytes}, all or nothing. */
@@ -30,22 +42,44 @@ public final class UsageBudget {
       messagesLeft.incrementAndGet();
       return false;
     }
+    count(1, lengthBytes);
     return true;
   }
 
   /** Draws a block of messages; 0 if none is left. */
   long takeMessages() {
-    return draw(messagesLeft, 1, LARGEST_MESSAGE_BLOCK);
+    long atMost =
+        meter == null
+            ? LARGEST_MESSAGE_BLOCK
+            : Math.min(LARGEST_MESSAGE_BLOCK, meter.largestMessagePortion());
+    long drawn = draw(messagesLeft, 1, atMost);
+    count(drawn, 0);
+    return drawn;
   }
 
   /** Draws a block of at least {@code lengthBytes}; 0 if fewer are left. */
   long takeBytes(long lengthBytes) {
-    return draw(bytesLeft, lengthBytes, Math.max(lengthBytes, LARGEST_BYTE_BLOCK));
+    long atMost =
+        meter == null
+            ? LARGEST_BYTE_BLOCK
+            : Math.min(LARGEST_BYTE_BLOCK, meter.largestBytePortion());
+    long drawn = draw(bytesLeft, lengthBytes, Math.max(lengthBytes, atMost));
+    count(0, drawn);
+    return drawn;
   }
 
   void giveBack(long messages, long bytes) {
     messagesLeft.addAndGet(messages);
     bytesLeft.addAndGet(bytes);
+    if (meter != null) {
+      meter.givenBack(messages, bytes);
+    }
+  }
+
+  private void count(long messages, long bytes) {
+    if (meter != null && (messages != 0 || bytes != 0)) {
+      meter.lent(messages, bytes);
+    }
   }
 
   private static long draw(AtomicLong pool, long atLeast, long atMost) {

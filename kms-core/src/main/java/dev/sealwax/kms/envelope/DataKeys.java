@@ -115,7 +115,11 @@ final class DataKeys implements AutoCloseable {
   /** A key for one message that is too long for any budget; the caller closes it. */
   DataKey makeSingleUse(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
     snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
-    return generate(purpose, keyset, snapshot, new UsageBudget(1, Long.MAX_VALUE));
+    return generate(
+        purpose,
+        keyset,
+        snapshot,
+        new UsageBudget(1, Long.MAX_VALUE, keyset.meter(snapshot, snapshot.primary())));
   }
 
   /** Takes a key out of use whose budget is spent. */
@@ -135,7 +139,13 @@ final class DataKeys implements AutoCloseable {
   private DataKey make(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
     DataKey key =
         generate(
-            purpose, keyset, snapshot, new UsageBudget(policy.maxMessages(), policy.maxBytes()));
+            purpose,
+            keyset,
+            snapshot,
+            new UsageBudget(
+                policy.maxMessages(),
+                policy.maxBytes(),
+                keyset.meter(snapshot, snapshot.primary())));
     // What this process encrypts it can decrypt without another unwrap.
     if (!policy.decryptCache().isNone() && key.share()) {
       decrypting.put(wrapping(purpose.keyset(), key.header()), key);

@@ -2,7 +2,9 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -12,53 +14,87 @@ import org.jspecify.annotations.Nullable;
  * root key. Immutable; safe for any thread.
  */
 public final class KeyVersion {
+  private static final Duration PROMOTED_AT_ONCE = Duration.ofMinutes(1);
+
   private final int number;
   private final KeyState state;
   private final Instant createdAt;
+  private final @Nullable Instant primaryAt;
+  private final long messages;
+  private final long bytes;
+  private final @Nullable Instant lastUsedAt;
   private final boolean compromised;
   private final @Nullable Instant destroyAt;
   private final @Nullable Instant destroyedAt;
+  private final @Nullable String overrideReason;
   private final @Nullable WrappedKey wrapped;
 
-  private KeyVersion(
-      int number,
-      KeyState state,
-      Instant createdAt,
-      boolean compromised,
-      @Nullable Instant destroyAt,
-      @Nullable Instant destroyedAt,
-      @Nullable WrappedKey wrapped) {
-    this.number = number;
-    this.state = state;
-    this.createdAt = createdAt;
-    this.compromised = compromised;
-    this.destroyAt = destroyAt;
-    this.destroyedAt = destroyedAt;
-    this.wrapped = wrapped;
+  /** The parts of a version while they are put together or changed. Used by one thread. */
+  static final class Parts {
+    final int number;
+    final Instant createdAt;
+    KeyState state;
+    @Nullable Instant primaryAt;
+    long messages;
+    long bytes;
+    @Nullable Instant lastUsedAt;
+    boolean compromised;
+    @Nullable Instant destroyAt;
+    @Nullable Instant destroyedAt;
+    @Nullable String overrideReason;
+    @Nullable WrappedKey wrapped;
+
+    Parts(int number, KeyState state, Instant createdAt, @Nullable WrappedKey wrapped) {
+      this.number = number;
+      this.state = state;
+      this.createdAt = createdAt;
+      this.wrapped = wrapped;
+    }
+
+    /**
+     * Joins the parts.
+     *
+     * @throws IllegalArgumentException if they contradict each other (keyset-v1 §3)
+     */
+    KeyVersion join() {
+      return new KeyVersion(this);
+    }
+  }
+
+  private KeyVersion(Parts parts) {
+    this.number = parts.number;
+    this.state = parts.state;
+    this.createdAt = parts.createdAt;
+    this.primaryAt = parts.primaryAt;
+    this.messages = parts.messages;
+    this.bytes = parts.bytes;
+    this.lastUsedAt = parts.lastUsedAt;
+    this.compromised = parts.compromised;
+    this.destroyAt = parts.destroyAt;
+    this.destroyedAt = parts.destroyedAt;
+    this.overrideReason = parts.overrideReason;
+    this.wrapped = parts.wrapped;
     String problem = problem();
     if (problem != null) {
       throw new IllegalArgumentException("version " + number + " " + problem);
     }
   }
 
-  /**
-   * Joins the parts of a version.
-   *
-   * @throws IllegalArgumentException if they contradict each other (keyset-v1 §3)
-   */
-  static KeyVersion of(
-      int number,
-      KeyState state,
-      Instant createdAt,
-      boolean compromised,
-      @Nullable Instant destroyAt,
-      @Nullable Instant destroyedAt,
-      @Nullable WrappedKey wrapped) {
-    return new KeyVersion(number, state, createdAt, compromised, destroyAt, destroyedAt, wrapped);
+  private Parts parts() {
+    Parts parts = new Parts(number, state, createdAt, wrapped);
+    parts.primaryAt = primaryAt;
+    parts.messages = messages;
+    parts.bytes = bytes;
+    parts.lastUsedAt = lastUsedAt;
+    parts.compromised = compromised;
+    parts.destroyAt = destroyAt;
+    parts.destroyedAt = destroyedAt;
+    parts.overrideReason = overrideReason;
+    return parts;
   }
 
   static KeyVersion fresh(int number, KeyState state, Instant createdAt, WrappedKey wrapped) {
-    return new KeyVersion(number, state, createdAt, false, null, null, wrapped);
+    return new Parts(number, state, createdAt, wrapped).join();
   }
 
   private @Nullable String problem() {
@@ -81,6 +117,26 @@ public final class KeyVersion {
     if (compromised ? !mayBeCompromised : state == KeyState.COMPROMISED) {
       return "has mark compromised = " + compromised + " in state " + state;
     }
+    if (primaryAt != null && state == KeyState.PENDING) {
+      return "is pending and was primary before";
+    }
+    if (overrideReason != null
+        && state != KeyState.DESTRUCTION_SCHEDULED
+        && state != KeyState.DESTROYED) {
+      return "has an override of what guards it from destruction in state " + state;
+    }
+    if (overrideReason != null) {
+      KeysetTemplate.requireText("override reason", overrideReason);
+    }
+    if (lastUsedAt != null && !lastUsedAt.equals(lastUsedAt.truncatedTo(ChronoUnit.DAYS))) {
+      return "was last used on a day that has a time";
+    }
+    if (primaryAt == null && (messages != 0 || bytes != 0 || lastUsedAt != null)) {
+      return "has encrypted without ever being primary";
+    }
+    if (messages < 0 || bytes < 0) {
+      return "has encrypted fewer than 0 messages or bytes";
+    }
     return null;
   }
 
@@ -95,6 +151,37 @@ public final class KeyVersion {
 
   public Instant createdAt() {
     return createdAt;
+  }
+
+  /** When it last became the primary; empty if it never was. */
+  public Optional<Instant> primaryAt() {
+    return Optional.ofNullable(primaryAt);
+  }
+
+  /**
+   * How many messages all processes have reported to be encrypted under it. Counted only while the
+   * keyset's rotation policy limits messages or bytes.
+   */
+  public long messages() {
+    return messages;
+  }
+
+  /** How many bytes of plaintext, counted as {@link #messages} are; streams count none. */
+  public long bytes() {
+    return bytes;
+  }
+
+  /**
+   * The day, in UTC, on which a process last made a data key under it; kept only while the keyset
+   * has a quiet period. Decryption does not count.
+   */
+  public Optional<Instant> lastUsedAt() {
+    return Optional.ofNullable(lastUsedAt);
+  }
+
+  /** Why it was scheduled although something spoke against it; empty if nothing did. */
+  public Optional<String> overrideReason() {
+    return Optional.ofNullable(overrideReason);
   }
 
   /**
@@ -125,33 +212,102 @@ public final class KeyVersion {
   }
 
   KeyVersion withState(KeyState next) {
-    boolean marked = compromised || next == KeyState.COMPROMISED;
-    return become(next, marked, null, null, wrapped);
+    Parts parts = become(next);
+    parts.compromised = compromised || next == KeyState.COMPROMISED;
+    return parts.join();
   }
 
-  KeyVersion scheduled(Instant at) {
-    return become(KeyState.DESTRUCTION_SCHEDULED, compromised, at, null, wrapped);
+  KeyVersion scheduled(Instant at, @Nullable String because) {
+    Parts parts = become(KeyState.DESTRUCTION_SCHEDULED);
+    parts.destroyAt = at;
+    parts.overrideReason = because;
+    return parts.join();
   }
 
   KeyVersion destroyed(Instant at) {
-    return become(KeyState.DESTROYED, compromised, null, at, null);
+    Parts parts = become(KeyState.DESTROYED);
+    parts.destroyedAt = at;
+    parts.overrideReason = overrideReason;
+    parts.wrapped = null;
+    return parts.join();
   }
 
-  private KeyVersion become(
-      KeyState next,
-      boolean marked,
-      @Nullable Instant destroyOn,
-      @Nullable Instant destroyedOn,
-      @Nullable WrappedKey material) {
+  private Parts become(KeyState next) {
     if (!state.canBecome(next)) {
       throw new IllegalStateException(
           "version " + number + " cannot go from " + state + " to " + next);
     }
-    return new KeyVersion(number, next, createdAt, marked, destroyOn, destroyedOn, material);
+    Parts parts = parts();
+    parts.state = next;
+    parts.destroyAt = null;
+    parts.overrideReason = null;
+    return parts;
+  }
+
+  /** The version as the primary from {@code now} on. */
+  KeyVersion promoted(Instant now) {
+    Parts parts = parts();
+    parts.state = KeyState.ENABLED;
+    parts.primaryAt = now;
+    // No two promotions of a version bear one date: who has seen it knows that it was primary
+    // without a break.
+    if (primaryAt != null
+        && !now.isAfter(primaryAt)
+        && now.isAfter(primaryAt.minus(PROMOTED_AT_ONCE))) {
+      parts.primaryAt = primaryAt.plusSeconds(1);
+    }
+    return parts.join();
+  }
+
+  /** The version with that much more use; less than 0 takes back what was reported unused. */
+  KeyVersion used(long moreMessages, long moreBytes) {
+    Parts parts = parts();
+    parts.messages = added(messages, moreMessages);
+    parts.bytes = added(bytes, moreBytes);
+    return parts.join();
+  }
+
+  /** The version as used on a day, unless a later one is known. */
+  KeyVersion usedOn(Instant day) {
+    if (lastUsedAt != null && !lastUsedAt.isBefore(day)) {
+      return this;
+    }
+    Parts parts = parts();
+    parts.lastUsedAt = day;
+    return parts.join();
+  }
+
+  private static long added(long count, long more) {
+    return Math.min(RotationPolicy.MAX_COUNT, Math.max(0, count + more));
   }
 
   KeyVersion withWrapped(WrappedKey rewrapped) {
-    return new KeyVersion(number, state, createdAt, compromised, destroyAt, destroyedAt, rewrapped);
+    Parts parts = parts();
+    parts.wrapped = rewrapped;
+    return parts.join();
+  }
+
+  /** Whether all but the count of use is the same. */
+  boolean equalsButForUse(@Nullable KeyVersion other) {
+    return other != null && equals(other.withUseOf(this));
+  }
+
+  boolean hasUseOf(@Nullable KeyVersion other) {
+    return other != null
+        && messages == other.messages
+        && bytes == other.bytes
+        && Objects.equals(lastUsedAt, other.lastUsedAt);
+  }
+
+  private KeyVersion withUseOf(KeyVersion other) {
+    if (primaryAt == null) {
+      return this; // has none, and may have none
+    }
+    Parts parts = parts();
+    parts.messages = other.messages;
+    parts.bytes = other.bytes;
+    parts.lastUsedAt = other.lastUsedAt;
+    return parts.join();
   }
 
   @Override
@@ -161,6 +317,11 @@ public final class KeyVersion {
         && state == version.state
         && compromised == version.compromised
         && createdAt.equals(version.createdAt)
+        && Objects.equals(primaryAt, version.primaryAt)
+        && messages == version.messages
+        && bytes == version.bytes
+        && Objects.equals(lastUsedAt, version.lastUsedAt)
+        && Objects.equals(overrideReason, version.overrideReason)
         && Objects.equals(destroyAt, version.destroyAt)
         && Objects.equals(destroyedAt, version.destroyedAt)
         && Objects.equals(wrapped, version.wrapped);

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,22 +31,28 @@ public final class Keyset {
   private final KeysetId id;
   private final long revision;
   private final KeysetTemplate policy;
+  private final @Nullable LegalHold hold;
   private final Instant createdAt;
   private final int primary;
+  private final int previous; // 0 if there was none
   private final List<KeyVersion> versions;
 
   private Keyset(
       KeysetId id,
       long revision,
       KeysetTemplate policy,
+      @Nullable LegalHold hold,
       Instant createdAt,
       int primary,
+      int previous,
       List<KeyVersion> versions) {
     this.id = id;
     this.revision = revision;
     this.policy = policy;
+    this.hold = hold;
     this.createdAt = createdAt;
     this.primary = primary;
+    this.previous = previous;
     this.versions = List.copyOf(versions);
     String problem = problem();
     if (problem != null) {
@@ -62,10 +69,12 @@ public final class Keyset {
       KeysetId id,
       long revision,
       KeysetTemplate policy,
+      @Nullable LegalHold hold,
       Instant createdAt,
       int primary,
+      int previous,
       List<KeyVersion> versions) {
-    return new Keyset(id, revision, policy, createdAt, primary, versions);
+    return new Keyset(id, revision, policy, hold, createdAt, primary, previous, versions);
   }
 
   private @Nullable String problem() {
@@ -79,6 +88,14 @@ public final class Keyset {
     }
     if (primary < 1 || primary > versions.size()) {
       return "primary must be one of the " + versions.size() + " versions, got " + primary;
+    }
+    if (previous < 0 || previous > versions.size() || previous == primary) {
+      return "previous primary must be another of the " + versions.size() + " versions";
+    }
+    for (int number : new int[] {primary, previous}) {
+      if (number != 0 && versions.get(number - 1).primaryAt().isEmpty()) {
+        return "version " + number + " is or was primary and does not say since when";
+      }
     }
     KeyState primaryState = versions.get(primary - 1).state();
     if (primaryState == KeyState.PENDING) {
@@ -113,6 +130,11 @@ public final class Keyset {
     return primary;
   }
 
+  /** The number of the version that was primary before this one; empty if there was none. */
+  public OptionalInt previousPrimary() {
+    return previous == 0 ? OptionalInt.empty() : OptionalInt.of(previous);
+  }
+
   /** The version of that number, or empty if the keyset never had one. */
   public Optional<KeyVersion> version(int number) {
     return Optional.ofNullable(find(number));
@@ -123,9 +145,9 @@ public final class Keyset {
     return versions;
   }
 
-  /** How long a version is primary before it should be replaced. */
-  public Duration rotationPeriod() {
-    return policy.rotationPeriod();
+  /** When the primary should be replaced. */
+  public RotationPolicy rotationPolicy() {
+    return policy.rotationPolicy();
   }
 
   /** How long a scheduled destruction can be cancelled unless the operator says otherwise. */
@@ -133,14 +155,39 @@ public final class Keyset {
     return policy.destructionWindow();
   }
 
-  /** When the primary should be replaced: one rotation period after it was made. */
-  public Instant rotationDueAt() {
-    return versions.get(primary - 1).createdAt().plus(policy.rotationPeriod());
+  /** When the age of the primary calls for another, if the policy limits it. */
+  public Optional<Instant> rotationDueAt() {
+    return rotationPolicy().age().map(primarySince()::plus);
   }
 
-  /** Whether the primary should have been replaced by {@code now}. */
+  /** Whether the primary should have been replaced by {@code now}, for any reason of the policy. */
   public boolean isRotationDue(Instant now) {
-    return !Objects.requireNonNull(now, "now").isBefore(rotationDueAt());
+    return isRotationDue(Objects.requireNonNull(now, "now"), 0, 0);
+  }
+
+  /** The same, if it has encrypted so many messages and bytes more than the document says. */
+  boolean isRotationDue(Instant now, long moreMessages, long moreBytes) {
+    Instant dueAt = rotationDueAt().orElse(null);
+    if (dueAt != null && !now.isBefore(dueAt)) {
+      return true;
+    }
+    KeyVersion used = versions.get(primary - 1);
+    return rotationPolicy().isReachedBy(used.messages() + moreMessages, used.bytes() + moreBytes)
+        && !now.isBefore(primarySince().plus(RotationPolicy.MIN_AGE));
+  }
+
+  private Instant primarySince() {
+    return versions.get(primary - 1).primaryAt().orElseThrow();
+  }
+
+  /** How long a version must not have encrypted before it may be destroyed, if that matters. */
+  public Optional<Duration> quietPeriod() {
+    return policy.quietPeriod();
+  }
+
+  /** What keeps all versions from being destroyed, if something does. */
+  public Optional<LegalHold> hold() {
+    return Optional.ofNullable(hold);
   }
 
   /** Whether every version is destroyed: nothing of the keyset can ever be used again. */
@@ -227,9 +274,21 @@ public final class Keyset {
     return next(primary, next);
   }
 
-  /** The next revision. */
+  /** The next revision; another primary makes this one's the previous. */
   Keyset next(int nextPrimary, List<KeyVersion> nextVersions) {
-    return new Keyset(id, revision + 1, policy, createdAt, nextPrimary, nextVersions);
+    int nextPrevious = nextPrimary == primary ? previous : primary;
+    return new Keyset(
+        id, revision + 1, policy, hold, createdAt, nextPrimary, nextPrevious, nextVersions);
+  }
+
+  /** The next revision with that hold, or with none. */
+  Keyset withHold(@Nullable LegalHold next) {
+    return new Keyset(id, revision + 1, policy, next, createdAt, primary, previous, versions);
+  }
+
+  /** The next revision with another policy. */
+  Keyset withPolicy(KeysetTemplate next) {
+    return new Keyset(id, revision + 1, next, hold, createdAt, primary, previous, versions);
   }
 
   @Override

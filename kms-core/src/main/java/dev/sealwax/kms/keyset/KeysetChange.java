@@ -5,6 +5,7 @@ import dev.sealwax.kms.vocabulary.KeyStateException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
@@ -49,21 +50,57 @@ final class KeysetChange {
   private static Keyset add(Keyset keyset, KeyState state, Instant now, WrappedKey wrapped) {
     int number = nextNumber(keyset);
     List<KeyVersion> versions = new ArrayList<>(keyset.versions());
-    versions.add(KeyVersion.fresh(number, state, now, wrapped));
+    KeyVersion fresh = KeyVersion.fresh(number, state, now, wrapped);
+    versions.add(state == KeyState.ENABLED ? fresh.promoted(now) : fresh);
     return keyset.next(state == KeyState.ENABLED ? number : keyset.primary(), versions);
   }
 
-  static Keyset promote(Keyset keyset, int number) {
+  static Keyset promote(Keyset keyset, int number, Instant now) {
     KeyVersion version =
         require(keyset, number, "promote", EnumSet.of(KeyState.PENDING, KeyState.ENABLED));
     if (number == keyset.primary()) {
       throw refused(keyset, number, "it is the primary already");
     }
     List<KeyVersion> versions = new ArrayList<>(keyset.versions());
-    if (version.state() == KeyState.PENDING) {
-      versions.set(number - 1, version.withState(KeyState.ENABLED));
-    }
+    versions.set(number - 1, version.promoted(now));
     return keyset.next(number, versions);
+  }
+
+  static Keyset rollback(Keyset keyset, Instant now) {
+    requireLive(keyset);
+    int previous = keyset.previousPrimary().orElse(0);
+    if (previous == 0) {
+      throw refused(keyset, keyset.primary(), "it has been the only primary; there is none before");
+    }
+    require(keyset, previous, "go back to", EnumSet.of(KeyState.ENABLED));
+    return promote(keyset, previous, now);
+  }
+
+  static Keyset setRotationPolicy(Keyset keyset, RotationPolicy policy) {
+    requireLive(keyset);
+    if (policy.equals(keyset.rotationPolicy())) {
+      return keyset;
+    }
+    return keyset.withPolicy(keyset.policy().withRotationPolicy(policy));
+  }
+
+  static Keyset hold(Keyset keyset, LegalHold hold) {
+    requireLive(keyset);
+    if (keyset.hold().isPresent()) {
+      throw refused(
+          keyset,
+          keyset.primary(),
+          "the keyset is held since " + keyset.hold().get().since() + " already; release it first");
+    }
+    return keyset.withHold(hold);
+  }
+
+  static Keyset release(Keyset keyset) {
+    requireLive(keyset);
+    if (keyset.hold().isEmpty()) {
+      throw refused(keyset, keyset.primary(), "the keyset is not held");
+    }
+    return keyset.withHold(null);
   }
 
   static Keyset disable(Keyset keyset, int number) {
@@ -88,10 +125,11 @@ final class KeysetChange {
             .withState(KeyState.COMPROMISED));
   }
 
-  static Keyset schedule(Keyset keyset, int number, Instant at) {
+  static Keyset schedule(Keyset keyset, int number, Instant at, DestructionGuard guard) {
     KeyVersion version = require(keyset, number, "schedule the destruction of", NOT_SCHEDULED);
     requireNotPrimary(keyset, number);
-    return keyset.replacing(version.scheduled(at));
+    requireNoObjection(keyset, version, guard);
+    return keyset.replacing(version.scheduled(at, guard.override()));
   }
 
   static Keyset cancel(Keyset keyset, int number) {
@@ -104,20 +142,30 @@ final class KeysetChange {
                 EnumSet.of(KeyState.DESTRUCTION_SCHEDULED))));
   }
 
-  static Keyset destroy(Keyset keyset, int number, Instant now) {
+  static Keyset destroy(Keyset keyset, int number, DestructionGuard guard) {
     KeyVersion version =
         require(keyset, number, "destroy", EnumSet.of(KeyState.DESTRUCTION_SCHEDULED));
     requireNotPrimary(keyset, number);
-    requireDue(keyset, version, now);
-    return keyset.replacing(version.destroyed(now));
+    requireDue(keyset, version, guard.now());
+    requireNoObjection(keyset, version, guard);
+    return keyset.replacing(version.destroyed(guard.now()));
   }
 
   /** Schedules every version that is not scheduled yet; the others keep their date. */
-  static Keyset scheduleAll(Keyset keyset, Instant at) {
+  static Keyset scheduleAll(Keyset keyset, Instant at, DestructionGuard guard) {
+    requireLive(keyset);
+    for (KeyVersion version : keyset.versions()) {
+      if (NOT_SCHEDULED.contains(version.state())) {
+        requireNoObjection(keyset, version, guard);
+      }
+    }
     return changeAll(
         keyset,
         "every version is scheduled for destruction already",
-        version -> NOT_SCHEDULED.contains(version.state()) ? version.scheduled(at) : version);
+        version ->
+            NOT_SCHEDULED.contains(version.state())
+                ? version.scheduled(at, guard.override())
+                : version);
   }
 
   static Keyset cancelAll(Keyset keyset) {
@@ -129,17 +177,43 @@ final class KeysetChange {
   }
 
   /** Destroys every version, all of which must be due. */
-  static Keyset destroyAll(Keyset keyset, Instant now) {
+  static Keyset destroyAll(Keyset keyset, DestructionGuard guard) {
     for (KeyVersion version : keyset.versions()) {
       if (version.state() != KeyState.DESTROYED) {
         require(keyset, version.number(), "destroy", EnumSet.of(KeyState.DESTRUCTION_SCHEDULED));
-        requireDue(keyset, version, now);
+        requireDue(keyset, version, guard.now());
+        requireNoObjection(keyset, version, guard);
       }
     }
     return changeAll(
         keyset,
         "every version is destroyed already",
-        version -> version.state() == KeyState.DESTROYED ? version : version.destroyed(now));
+        version ->
+            version.state() == KeyState.DESTROYED ? version : version.destroyed(guard.now()));
+  }
+
+  /** Destroys every version that is due and may go without another; the same keyset if none is. */
+  static Keyset destroyDue(Keyset keyset, DestructionGuard guard) {
+    boolean whole = true;
+    Set<KeyVersion> going = new HashSet<>();
+    for (KeyVersion version : keyset.versions()) {
+      if (isDue(version, guard.now()) && guard.objection(keyset, version) == null) {
+        going.add(version);
+      } else {
+        whole &= version.state() == KeyState.DESTROYED;
+      }
+    }
+    List<KeyVersion> versions = new ArrayList<>();
+    for (KeyVersion version : keyset.versions()) {
+      boolean goes = going.contains(version) && (whole || version.number() != keyset.primary());
+      versions.add(goes ? version.destroyed(guard.now()) : version);
+    }
+    return versions.equals(keyset.versions()) ? keyset : keyset.next(keyset.primary(), versions);
+  }
+
+  /** Whether it is time for a destruction that was scheduled. */
+  static boolean isDue(KeyVersion version, Instant now) {
+    return version.destroyAt().map(due -> !now.isBefore(due)).orElse(false);
   }
 
   private static Keyset changeAll(
@@ -197,6 +271,14 @@ final class KeysetChange {
           keyset,
           number,
           "it is the primary; rotate first, or schedule and destroy the whole keyset");
+    }
+  }
+
+  private static void requireNoObjection(
+      Keyset keyset, KeyVersion version, DestructionGuard guard) {
+    String objection = guard.objection(keyset, version);
+    if (objection != null) {
+      throw refused(keyset, version.number(), objection);
     }
   }
 

@@ -18,6 +18,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,9 +67,25 @@ final class KeysetJson {
       json.writeNumberField("revision", keyset.revision());
       writeOptional(json, "owner", keyset.owner().orElse(null));
       json.writeStringField("createdAt", keyset.createdAt().toString());
-      json.writeNumberField("rotationPeriodSeconds", keyset.rotationPeriod().toSeconds());
+      RotationPolicy rotation = keyset.rotationPolicy();
+      writeOptional(
+          json,
+          "rotateAfterSeconds",
+          rotation.age().stream().mapToLong(Duration::toSeconds).findAny());
+      writeOptional(json, "rotateAfterMessages", rotation.messages());
+      writeOptional(json, "rotateAfterBytes", rotation.bytes());
+      json.writeNumberField("propagationDelaySeconds", rotation.propagationDelay().toSeconds());
       json.writeNumberField("destructionWindowSeconds", keyset.destructionWindow().toSeconds());
+      writeOptional(
+          json,
+          "quietPeriodSeconds",
+          keyset.quietPeriod().stream().mapToLong(Duration::toSeconds).findAny());
+      LegalHold hold = keyset.hold().orElse(null);
+      writeOptional(json, "heldSince", hold == null ? null : hold.since().toString());
+      writeOptional(json, "holdReason", hold == null ? null : hold.reason());
       json.writeNumberField("primary", keyset.primary());
+      writeOptional(
+          json, "previousPrimary", keyset.previousPrimary().stream().asLongStream().findAny());
       json.writeArrayFieldStart("versions");
       for (KeyVersion version : keyset.versions()) {
         write(json, version);
@@ -87,9 +104,14 @@ final class KeysetJson {
     json.writeNumberField("version", version.number());
     json.writeStringField("state", version.state().name());
     json.writeStringField("createdAt", version.createdAt().toString());
+    writeOptional(json, "primaryAt", version.primaryAt().map(Instant::toString).orElse(null));
+    json.writeNumberField("messages", version.messages());
+    json.writeNumberField("bytes", version.bytes());
+    writeOptional(json, "lastUsedAt", version.lastUsedAt().map(Instant::toString).orElse(null));
     json.writeBooleanField("compromised", version.isCompromised());
     writeOptional(json, "destroyAt", version.destroyAt().map(Instant::toString).orElse(null));
     writeOptional(json, "destroyedAt", version.destroyedAt().map(Instant::toString).orElse(null));
+    writeOptional(json, "overrideReason", version.overrideReason().orElse(null));
     writeOptional(json, "rootKey", wrapped == null ? null : wrapped.rootKeyId().value());
     writeOptional(
         json,
@@ -104,6 +126,15 @@ final class KeysetJson {
       json.writeNullField(name);
     } else {
       json.writeStringField(name, value);
+    }
+  }
+
+  private static void writeOptional(JsonGenerator json, String name, OptionalLong value)
+      throws IOException {
+    if (value.isEmpty()) {
+      json.writeNullField(name);
+    } else {
+      json.writeNumberField(name, value.getAsLong());
     }
   }
 
@@ -169,22 +200,66 @@ final class KeysetJson {
     String owner = optionalText("owner");
     field("createdAt");
     Instant createdAt = instant(text("createdAt"));
-    field("rotationPeriodSeconds");
-    Duration rotationPeriod =
-        Duration.ofSeconds(number("rotationPeriodSeconds", Integer.MAX_VALUE));
+    RotationPolicy rotation = rotationPolicy();
     field("destructionWindowSeconds");
     Duration window = Duration.ofSeconds(number("destructionWindowSeconds", Integer.MAX_VALUE));
+    field("quietPeriodSeconds");
+    OptionalLong quiet = optionalNumber("quietPeriodSeconds", Integer.MAX_VALUE);
+    LegalHold hold = hold();
     field("primary");
     int primary = (int) number("primary", Keyset.MAX_VERSIONS);
+    field("previousPrimary");
+    OptionalLong previous = optionalNumber("previousPrimary", Keyset.MAX_VERSIONS);
     KeysetTemplate policy =
-        KeysetTemplate.defaults().withRotationPeriod(rotationPeriod).withDestructionWindow(window);
+        KeysetTemplate.defaults().withRotationPolicy(rotation).withDestructionWindow(window);
+    if (quiet.isPresent()) {
+      policy = policy.withQuietPeriod(Duration.ofSeconds(quiet.getAsLong()));
+    }
     return Keyset.of(
         id,
         revision,
         owner == null ? policy : policy.withOwner(owner),
+        hold,
         createdAt,
         primary,
+        (int) previous.orElse(0),
         versions());
+  }
+
+  private @Nullable LegalHold hold() throws IOException {
+    field("heldSince");
+    String since = optionalText("heldSince");
+    field("holdReason");
+    String reason = optionalText("holdReason");
+    if (since == null && reason == null) {
+      return null;
+    }
+    if (since == null || reason == null) {
+      throw new IllegalArgumentException("a hold has both a date and a reason");
+    }
+    return new LegalHold(instant(since), reason);
+  }
+
+  private RotationPolicy rotationPolicy() throws IOException {
+    RotationPolicy policy = RotationPolicy.manual();
+    field("rotateAfterSeconds");
+    OptionalLong seconds = optionalNumber("rotateAfterSeconds", Integer.MAX_VALUE);
+    if (seconds.isPresent()) {
+      policy = policy.afterAge(Duration.ofSeconds(seconds.getAsLong()));
+    }
+    field("rotateAfterMessages");
+    OptionalLong messages = optionalNumber("rotateAfterMessages", RotationPolicy.MAX_COUNT);
+    if (messages.isPresent()) {
+      policy = policy.afterMessages(messages.getAsLong());
+    }
+    field("rotateAfterBytes");
+    OptionalLong bytes = optionalNumber("rotateAfterBytes", RotationPolicy.MAX_COUNT);
+    if (bytes.isPresent()) {
+      policy = policy.afterBytes(bytes.getAsLong());
+    }
+    field("propagationDelaySeconds");
+    return policy.withPropagationDelay(
+        Duration.ofSeconds(number("propagationDelaySeconds", Integer.MAX_VALUE)));
   }
 
   private List<KeyVersion> versions() throws IOException {
@@ -210,6 +285,14 @@ final class KeysetJson {
     KeyState state = KeyState.valueOf(text("state"));
     field("createdAt");
     Instant createdAt = instant(text("createdAt"));
+    field("primaryAt");
+    String primaryAt = optionalText("primaryAt");
+    field("messages");
+    long messages = number("messages", 0, RotationPolicy.MAX_COUNT);
+    field("bytes");
+    long bytes = number("bytes", 0, RotationPolicy.MAX_COUNT);
+    field("lastUsedAt");
+    String lastUsedAt = optionalText("lastUsedAt");
     field("compromised");
     JsonToken compromised = parser.nextToken();
     if (compromised != JsonToken.VALUE_TRUE && compromised != JsonToken.VALUE_FALSE) {
@@ -219,6 +302,8 @@ final class KeysetJson {
     String destroyAt = optionalText("destroyAt");
     field("destroyedAt");
     String destroyedAt = optionalText("destroyedAt");
+    field("overrideReason");
+    String overrideReason = optionalText("overrideReason");
     field("rootKey");
     String rootKey = optionalText("rootKey");
     field("wrapped");
@@ -229,14 +314,23 @@ final class KeysetJson {
       wrapped = base64("wrapped", WrappedKey.MAX_BYTES);
     }
     expect(JsonToken.END_OBJECT, "the end of version " + number);
-    return KeyVersion.of(
-        number,
-        state,
-        createdAt,
-        compromised == JsonToken.VALUE_TRUE,
-        destroyAt == null ? null : instant(destroyAt),
-        destroyedAt == null ? null : instant(destroyedAt),
-        rootKey == null || wrapped == null ? null : WrappedKey.of(RootKeyId.of(rootKey), wrapped));
+    KeyVersion.Parts parts =
+        new KeyVersion.Parts(
+            number,
+            state,
+            createdAt,
+            rootKey == null || wrapped == null
+                ? null
+                : WrappedKey.of(RootKeyId.of(rootKey), wrapped));
+    parts.primaryAt = primaryAt == null ? null : instant(primaryAt);
+    parts.messages = messages;
+    parts.bytes = bytes;
+    parts.lastUsedAt = lastUsedAt == null ? null : instant(lastUsedAt);
+    parts.overrideReason = overrideReason;
+    parts.compromised = compromised == JsonToken.VALUE_TRUE;
+    parts.destroyAt = destroyAt == null ? null : instant(destroyAt);
+    parts.destroyedAt = destroyedAt == null ? null : instant(destroyedAt);
+    return parts.join();
   }
 
   private String mac() throws IOException {
@@ -276,10 +370,30 @@ final class KeysetJson {
   }
 
   private long number(String name, long max) throws IOException {
+    return number(name, 1, max);
+  }
+
+  private long number(String name, long min, long max) throws IOException {
     expect(JsonToken.VALUE_NUMBER_INT, "an integer in " + name);
+    return withinBounds(name, min, max);
+  }
+
+  private OptionalLong optionalNumber(String name, long max) throws IOException {
+    JsonToken token = parser.nextToken();
+    if (token == JsonToken.VALUE_NULL) {
+      return OptionalLong.empty();
+    }
+    if (token != JsonToken.VALUE_NUMBER_INT) {
+      throw new IllegalArgumentException("expected an integer or null in " + name);
+    }
+    return OptionalLong.of(withinBounds(name, 1, max));
+  }
+
+  private long withinBounds(String name, long min, long max) throws IOException {
     long value = parser.getLongValue();
-    if (value < 1 || value > max) {
-      throw new IllegalArgumentException(name + " must be 1 to " + max + ", got " + value);
+    if (value < min || value > max) {
+      throw new IllegalArgumentException(
+          name + " must be " + min + " to " + max + ", got " + value);
     }
     return value;
   }

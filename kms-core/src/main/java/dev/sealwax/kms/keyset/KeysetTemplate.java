@@ -6,34 +6,38 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a new keyset is to be like: AES-256 keys, its owner, how often it rotates and how long a
+ * What a new keyset is to be like: AES-256 keys, its owner, when it rotates and how long a
  * destruction can be cancelled. Immutable; safe for any thread.
  */
 public final class KeysetTemplate {
-  /** Longest owner, in characters. */
-  public static final int MAX_OWNER_LENGTH = 128;
+  /** Longest owner, and longest reason of a hold or an override, in characters. */
+  public static final int MAX_TEXT_LENGTH = 128;
 
-  // A document keeps every version, so less than a day would fill it within months.
-  private static final Duration MIN_ROTATION_PERIOD = Duration.ofDays(1);
-  // NIST SP 800-57 part 1 rev. 5, table 1: symmetric key-wrapping key, originator usage period up
-  // to 2 years.
-  private static final Duration MAX_ROTATION_PERIOD = Duration.ofDays(730);
+  // Use is known to the day, and a year without any is long enough for everybody.
+  private static final Duration MIN_QUIET_PERIOD = Duration.ofDays(1);
+  private static final Duration MAX_QUIET_PERIOD = Duration.ofDays(365);
+
   // The bounds of AWS KMS ScheduleKeyDeletion: a week to hear from whoever still needs the key.
   private static final Duration MIN_DESTRUCTION_WINDOW = Duration.ofDays(7);
   private static final Duration MAX_DESTRUCTION_WINDOW = Duration.ofDays(30);
 
   private static final KeysetTemplate DEFAULTS =
-      new KeysetTemplate(null, Duration.ofDays(90), Duration.ofDays(30));
+      new KeysetTemplate(null, RotationPolicy.defaults(), Duration.ofDays(30), null);
 
   private final @Nullable String owner;
-  private final Duration rotationPeriod;
+  private final RotationPolicy rotationPolicy;
   private final Duration destructionWindow;
+  private final @Nullable Duration quietPeriod;
 
   private KeysetTemplate(
-      @Nullable String owner, Duration rotationPeriod, Duration destructionWindow) {
+      @Nullable String owner,
+      RotationPolicy rotationPolicy,
+      Duration destructionWindow,
+      @Nullable Duration quietPeriod) {
     this.owner = owner;
-    this.rotationPeriod = rotationPeriod;
+    this.rotationPolicy = rotationPolicy;
     this.destructionWindow = destructionWindow;
+    this.quietPeriod = quietPeriod;
   }
 
   /** No owner, rotation every 90 days, destruction after 30 days. */
@@ -44,34 +48,36 @@ public final class KeysetTemplate {
   /**
    * Names whoever answers for the keyset, for instance a team or a mailbox.
    *
-   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_OWNER_LENGTH} printable ASCII
+   * @throws IllegalArgumentException unless it is 1 to {@value #MAX_TEXT_LENGTH} printable ASCII
    *     characters
    */
   public KeysetTemplate withOwner(String owner) {
-    Objects.requireNonNull(owner, "owner");
-    if (owner.isEmpty() || owner.length() > MAX_OWNER_LENGTH) {
+    requireText("owner", owner);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+  }
+
+  static void requireText(String what, String text) {
+    Objects.requireNonNull(text, what);
+    if (text.isEmpty() || text.length() > MAX_TEXT_LENGTH) {
       throw new IllegalArgumentException(
-          "owner must have 1 to " + MAX_OWNER_LENGTH + " characters, got " + owner.length());
+          what + " must have 1 to " + MAX_TEXT_LENGTH + " characters, got " + text.length());
     }
-    for (int i = 0; i < owner.length(); i++) {
-      if (owner.charAt(i) < 0x20 || owner.charAt(i) > 0x7e) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < 0x20 || text.charAt(i) > 0x7e) {
         throw new IllegalArgumentException(
             String.format(
-                "owner must be printable ASCII; character %d is U+%04X", i, (int) owner.charAt(i)));
+                "%s must be printable ASCII; character %d is U+%04X",
+                what, i, (int) text.charAt(i)));
       }
     }
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
   }
 
   /**
-   * Sets how long a version is primary before it should be replaced.
-   *
-   * @throws IllegalArgumentException unless it is whole seconds within 1 and 730 days (two years,
-   *     the longest that NIST SP 800-57 part 1 gives a key-wrapping key)
+   * Sets when the primary should be replaced; {@link Keysets#setRotationPolicy} changes it later.
    */
-  public KeysetTemplate withRotationPeriod(Duration rotationPeriod) {
-    requireWithin("rotation period", rotationPeriod, MIN_ROTATION_PERIOD, MAX_ROTATION_PERIOD);
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
+  public KeysetTemplate withRotationPolicy(RotationPolicy policy) {
+    return new KeysetTemplate(
+        owner, Objects.requireNonNull(policy, "rotation policy"), destructionWindow, quietPeriod);
   }
 
   /**
@@ -81,43 +87,69 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withDestructionWindow(Duration destructionWindow) {
     requireDestructionWindow(destructionWindow);
-    return new KeysetTemplate(owner, rotationPeriod, destructionWindow);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+  }
+
+  /**
+   * Sets how long a version must not have encrypted before its destruction may be scheduled; no
+   * such time if not set. The day of the last use is then kept in the store, which costs each
+   * keyset in use a write a day. Decryption is not noticed: it would need a write by every reader.
+   *
+   * @throws IllegalArgumentException unless it is whole days within 1 and 365
+   */
+  public KeysetTemplate withQuietPeriod(Duration quietPeriod) {
+    RotationPolicy.requireWithin("quiet period", quietPeriod, MIN_QUIET_PERIOD, MAX_QUIET_PERIOD);
+    if (!quietPeriod.equals(Duration.ofDays(quietPeriod.toDays()))) {
+      throw new IllegalArgumentException("quiet period must be whole days, got " + quietPeriod);
+    }
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
   }
 
   static void requireDestructionWindow(Duration window) {
-    requireWithin("destruction window", window, MIN_DESTRUCTION_WINDOW, MAX_DESTRUCTION_WINDOW);
-  }
-
-  private static void requireWithin(String name, Duration value, Duration min, Duration max) {
-    Objects.requireNonNull(value, name);
-    if (value.compareTo(min) < 0 || value.compareTo(max) > 0 || value.toNanosPart() != 0) {
-      throw new IllegalArgumentException(
-          String.format(
-              "%s must be whole seconds within %d and %d days, got %s",
-              name, min.toDays(), max.toDays(), value));
-    }
+    RotationPolicy.requireWithin(
+        "destruction window", window, MIN_DESTRUCTION_WINDOW, MAX_DESTRUCTION_WINDOW);
   }
 
   public Optional<String> owner() {
     return Optional.ofNullable(owner);
   }
 
-  public Duration rotationPeriod() {
-    return rotationPeriod;
+  public RotationPolicy rotationPolicy() {
+    return rotationPolicy;
   }
 
   public Duration destructionWindow() {
     return destructionWindow;
   }
 
+  /** How long a version must not have encrypted before it may be destroyed, if that matters. */
+  public Optional<Duration> quietPeriod() {
+    return Optional.ofNullable(quietPeriod);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof KeysetTemplate template
+        && Objects.equals(owner, template.owner)
+        && rotationPolicy.equals(template.rotationPolicy)
+        && destructionWindow.equals(template.destructionWindow)
+        && Objects.equals(quietPeriod, template.quietPeriod);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(owner, rotationPolicy, destructionWindow, quietPeriod);
+  }
+
   @Override
   public String toString() {
     return "KeysetTemplate[owner "
         + (owner == null ? "none" : owner)
-        + ", rotation "
-        + rotationPeriod
+        + ", "
+        + rotationPolicy
         + ", destruction window "
         + destructionWindow
+        + (quietPeriod == null ? "" : ", quiet period " + quietPeriod)
         + "]";
   }
 }

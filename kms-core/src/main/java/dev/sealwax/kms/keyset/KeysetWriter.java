@@ -101,7 +101,13 @@ final class KeysetWriter {
     return open.writing(() -> changeNow(open, done, step));
   }
 
-  private Keyset changeNow(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
+  /** As {@link #change}, for what happens by itself all the time and is not worth a log entry. */
+  Keyset record(OpenKeyset open, Function<Snapshot, Proposal> step) {
+    return open.writing(() -> changeNow(open, null, step));
+  }
+
+  private Keyset changeNow(
+      OpenKeyset open, @Nullable String done, Function<Snapshot, Proposal> step) {
     for (int attempt = 1; ; attempt++) {
       long started = open.nanoTime();
       Snapshot before = open.readNow();
@@ -179,22 +185,36 @@ final class KeysetWriter {
   /** Whether all that differs between {@code before} and {@code next} is found in {@code now}. */
   private static boolean includes(Keyset now, Keyset before, Keyset next) {
     for (KeyVersion version : next.versions()) {
-      if (!Objects.equals(version, before.find(version.number()))
-          && !Objects.equals(version, now.find(version.number()))) {
+      KeyVersion old = before.find(version.number());
+      KeyVersion found = now.find(version.number());
+      // Apart, because the counts of a version change under every other writer's hands.
+      if (!version.equalsButForUse(old) && !version.equalsButForUse(found)) {
+        return false;
+      }
+      if (!version.hasUseOf(old) && !version.hasUseOf(found)) {
         return false;
       }
     }
-    return next.primary() == before.primary() || next.primary() == now.primary();
+    return isOneOf(next.policy(), before.policy(), now.policy())
+        && isOneOf(next.hold(), before.hold(), now.hold())
+        && isOneOf(next.primary(), before.primary(), now.primary());
   }
 
-  private static Keyset published(OpenKeyset open, String done, Loaded loaded, long started) {
+  private static boolean isOneOf(Object value, Object before, Object now) {
+    return value.equals(before) || value.equals(now);
+  }
+
+  private static Keyset published(
+      OpenKeyset open, @Nullable String done, Loaded loaded, long started) {
     Keyset keyset = open.publish(loaded, started).keyset();
-    LOG.info(
-        "keyset {} was {}; revision {}, primary {}",
-        keyset.id(),
-        done,
-        loaded.keyset().revision(),
-        loaded.keyset().primary());
+    if (done != null) {
+      LOG.info(
+          "keyset {} was {}; revision {}, primary {}",
+          keyset.id(),
+          done,
+          loaded.keyset().revision(),
+          loaded.keyset().primary());
+    }
     return keyset;
   }
 

@@ -17,13 +17,18 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The operator's verbs: creates keysets and moves them from revision to revision.
@@ -45,6 +50,7 @@ public final class Keysets {
   private final OpenKeysets keysets;
   private final KeysetStore store;
   private final RootCalls rootCalls;
+  private final UsageReports usage;
   private final Announcer announcer;
   private final Clock wallClock;
   private final SecureRandom random;
@@ -54,12 +60,14 @@ public final class Keysets {
       OpenKeysets keysets,
       KeysetStore store,
       RootCalls rootCalls,
+      UsageReports usage,
       Announcer announcer,
       Clock wallClock,
       SecureRandom random) {
     this.keysets = keysets;
     this.store = store;
     this.rootCalls = rootCalls;
+    this.usage = usage;
     this.announcer = announcer;
     this.wallClock = wallClock;
     this.random = random;
@@ -96,8 +104,8 @@ public final class Keysets {
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
       Instant now = now();
-      KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped);
-      Keyset keyset = Keyset.of(id, 1, template, now, 1, List.of(first));
+      KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
+      Keyset keyset = Keyset.of(id, 1, template, null, now, 1, 0, List.of(first));
       key = secret.keyEncryptionKey(1);
       Keyset created = writer.create(open, keyset, documentKey, key);
       written = true;
@@ -137,20 +145,85 @@ public final class Keysets {
     return change(name, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
   }
 
-  /** Rotates if the primary is older than the rotation period, else changes nothing. */
+  /**
+   * Takes the next step of a rotation that the keyset's policy calls for, if there is one.
+   *
+   * <p>Publishes a pending version, unless there is one; a later call, at least the policy's
+   * propagation delay after that, promotes it. Does nothing while the primary is not enabled: what
+   * an operator has switched off stays off until an operator rotates. Any number of processes may
+   * call this at any time; each step happens once.
+   */
   public Keyset rotateIfDue(String name) {
-    KeysetId id = KeysetId.of(name);
-    Keyset keyset = keysets.open(id).readNow().keyset();
-    if (!keyset.isRotationDue(now())) {
-      return keyset;
+    return rotateByPolicy(name).keyset();
+  }
+
+  /**
+   * A keyset after a step of its rotation.
+   *
+   * @param step what this call, and no other process, has done
+   */
+  record Rotated(Keyset keyset, RotationStep step) {}
+
+  Rotated rotateByPolicy(String name) {
+    Keyset keyset = get(name);
+    if (usage.decides(keyset, now())) {
+      usage.report(keyset);
+      keyset = get(name);
     }
-    return change(
-        name,
-        "rotated because it was due",
-        snapshot ->
-            snapshot.keyset().isRotationDue(now())
-                ? withNewVersion(snapshot, KeysetChange::rotate)
-                : new Proposal(snapshot.keyset(), documentKey(snapshot), null));
+    RotationStep step = RotationStep.of(keyset, now());
+    AtomicBoolean done = new AtomicBoolean();
+    Keyset now =
+        switch (step) {
+          case NONE -> keyset;
+          case PUBLISH ->
+              change(
+                  name,
+                  "given a pending version, as its rotation is due",
+                  s -> ifStill(step, s, done, due -> withNewVersion(due, KeysetChange::publish)));
+          case PROMOTE ->
+              change(
+                  name,
+                  "rotated, as that was due",
+                  s -> ifStill(step, s, done, this::withWaitingVersionPromoted));
+        };
+    return new Rotated(now, done.get() ? step : RotationStep.NONE);
+  }
+
+  /** Proposes nothing if another process has taken the step meanwhile. */
+  private Proposal ifStill(
+      RotationStep step,
+      Snapshot snapshot,
+      AtomicBoolean done,
+      Function<Snapshot, Proposal> proposal) {
+    done.set(RotationStep.of(snapshot.keyset(), now()) == step);
+    return done.get()
+        ? proposal.apply(snapshot)
+        : new Proposal(snapshot.keyset(), documentKey(snapshot), null);
+  }
+
+  private Proposal withWaitingVersionPromoted(Snapshot snapshot) {
+    Keyset keyset = snapshot.keyset();
+    int waiting = RotationStep.waiting(keyset).orElseThrow().number();
+    return new Proposal(KeysetChange.promote(keyset, waiting, now()), documentKey(snapshot), null);
+  }
+
+  /**
+   * Makes the version the primary again that was it before the present one, which goes on opening
+   * envelopes. Its age counts from now; what it has encrypted goes on counting.
+   */
+  public Keyset rollback(String name) {
+    return changeAll(
+        name, "rolled back to the primary before", k -> KeysetChange.rollback(k, now()));
+  }
+
+  /**
+   * Changes when the keyset rotates. A process that did not count messages and bytes so far begins
+   * with its next data key.
+   */
+  public Keyset setRotationPolicy(String name, RotationPolicy policy) {
+    Objects.requireNonNull(policy, "rotation policy");
+    return changeAll(
+        name, "given the " + policy, keyset -> KeysetChange.setRotationPolicy(keyset, policy));
   }
 
   /**
@@ -163,7 +236,8 @@ public final class Keysets {
 
   /** Makes a pending or enabled version the primary. */
   public Keyset promote(String name, int version) {
-    return change(name, version, "promoted", keyset -> KeysetChange.promote(keyset, version));
+    return change(
+        name, version, "promoted", keyset -> KeysetChange.promote(keyset, version, now()));
   }
 
   /**
@@ -190,39 +264,103 @@ public final class Keysets {
 
   /**
    * Schedules the destruction of a version that is not the primary, after the keyset's destruction
-   * window.
+   * window. Refused while the keyset is held, or the version has encrypted within the quiet period.
    */
   public Keyset scheduleDestruction(String name, int version) {
-    return change(
-        name,
-        version,
-        "scheduled for destruction",
-        keyset -> KeysetChange.schedule(keyset, version, KeysetChange.dueAt(keyset, now())));
+    DestructionGuard guard = guard();
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
   }
 
   /**
-   * Schedules the destruction of a version that is not the primary.
+   * Schedules the destruction of a version that is not the primary, as {@link
+   * #scheduleDestruction(String, int)} does.
    *
    * @param window how long it can be cancelled, 7 to 30 days
    */
   public Keyset scheduleDestruction(String name, int version, Duration window) {
     KeysetTemplate.requireDestructionWindow(window);
+    DestructionGuard guard = guard();
+    return schedule(name, version, keyset -> guard.now().plus(window), guard);
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary, as {@link
+   * #scheduleDestruction(String, int)} does, if nothing needs it.
+   *
+   * @param inventory asked before anything is written, on this thread
+   */
+  public Keyset scheduleDestruction(String name, int version, VersionUse inventory) {
+    DestructionGuard guard = guard().asking(Objects.requireNonNull(inventory, "inventory"));
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
+  }
+
+  /**
+   * Schedules the destruction of a version that is not the primary although it has encrypted within
+   * the quiet period, or an inventory finds data under it. A hold still prevents it.
+   *
+   * @param reason kept in the version, for whoever asks later: 1 to {@value
+   *     KeysetTemplate#MAX_TEXT_LENGTH} printable ASCII characters
+   */
+  public Keyset scheduleDestructionDespiteUse(String name, int version, String reason) {
+    DestructionGuard guard = guard().overriddenBecause(reason);
+    return schedule(name, version, keyset -> KeysetChange.dueAt(keyset, guard.now()), guard);
+  }
+
+  private Keyset schedule(
+      String name, int version, Function<Keyset, Instant> dueAt, DestructionGuard guard) {
     return change(
         name,
         version,
-        "scheduled for destruction",
-        keyset -> KeysetChange.schedule(keyset, version, now().plus(window)));
+        "scheduled for destruction"
+            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        keyset -> KeysetChange.schedule(keyset, version, dueAt.apply(keyset), guard));
   }
 
   /**
    * Schedules the destruction of the whole keyset, primary included: crypto-shredding of all its
-   * data.
+   * data. Refused while the keyset is held, or a version has encrypted within the quiet period.
    */
   public Keyset scheduleDestruction(String name) {
+    return scheduleAll(name, guard());
+  }
+
+  /**
+   * Schedules the destruction of the whole keyset although its versions are in use. A hold still
+   * prevents it.
+   *
+   * @param reason kept in the versions: 1 to {@value KeysetTemplate#MAX_TEXT_LENGTH} printable
+   *     ASCII characters
+   */
+  public Keyset scheduleDestructionDespiteUse(String name, String reason) {
+    return scheduleAll(name, guard().overriddenBecause(reason));
+  }
+
+  private Keyset scheduleAll(String name, DestructionGuard guard) {
     return changeAll(
         name,
-        "scheduled for destruction",
-        keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, now())));
+        "scheduled for destruction"
+            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, guard.now()), guard));
+  }
+
+  private DestructionGuard guard() {
+    return DestructionGuard.at(now());
+  }
+
+  /**
+   * Keeps everything in the keyset from being scheduled for destruction or destroyed, until {@link
+   * #releaseHold}. What is scheduled already stays so and is not carried out.
+   *
+   * @param reason 1 to {@value KeysetTemplate#MAX_TEXT_LENGTH} printable ASCII characters
+   */
+  public Keyset placeHold(String name, String reason) {
+    LegalHold hold = new LegalHold(now(), reason);
+    return changeAll(name, "held: " + reason, keyset -> KeysetChange.hold(keyset, hold));
+  }
+
+  /** Ends a hold. A destruction that has become due meanwhile can be carried out at once. */
+  public Keyset releaseHold(String name) {
+    return changeAll(name, "released from its hold", KeysetChange::release);
   }
 
   /**
@@ -244,15 +382,97 @@ public final class Keysets {
 
   /**
    * Deletes the material of a version whose destruction is due; nobody can open its data any more.
+   * Refused while the keyset is held.
    */
   public Keyset destroy(String name, int version) {
+    return destroy(name, version, guard());
+  }
+
+  /**
+   * Deletes the material of a version whose destruction is due, if nothing needs it or that was
+   * overridden when it was scheduled.
+   *
+   * @param inventory asked before anything is written, on this thread
+   */
+  public Keyset destroy(String name, int version, VersionUse inventory) {
+    return destroy(name, version, guard().asking(Objects.requireNonNull(inventory, "inventory")));
+  }
+
+  private Keyset destroy(String name, int version, DestructionGuard guard) {
     return change(
-        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, now()));
+        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, guard));
   }
 
   /** Deletes the material of all versions, all of which must be due. The name stays taken. */
   public Keyset destroy(String name) {
-    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, now()));
+    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, guard()));
+  }
+
+  /**
+   * A keyset after the destructions that were due.
+   *
+   * @param versions what this call, and no other process, has destroyed
+   */
+  record Destroyed(Keyset keyset, List<Integer> versions) {}
+
+  Destroyed destroyWhatIsDue(String name, @Nullable VersionUse inventory) {
+    Keyset keyset = get(name);
+    DestructionGuard guard = guard().asking(inventory);
+    if (KeysetChange.destroyDue(keyset, guard) == keyset) {
+      return new Destroyed(keyset, List.of());
+    }
+    List<Integer> gone = new ArrayList<>();
+    Keyset after =
+        changeAll(
+            name,
+            "changed: what was due is destroyed",
+            before -> {
+              Keyset next = KeysetChange.destroyDue(before, guard);
+              gone.clear();
+              for (KeyVersion version : before.versions()) {
+                if (!next.versions().contains(version)) {
+                  gone.add(version.number());
+                }
+              }
+              return next;
+            });
+    return new Destroyed(after, gone);
+  }
+
+  /** Whether a scheduler has anything to do with a keyset of that content. */
+  boolean isAnythingDue(Keyset claimed) {
+    if (claimed.isDestroyed()) {
+      return false;
+    }
+    return claimed.isRotationDue(now())
+        || usage.decides(claimed, now())
+        || isDestructionDue(claimed);
+  }
+
+  private boolean isDestructionDue(Keyset keyset) {
+    return keyset.hold().isEmpty()
+        && keyset.versions().stream().anyMatch(version -> KeysetChange.isDue(version, now()));
+  }
+
+  /** Whether something is due that is not on its way. */
+  boolean isOverdue(Keyset keyset) {
+    return isAnythingDue(keyset)
+        && !(RotationStep.isUnderWay(keyset, now()) && !isDestructionDue(keyset));
+  }
+
+  /**
+   * A scheduler over these keysets, which the caller starts and closes.
+   *
+   * @param executor stays the caller's
+   */
+  KeysetScheduler scheduler(
+      LongSupplier nanoClock,
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    return new KeysetScheduler(
+        this, store, wallClock, nanoClock, executor, interval, listener, inventory);
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.KeyClosedException;
+import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
 import dev.sealwax.kms.keyset.Snapshot.Doubt;
 import dev.sealwax.kms.rootkey.WrappedKey;
@@ -60,6 +61,7 @@ public final class OpenKeyset {
    * What the keysets of a process share.
    *
    * @param watch tells what was written, if the store can
+   * @param usage tells the store what is encrypted, where a policy wants to know
    * @param refreshNanos age from which a snapshot is read again in the background
    * @param hardNanos age from which a snapshot serves nobody
    */
@@ -70,6 +72,7 @@ public final class OpenKeyset {
       LongSupplier nanoClock,
       Background background,
       @Nullable KeysetWatch watch,
+      UsageReports usage,
       long refreshNanos,
       long hardNanos) {
     /**
@@ -176,6 +179,15 @@ public final class OpenKeyset {
       }
     }
     return snapshot.keyset();
+  }
+
+  /**
+   * Meters what is encrypted under a version; null if the keyset's rotation policy does not ask for
+   * it.
+   */
+  @SuppressWarnings("exports") // for the envelope package only
+  public @Nullable UsageMeter meter(Keyset snapshot, int version) {
+    return shared.usage.meter(this, snapshot, version);
   }
 
   private Snapshot freshened(@Nullable Snapshot snapshot, int wanted) {

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +32,7 @@ public final class OpenKeysets implements AutoCloseable {
   private final OpenKeyset.Shared shared;
   private final Keysets verbs;
   private final @Nullable KeysetWatch watch;
+  private final UsageReports usage;
   private final Executor watcher;
   private final ConcurrentHashMap<KeysetId, OpenKeyset> opened = new ConcurrentHashMap<>();
   private volatile boolean closed;
@@ -54,6 +56,7 @@ public final class OpenKeysets implements AutoCloseable {
             : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
     this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
+    this.usage = new UsageReports(new KeysetWriter(store), wallClock, background.refresher());
     this.shared =
         new OpenKeyset.Shared(
             new KeysetReader(store, rootCalls, announcer),
@@ -62,11 +65,12 @@ public final class OpenKeysets implements AutoCloseable {
             nanoClock,
             background,
             watch,
+            usage,
             refreshNanos,
             // Without a cache nothing outlives its refresh interval, whether the store can be read
             // or not.
             Math.max(refreshNanos, keyVersions.hardTtl().toNanos()));
-    this.verbs = new Keysets(this, store, rootCalls, announcer, wallClock, random);
+    this.verbs = new Keysets(this, store, rootCalls, usage, announcer, wallClock, random);
   }
 
   /**
@@ -162,15 +166,42 @@ public final class OpenKeysets implements AutoCloseable {
     return rootCalls.wraps();
   }
 
+  /**
+   * Starts to look after all keysets of the store; what it does is seen by the very next operation.
+   *
+   * @param executor runs the looks; stays the caller's
+   * @param interval about how long from one look to the next
+   * @param inventory asked before a version is destroyed, if there is one
+   * @return to be closed before these keysets
+   * @throws IllegalArgumentException if the interval is not whole seconds within {@link
+   *     KeysetScheduler#MIN_INTERVAL} and {@link KeysetScheduler#MAX_INTERVAL}
+   */
+  public KeysetScheduler startScheduler(
+      ScheduledExecutorService executor,
+      Duration interval,
+      SchedulerListener listener,
+      @Nullable VersionUse inventory) {
+    KeysetScheduler scheduler =
+        verbs.scheduler(shared.nanoClock(), executor, interval, listener, inventory);
+    scheduler.start();
+    return scheduler;
+  }
+
   void requireOpen() {
     if (closed) {
       throw new IllegalStateException("the Kms is closed");
     }
   }
 
-  /** Wipes every key; operations under way end well or with {@link IllegalStateException}. */
+  /**
+   * Reports what was encrypted and not reported yet, if the store lets it, then wipes every key;
+   * operations under way end well or with {@link IllegalStateException}.
+   */
   @Override
   public void close() {
+    if (!closed) {
+      usage.reportAll();
+    }
     closed = true;
     if (watch != null) {
       watch.close();

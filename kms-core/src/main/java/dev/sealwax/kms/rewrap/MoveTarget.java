@@ -8,8 +8,9 @@ import java.time.Instant;
  *
  * @param keyset the keyset
  * @param primary its primary when the scan began
- * @param revision its revision then
+ * @param primarySince when that became the primary, in seconds since 1970; every promotion changes
+ *     it
  * @param since the earliest moment from which on we know this primary to be the primary without a
- *     break: when a scan first saw it, provided that the keyset has not changed since
+ *     break: when a scan first saw it, provided that no other was promoted since
  */
-record MoveTarget(KeysetId keyset, int primary, long revision, Instant since) {}
+record MoveTarget(KeysetId keyset, int primary, long primarySince, Instant since) {}

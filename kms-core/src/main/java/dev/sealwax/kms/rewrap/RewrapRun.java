@@ -1,6 +1,7 @@
 package dev.sealwax.kms.rewrap;
 
 import dev.sealwax.kms.keyset.KeyUse;
+import dev.sealwax.kms.keyset.KeyVersion;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.RewrapException;
@@ -166,12 +167,20 @@ final class RewrapRun {
                 + keyset.primary()
                 + " now");
       }
-      // A keyset that has changed may have had another primary in between.
-      if (before.primary() == keyset.primary() && before.revision() == keyset.revision()) {
+      // The same primary may not have been it all the time. Not the revision: counts change it.
+      if (before.primary() == keyset.primary() && before.primarySince() == primarySince(keyset)) {
         since = before.since();
       }
     }
-    return new MoveTarget(keyset.id(), keyset.primary(), keyset.revision(), since);
+    return new MoveTarget(keyset.id(), keyset.primary(), primarySince(keyset), since);
+  }
+
+  private static long primarySince(Keyset keyset) {
+    return keyset
+        .version(keyset.primary())
+        .flatMap(KeyVersion::primaryAt)
+        .orElseThrow()
+        .getEpochSecond();
   }
 
   private static RewrapException otherJob(String problem) {
@@ -207,11 +216,11 @@ final class RewrapRun {
       MoveTarget target = targets.get(i);
       Keyset keyset = keysets.get(i);
       boolean unchanged =
-          keyset.primary() == target.primary() && keyset.revision() == target.revision();
+          keyset.primary() == target.primary() && primarySince(keyset) == target.primarySince();
       last.add(
           unchanged
               ? target
-              : new MoveTarget(keyset.id(), keyset.primary(), keyset.revision(), now));
+              : new MoveTarget(keyset.id(), keyset.primary(), primarySince(keyset), now));
     }
     targets = last;
     save(identities.size(), null);

@@ -49,7 +49,7 @@ final class RewrapStateText {
       line(out, "position", escape(state.position()));
     }
     for (MoveTarget target : state.targets()) {
-      line(out, "keyset", target.keyset(), target.primary(), target.revision(), target.since());
+      line(out, "keyset", target.keyset(), target.primary(), target.primarySince(), target.since());
     }
     for (VersionCount row : state.versions()) {
       line(out, "version", row.keyset(), row.version(), row.found(), row.left());

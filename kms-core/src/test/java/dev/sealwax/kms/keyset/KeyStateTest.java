@@ -57,16 +57,12 @@ final class KeyStateTest {
     Set<KeyState> either = EnumSet.of(KeyState.DESTRUCTION_SCHEDULED, KeyState.DESTROYED);
     for (KeyState state : KeyState.values()) {
       for (boolean compromised : new boolean[] {true, false}) {
-        Executable make =
-            () ->
-                KeyVersion.of(
-                    1,
-                    state,
-                    then,
-                    compromised,
-                    state == KeyState.DESTRUCTION_SCHEDULED ? then : null,
-                    state == KeyState.DESTROYED ? then : null,
-                    state == KeyState.DESTROYED ? null : wrapped);
+        KeyVersion.Parts parts =
+            new KeyVersion.Parts(1, state, then, state == KeyState.DESTROYED ? null : wrapped);
+        parts.compromised = compromised;
+        parts.destroyAt = state == KeyState.DESTRUCTION_SCHEDULED ? then : null;
+        parts.destroyedAt = state == KeyState.DESTROYED ? then : null;
+        Executable make = parts::join;
         if (either.contains(state) || compromised == (state == KeyState.COMPROMISED)) {
           assertDoesNotThrow(make, () -> state + " " + compromised);
         } else {

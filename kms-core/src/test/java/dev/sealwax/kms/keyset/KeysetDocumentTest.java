@@ -22,11 +22,13 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -101,18 +103,21 @@ final class KeysetDocumentTest {
     String document = rig.store.stored("orders").document();
     String version =
         "\\{\"version\":%d,\"state\":\"%s\",\"createdAt\":\"2030-01-01T00:00:00Z\","
+            + "\"primaryAt\":%s,\"messages\":0,\"bytes\":0,\"lastUsedAt\":null,"
             + "\"compromised\":false,\"destroyAt\":null,\"destroyedAt\":null,"
-            + "\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
+            + "\"overrideReason\":null,\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
     String expected =
         "\\{\"format\":\"sealwax-keyset/v1\",\"keyset\":\"orders\",\"revision\":4,"
             + "\"owner\":\"team\",\"createdAt\":\"2030-01-01T00:00:00Z\","
-            + "\"rotationPeriodSeconds\":7776000,\"destructionWindowSeconds\":2592000,"
-            + "\"primary\":2,\"versions\":\\["
-            + String.format(version, 1, "DISABLED")
+            + "\"rotateAfterSeconds\":7776000,\"rotateAfterMessages\":null,\"rotateAfterBytes\":null,"
+            + "\"propagationDelaySeconds\":60,\"destructionWindowSeconds\":2592000,"
+            + "\"quietPeriodSeconds\":null,\"heldSince\":null,\"holdReason\":null,"
+            + "\"primary\":2,\"previousPrimary\":1,\"versions\":\\["
+            + String.format(version, 1, "DISABLED", "\"2030-01-01T00:00:00Z\"")
             + ","
-            + String.format(version, 2, "ENABLED")
+            + String.format(version, 2, "ENABLED", "\"2030-01-01T00:00:00Z\"")
             + ","
-            + String.format(version, 3, "PENDING")
+            + String.format(version, 3, "PENDING", "null")
             + "\\],\"mac\":\"[A-Za-z0-9+/]{43}=\"\\}";
     assertTrue(document.matches(expected), document);
   }
@@ -161,6 +166,20 @@ final class KeysetDocumentTest {
     assertEditRejected(replacing("\"owner\":\"team\"", "\"owner\":\"mean\""));
     assertEditRejected(replacing("\"owner\":\"team\"", "\"owner\":null"));
     assertEditRejected(replacing("7776000", "7776001"));
+    assertEditRejected(replacing("\"rotateAfterSeconds\":7776000", "\"rotateAfterSeconds\":null"));
+    assertEditRejected(replacing("\"rotateAfterMessages\":null", "\"rotateAfterMessages\":131072"));
+    assertEditRejected(replacing("\"rotateAfterBytes\":null", "\"rotateAfterBytes\":134217728"));
+    assertEditRejected(
+        replacing("\"propagationDelaySeconds\":60", "\"propagationDelaySeconds\":61"));
+    assertEditRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":null"));
+    assertEditRejected(replacing("\"messages\":0", "\"messages\":1"));
+    assertEditRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86400"));
+    assertEditRejected(
+        replacing(
+            "\"heldSince\":null,\"holdReason\":null",
+            "\"heldSince\":\"2030-01-01T00:00:00Z\",\"holdReason\":\"case 7\""));
+    assertEditRejected(replacing("\"lastUsedAt\":null", "\"lastUsedAt\":\"2030-01-01T00:00:00Z\""));
+    assertEditRejected(replacing("\"bytes\":0", "\"bytes\":1"));
     assertEditRejected(replacing("2592000", "2591999"));
     assertEditRejected(replacing("\"keyset\":\"orders\"", "\"keyset\":\"order5\""));
     assertEditRejected(replacing("\"revision\":4", "\"revision\":5"));
@@ -203,6 +222,29 @@ final class KeysetDocumentTest {
     assertFormRejected(replacing("\"primary\":2", "\"primary\":18446744073709551618"));
     assertFormRejected(replacing("\"primary\":2", "\"primary\": 2"));
     assertFormRejected(replacing("\"primary\":2", "\"\\u0070rimary\":2"));
+    assertFormRejected(replacing("\"rotateAfterMessages\":null", "\"rotateAfterMessages\":131071"));
+    assertFormRejected(
+        replacing("\"rotateAfterMessages\":null", "\"rotateAfterMessages\":9007199254740992"));
+    assertFormRejected(replacing("\"rotateAfterBytes\":null", "\"rotateAfterBytes\":134217727"));
+    assertFormRejected(replacing("\"rotateAfterBytes\":null", "\"rotateAfterBytes\":\"\""));
+    assertFormRejected(
+        replacing("\"propagationDelaySeconds\":60", "\"propagationDelaySeconds\":9"));
+    assertFormRejected(
+        replacing("\"propagationDelaySeconds\":60", "\"propagationDelaySeconds\":null"));
+    assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":2"));
+    assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":3"));
+    assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":0"));
+    assertFormRejected(replacing("\"messages\":0", "\"messages\":-1"));
+    assertFormRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86401"));
+    assertFormRejected(replacing("\"heldSince\":null", "\"heldSince\":\"2030-01-01T00:00:00Z\""));
+    assertFormRejected(replacing("\"holdReason\":null", "\"holdReason\":\"case 7\""));
+    assertFormRejected(
+        replacing(
+            "\"heldSince\":null,\"holdReason\":null",
+            "\"heldSince\":\"2030-01-01T00:00:00Z\",\"holdReason\":\"\""));
+    assertFormRejected(replacing("\"lastUsedAt\":null", "\"lastUsedAt\":\"2030-01-01T00:00:01Z\""));
+    assertFormRejected(replacing("\"overrideReason\":null", "\"overrideReason\":\"spill\""));
+    assertFormRejected(replacing("\"bytes\":0", "\"bytes\":null"));
     assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\\u0074eam\""));
     assertFormRejected(replacing("\"owner\":\"team\"", "\"owner\":\"\""));
     assertFormRejected(replacing("\"compromised\":false", "\"compromised\":0"));
@@ -403,31 +445,33 @@ final class KeysetDocumentTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> good.next(1, List.of(versions.get(0), versions.get(0))));
-    KeyVersion gone = versions.get(0).scheduled(ManualTime.START).destroyed(ManualTime.START);
+    KeyVersion gone = versions.get(0).scheduled(ManualTime.START, null).destroyed(ManualTime.START);
     assertThrows(
         IllegalArgumentException.class,
         () -> good.next(1, List.of(gone, versions.get(1))),
         "destroyed primary");
     WrappedKey wrapped = versions.get(0).wrapped();
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, true, null, null, wrapped));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> KeyVersion.of(1, KeyState.COMPROMISED, ManualTime.START, false, null, null, wrapped));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> KeyVersion.of(1, KeyState.ENABLED, ManualTime.START, false, null, null, null));
-    assertThrows(
-        IllegalArgumentException.class,
-        () ->
-            KeyVersion.of(
-                1, KeyState.DESTROYED, ManualTime.START, false, null, ManualTime.START, wrapped));
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.compromised = true);
+    assertCannotJoin(KeyState.COMPROMISED, wrapped, parts -> {});
+    assertCannotJoin(KeyState.ENABLED, null, parts -> {});
+    assertCannotJoin(KeyState.DESTROYED, wrapped, parts -> parts.destroyedAt = ManualTime.START);
+    assertCannotJoin(KeyState.PENDING, wrapped, parts -> parts.primaryAt = ManualTime.START);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.messages = 1);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.bytes = 1);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.lastUsedAt = ManualTime.START);
+    assertCannotJoin(KeyState.ENABLED, wrapped, parts -> parts.overrideReason = "spill");
     KeyVersion marked = versions.get(0).withState(KeyState.COMPROMISED);
     assertThrows(
         IllegalArgumentException.class,
-        () -> marked.scheduled(ManualTime.START).withState(KeyState.DISABLED),
+        () -> marked.scheduled(ManualTime.START, null).withState(KeyState.DISABLED),
         "the mark cannot get lost");
     assertThrows(IllegalStateException.class, () -> versions.get(0).withState(KeyState.PENDING));
+  }
+
+  private static void assertCannotJoin(
+      KeyState state, @Nullable WrappedKey wrapped, Consumer<KeyVersion.Parts> edit) {
+    KeyVersion.Parts parts = new KeyVersion.Parts(1, state, ManualTime.START, wrapped);
+    edit.accept(parts);
+    assertThrows(IllegalArgumentException.class, parts::join);
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
@@ -24,6 +25,13 @@ final class KeysetLifecycleProperties {
   private enum Verb {
     ROTATE,
     ROTATE_IF_DUE,
+    ROLLBACK,
+    SET_POLICY,
+    HOLD,
+    RELEASE,
+    SCHEDULE_DESPITE_USE,
+    DESTROY_DUE,
+    USE,
     PUBLISH,
     PROMOTE,
     DISABLE,
@@ -46,7 +54,14 @@ final class KeysetLifecycleProperties {
     Arbitrary<Verb> verb =
         Arbitraries.frequency(
             Tuple.of(4, Verb.ROTATE),
-            Tuple.of(1, Verb.ROTATE_IF_DUE),
+            Tuple.of(4, Verb.ROTATE_IF_DUE),
+            Tuple.of(3, Verb.ROLLBACK),
+            Tuple.of(2, Verb.SET_POLICY),
+            Tuple.of(3, Verb.USE),
+            Tuple.of(1, Verb.HOLD),
+            Tuple.of(2, Verb.RELEASE),
+            Tuple.of(3, Verb.SCHEDULE_DESPITE_USE),
+            Tuple.of(2, Verb.DESTROY_DUE),
             Tuple.of(4, Verb.PUBLISH),
             Tuple.of(4, Verb.PROMOTE),
             Tuple.of(4, Verb.DISABLE),
@@ -70,7 +85,8 @@ final class KeysetLifecycleProperties {
   @Property(tries = 300)
   void anySequenceOfVerbs_keepsTheRules(@ForAll("steps") List<Step> steps) {
     try (Rig rig = new Rig()) {
-      Keyset keyset = rig.keysets.create("k", KeysetTemplate.defaults());
+      Keyset keyset =
+          rig.keysets.create("k", KeysetTemplate.defaults().withQuietPeriod(Duration.ofDays(10)));
       OpenKeyset open = rig.open("k");
       Map<Integer, byte[]> wrapped = new HashMap<>();
       wrapped.put(1, Rig.wrap(open, 1));
@@ -122,6 +138,21 @@ final class KeysetLifecycleProperties {
     return switch (step.verb()) {
       case ROTATE -> verbs.rotate("k");
       case ROTATE_IF_DUE -> verbs.rotateIfDue("k");
+      case ROLLBACK -> verbs.rollback("k");
+      case SET_POLICY ->
+          verbs.setRotationPolicy("k", RotationPolicy.manual().afterMessages((1L << 17) + version));
+      case HOLD -> verbs.placeHold("k", "case " + version);
+      case RELEASE -> verbs.releaseHold("k");
+      case SCHEDULE_DESPITE_USE -> verbs.scheduleDestructionDespiteUse("k", version, "spilled");
+      case DESTROY_DUE -> verbs.destroyWhatIsDue("k", null).keyset();
+      case USE -> {
+        UsageMeter meter = rig.open("k").meter(keyset, keyset.primary());
+        if (meter != null) {
+          Rig.encrypt(meter, 1 << 15, 1);
+        }
+        rig.runBackground();
+        yield verbs.get("k");
+      }
       case PUBLISH -> verbs.publish("k");
       case PROMOTE -> verbs.promote("k", version);
       case DISABLE -> verbs.disable("k", version);
@@ -147,6 +178,10 @@ final class KeysetLifecycleProperties {
     assertTrue(after.version(after.primary()).isPresent());
     KeyState primary = after.version(after.primary()).orElseThrow().state();
     assertTrue(primary != KeyState.PENDING);
+    assertTrue(after.version(after.primary()).orElseThrow().primaryAt().isPresent());
+    assertTrue(
+        before.primary() == after.primary()
+            || after.previousPrimary().orElseThrow() == before.primary());
     assertTrue(primary != KeyState.DESTROYED || after.isDestroyed());
     for (int i = 0; i < after.versions().size(); i++) {
       KeyVersion version = after.versions().get(i);
@@ -163,6 +198,13 @@ final class KeysetLifecycleProperties {
                 assertTrue(
                     old.state() == version.state() || old.state().canBecome(version.state()),
                     old + " to " + version);
+                assertTrue(
+                    before.hold().isEmpty()
+                        || version.state() == old.state()
+                        || (version.state() != KeyState.DESTROYED
+                            && version.state() != KeyState.DESTRUCTION_SCHEDULED),
+                    "a hold holds");
+                assertTrue(old.messages() <= version.messages(), "use is never forgotten");
                 assertTrue(!old.isCompromised() || version.isCompromised(), "the mark stays");
                 assertTrue(
                     !old.isCompromised() || !version.state().allows(KeyUse.DECRYPT),

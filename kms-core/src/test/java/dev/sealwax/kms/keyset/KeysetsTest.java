@@ -20,6 +20,8 @@ import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,19 +55,25 @@ final class KeysetsTest {
 
   @Test
   void create_template_isKept() {
+    RotationPolicy policy =
+        RotationPolicy.manual()
+            .afterAge(Duration.ofDays(7))
+            .afterMessages(1L << 32)
+            .afterBytes(RotationPolicy.MAX_COUNT)
+            .withPropagationDelay(Duration.ofMinutes(5));
     Keyset made =
         keysets.create(
             "logs",
             KeysetTemplate.defaults()
                 .withOwner("team \"a\\b\"")
-                .withRotationPeriod(Duration.ofDays(7))
+                .withRotationPolicy(policy)
                 .withDestructionWindow(Duration.ofDays(10)));
     Keyset read = rig.process().keysets().get("logs");
     for (Keyset keyset : List.of(made, read)) {
       assertEquals(1, keyset.revision());
       assertEquals(1, keyset.primary());
       assertEquals(Optional.of("team \"a\\b\""), keyset.owner());
-      assertEquals(Duration.ofDays(7), keyset.rotationPeriod());
+      assertEquals(policy, keyset.rotationPolicy());
       assertEquals(Duration.ofDays(10), keyset.destructionWindow());
       assertEquals(ManualTime.START, keyset.createdAt());
       assertEquals(KeyState.ENABLED, keyset.versions().get(0).state());
@@ -132,15 +140,163 @@ final class KeysetsTest {
     assertFalse(java.util.Arrays.equals(first, Rig.wrap(rig.open("orders"), 2)));
   }
 
+  /** Cites KS-22. */
   @Test
-  void rotateIfDue_beforeAndAtTheDate() {
+  void rotateIfDue_ageReached_publishesThenPromotesAfterTheDelay() {
     rig.time.advance(Duration.ofDays(90).minusSeconds(1));
-    assertEquals(1, keysets.rotateIfDue("orders").primary());
+    assertEquals(1, keysets.rotateIfDue("orders").revision());
     rig.time.advance(Duration.ofSeconds(1));
     assertTrue(keysets.get("orders").isRotationDue(rig.time.instant()));
-    assertEquals(2, keysets.rotateIfDue("orders").primary());
-    assertEquals(2, keysets.rotateIfDue("orders").primary());
-    assertEquals(2, keysets.get("orders").revision());
+
+    Keyset published = keysets.rotateIfDue("orders");
+    assertEquals(1, published.primary());
+    assertEquals(KeyState.PENDING, published.version(2).orElseThrow().state());
+    rig.time.advance(Duration.ofSeconds(59));
+    assertEquals(2, keysets.rotateIfDue("orders").revision(), "other processes still learn of it");
+    rig.time.advance(Duration.ofSeconds(1));
+    Keyset rotated = keysets.rotateIfDue("orders");
+    assertEquals(2, rotated.primary());
+    assertEquals(2, rotated.versions().size());
+    assertEquals(rig.time.instant(), rotated.version(2).orElseThrow().primaryAt().orElseThrow());
+    assertEquals(3, keysets.rotateIfDue("orders").revision(), "done");
+  }
+
+  /** Cites KS-22: the age counts from the promotion, however long ago the version was made. */
+  @Test
+  void rotateIfDue_versionPublishedLongBefore_isDueByItsTimeAsPrimary() {
+    keysets.publish("orders");
+    rig.time.advance(Duration.ofDays(89));
+    keysets.promote("orders", 2);
+    rig.time.advance(Duration.ofDays(89));
+    assertEquals(2, keysets.rotateIfDue("orders").versions().size());
+    rig.time.advance(Duration.ofDays(1));
+    assertEquals(3, keysets.rotateIfDue("orders").versions().size());
+  }
+
+  /** Cites KS-23. */
+  @Test
+  void rotateIfDue_pendingVersionOfAStoppedProcess_isUsed() {
+    rig.time.advance(Duration.ofDays(90));
+    rig.process().keysets().rotateIfDue("orders"); // and never comes back
+    rig.time.advance(Duration.ofMinutes(1));
+    Keyset rotated = keysets.rotateIfDue("orders");
+    assertEquals(2, rotated.primary());
+    assertEquals(2, rotated.versions().size());
+  }
+
+  @Test
+  void rotateIfDue_publishedByHandAndNotDue_isLeftAlone() {
+    keysets.publish("orders");
+    rig.time.advance(Duration.ofDays(1));
+    assertEquals(1, keysets.rotateIfDue("orders").primary());
+  }
+
+  /** Cites KS-23. */
+  @Test
+  void rotateIfDue_primarySwitchedOff_staysOff() {
+    keysets.disable("orders", 1);
+    rig.time.advance(Duration.ofDays(365));
+    assertEquals(2, keysets.rotateIfDue("orders").revision());
+    keysets.enable("orders", 1);
+    keysets.compromise("orders", 1);
+    assertEquals(4, keysets.rotateIfDue("orders").revision());
+  }
+
+  @Test
+  void rotateIfDue_manualPolicy_never() {
+    Keyset changed = keysets.setRotationPolicy("orders", RotationPolicy.manual());
+    assertTrue(changed.rotationDueAt().isEmpty());
+    rig.time.advance(Duration.ofDays(3650));
+    assertEquals(changed.revision(), keysets.rotateIfDue("orders").revision());
+  }
+
+  @Test
+  void rotateIfDue_otherProcessFaster_eachStepHappensOnce() {
+    rig.time.advance(Duration.ofDays(90));
+    Keysets other = rig.process().keysets();
+    AtomicInteger once = new AtomicInteger();
+    rig.store.beforeWrite =
+        () -> {
+          if (once.getAndIncrement() == 0) {
+            other.rotateIfDue("orders");
+          }
+        };
+    Keysets.Rotated lost = keysets.rotateByPolicy("orders");
+    assertEquals(RotationStep.NONE, lost.step(), "the other has done it");
+    assertEquals(2, lost.keyset().versions().size());
+    rig.time.advance(Duration.ofMinutes(1));
+    once.set(0);
+    lost = keysets.rotateByPolicy("orders");
+    assertEquals(RotationStep.NONE, lost.step());
+    assertEquals(2, lost.keyset().primary());
+    assertEquals(3, lost.keyset().revision());
+  }
+
+  @Test
+  void rotateIfDue_clockBehind_doesNothing() {
+    rig.time.advance(Duration.ofDays(90));
+    rig.time.step(Duration.ofDays(-80));
+    assertEquals(1, keysets.rotateIfDue("orders").revision());
+  }
+
+  @Test
+  void setRotationPolicy_keptByEveryLaterRevision() {
+    RotationPolicy policy = RotationPolicy.manual().afterAge(Duration.ofDays(7));
+    assertEquals(2, keysets.setRotationPolicy("orders", policy).revision());
+    assertEquals(2, keysets.setRotationPolicy("orders", policy).revision(), "nothing to do");
+    keysets.rotate("orders");
+    assertEquals(policy, rig.process().keysets().get("orders").rotationPolicy());
+    assertEquals(KeysetTemplate.defaults().owner(), keysets.get("orders").owner());
+  }
+
+  @Test
+  void setRotationPolicy_outcomeUnknownAndOtherWriterWon_triesAgain() {
+    Keysets other = rig.process().keysets();
+    AtomicInteger writes = new AtomicInteger();
+    rig.store.beforeWrite =
+        () -> {
+          if (writes.getAndIncrement() == 0) {
+            other.publish("orders");
+            ScriptedStore.fail();
+          }
+        };
+    assertEquals(
+        RotationPolicy.manual(),
+        keysets.setRotationPolicy("orders", RotationPolicy.manual()).rotationPolicy());
+    assertEquals(3, rig.store.stored("orders").revision());
+  }
+
+  /** Cites KS-24. */
+  @Test
+  void rollback_previousPrimaryEncryptsAgainAndTheNewerStillOpens() {
+    assertThrows(KeyStateException.class, () -> keysets.rollback("orders"), "never rotated");
+    keysets.rotate("orders");
+    byte[] data = Rig.wrap(rig.open("orders"), 2);
+    rig.time.advance(Duration.ofDays(100));
+    Keyset back = keysets.rollback("orders");
+    assertEquals(1, back.primary());
+    assertEquals(2, back.previousPrimary().orElseThrow());
+    back.requireUse(2, KeyUse.DECRYPT);
+    assertEquals(32, Rig.unwrap(rig.open("orders"), 2, data).length);
+    assertFalse(back.isRotationDue(rig.time.instant()), "its age counts anew");
+    assertEquals(2, keysets.rollback("orders").primary(), "and forth again");
+    List<Instant> dates = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      keysets.rollback("orders");
+      dates.add(keysets.rollback("orders").version(2).orElseThrow().primaryAt().orElseThrow());
+    }
+    assertEquals(5, dates.stream().distinct().count(), "each promotion has a date of its own");
+  }
+
+  /** Cites KS-24. */
+  @Test
+  void rollback_previousNotEnabled_throws() {
+    keysets.rotate("orders");
+    keysets.disable("orders", 1);
+    KeyStateException e = assertThrows(KeyStateException.class, () -> keysets.rollback("orders"));
+    assertEquals(1, e.version());
+    keysets.enable("orders", 1);
+    assertEquals(1, keysets.rollback("orders").primary());
   }
 
   @Test
@@ -692,11 +848,6 @@ final class KeysetsTest {
       assertThrows(IllegalArgumentException.class, () -> template.withOwner(owner));
     }
     assertEquals(Optional.of("x".repeat(128)), template.withOwner("x".repeat(128)).owner());
-    for (long seconds : new long[] {86_399, 730 * 86_400L + 1, -1, Long.MIN_VALUE}) {
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> template.withRotationPeriod(Duration.ofSeconds(seconds)));
-    }
     assertThrows(
         IllegalArgumentException.class, () -> template.withDestructionWindow(Duration.ofDays(31)));
     assertSame(template, KeysetTemplate.defaults());

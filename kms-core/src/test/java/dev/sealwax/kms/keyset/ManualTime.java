@@ -15,9 +15,20 @@ final class ManualTime extends Clock implements LongSupplier {
   // Not 0, and near the overflow of a long: monotonic clocks may start anywhere.
   private static final long ORIGIN = Long.MAX_VALUE - 1_000_000;
   private final AtomicLong elapsedNanos = new AtomicLong();
+  private final AtomicLong steppedNanos = new AtomicLong();
 
   void advance(Duration by) {
     elapsedNanos.addAndGet(by.toNanos());
+  }
+
+  /** Sets the wall clock forwards or backwards, as an administrator or NTP would. */
+  void step(Duration by) {
+    steppedNanos.addAndGet(by.toNanos());
+  }
+
+  /** The clock of another machine, which differs by so much. */
+  Clock skewed(Duration by) {
+    return Clock.offset(this, by);
   }
 
   @Override
@@ -27,7 +38,7 @@ final class ManualTime extends Clock implements LongSupplier {
 
   @Override
   public Instant instant() {
-    return START.plusNanos(elapsedNanos.get());
+    return START.plusNanos(elapsedNanos.get() + steppedNanos.get());
   }
 
   @Override

@@ -1,10 +1,16 @@
 package dev.sealwax.kms.keyset;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.crypto.ChunkedKey;
+import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import java.security.SecureRandom;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Queue;
@@ -29,14 +35,23 @@ final class Rig implements AutoCloseable {
     return process(root, CachePolicy.of(SOFT, HARD, 1000));
   }
 
+  /** A process on a machine with another clock. */
+  OpenKeysets process(Clock clock) {
+    return process(root, CachePolicy.of(SOFT, HARD, 1000), clock);
+  }
+
   OpenKeysets process(RootKey rootKey, CachePolicy policy) {
+    return process(rootKey, policy, time);
+  }
+
+  private OpenKeysets process(RootKey rootKey, CachePolicy policy, Clock clock) {
     OpenKeysets opened =
         OpenKeysets.open(
             store,
             rootKey,
             policy,
             REFRESH,
-            time,
+            clock,
             new Background(time, background::add, background::add, task -> {}),
             new SecureRandom(),
             events::add);
@@ -56,6 +71,16 @@ final class Rig implements AutoCloseable {
       count++;
     }
     return count;
+  }
+
+  /** What the cipher of a data key does with its budget. */
+  static void encrypt(UsageMeter meter, int messages, int bytesEach) {
+    try (ChunkedKey key =
+        new ChunkedKey(new byte[32], new UsageBudget(messages, Long.MAX_VALUE, meter))) {
+      for (int i = 0; i < messages; i++) {
+        assertTrue(key.charge(bytesEach));
+      }
+    }
   }
 
   static byte[] wrap(OpenKeyset keyset, int version) {

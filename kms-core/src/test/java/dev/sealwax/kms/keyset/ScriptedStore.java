@@ -17,6 +17,7 @@ import java.util.function.UnaryOperator;
 final class ScriptedStore implements KeysetStore {
   final AtomicInteger loads = new AtomicInteger();
   final AtomicInteger lists = new AtomicInteger();
+  volatile Runnable beforeList = () -> {};
   volatile Runnable beforeLoad = () -> {};
   volatile Runnable afterLoad = () -> {};
   volatile Runnable beforeWrite = () -> {};
@@ -89,12 +90,14 @@ final class ScriptedStore implements KeysetStore {
   @Override
   public List<KeysetId> list(int limit) {
     lists.incrementAndGet();
+    beforeList.run();
     return map.keySet().stream().limit(limit).toList();
   }
 
   @Override
   public List<KeysetId> listAfter(KeysetId after, int limit) {
     lists.incrementAndGet();
+    beforeList.run();
     return map.tailMap(after, false).keySet().stream().limit(limit).toList();
   }
 

@@ -46,17 +46,14 @@ public final class TestKeysets {
           }
         }
         KeyState state = version.state();
-        made.add(
-            KeyVersion.of(
-                number,
-                state,
-                MADE,
-                state == KeyState.COMPROMISED,
-                state == KeyState.DESTRUCTION_SCHEDULED ? MADE : null,
-                state == KeyState.DESTROYED ? MADE : null,
-                wrapped));
+        KeyVersion.Parts parts = new KeyVersion.Parts(number, state, MADE, wrapped);
+        parts.primaryAt = number == primary ? MADE : null;
+        parts.compromised = state == KeyState.COMPROMISED;
+        parts.destroyAt = state == KeyState.DESTRUCTION_SCHEDULED ? MADE : null;
+        parts.destroyedAt = state == KeyState.DESTROYED ? MADE : null;
+        made.add(parts.join());
       }
-      Keyset keyset = Keyset.of(id, 1, KeysetTemplate.defaults(), MADE, primary, made);
+      Keyset keyset = Keyset.of(id, 1, KeysetTemplate.defaults(), null, MADE, primary, 0, made);
       return new StoredKeyset(id, 1, documentKey.seal(KeysetJson.body(keyset)));
     }
   }

@@ -678,7 +678,7 @@ class RewrapperTest {
                         new MoveTarget(
                             target.keyset(),
                             target.primary(),
-                            target.revision(),
+                            target.primarySince(),
                             target.since().minus(by)))
                 .toList(),
             state.counts(),
