@@ -1,8 +1,8 @@
 /**
  * Envelope encryption and key management.
  *
- * <p>The packages in order are the way of the data: façade, envelopes, keysets, their stores, root
- * keys, vocabulary. Caches and ciphers live in packages that are not exported.
+ * <p>The packages in order are the way of the data: façade, bulk rewrap, envelopes, keysets, their
+ * stores, root keys, vocabulary. Caches and ciphers live in packages that are not exported.
  */
 // The driver is an automatic module. It is there only if the application has it, and nobody else
 // gets it from us.
@@ -11,6 +11,7 @@ module dev.sealwax.kms.core {
   exports dev.sealwax.kms;
   exports dev.sealwax.kms.envelope;
   exports dev.sealwax.kms.keyset;
+  exports dev.sealwax.kms.rewrap;
   exports dev.sealwax.kms.rootkey;
   exports dev.sealwax.kms.store;
   exports dev.sealwax.kms.vocabulary;

@@ -1,10 +1,13 @@
 package dev.sealwax.kms;
 
 import dev.sealwax.kms.keyset.Background;
+import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
@@ -18,6 +21,9 @@ final class BackgroundThreads implements AutoCloseable {
    * tenth of a short decrypt.
    */
   private static final long TICK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
+  private static final long MAX_CLOSING_NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final Logger LOG = LoggerFactory.getLogger(BackgroundThreads.class);
 
   private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
   private final ThreadPoolExecutor renewer = pool("sealwax-renew");
@@ -58,10 +64,23 @@ final class BackgroundThreads implements AutoCloseable {
         () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start());
   }
 
+  /** Ends the threads, and waits a moment for calls of store and root key that are under way. */
   @Override
   public void close() {
     closed = true;
-    refresher.shutdown();
-    renewer.shutdown();
+    for (ThreadPoolExecutor pool : List.of(refresher, renewer)) {
+      pool.shutdown();
+      pool.getQueue().clear();
+    }
+    try {
+      long end = System.nanoTime() + MAX_CLOSING_NANOS;
+      for (ThreadPoolExecutor pool : List.of(refresher, renewer)) {
+        if (!pool.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          LOG.warn("a store or root key takes long to answer; it is closed all the same");
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

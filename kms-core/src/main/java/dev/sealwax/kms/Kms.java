@@ -5,6 +5,7 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeCiphers;
 import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -14,6 +15,7 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +74,17 @@ public final class Kms implements AutoCloseable {
     return ciphers.cipher(KeysetId.of(keyset));
   }
 
+  /**
+   * Describes a job that moves stored data of these keysets to their primaries, in bulk. Take the
+   * names from your own list, never from data.
+   *
+   * @throws IllegalArgumentException if no keyset can have such a name
+   */
+  public Rewrapper.Builder rewrapper(String... keysets) {
+    Objects.requireNonNull(keysets, "keysets");
+    return Rewrapper.builder(keysets(), Stream.of(keysets).map(this::envelopeCipher).toList());
+  }
+
   /** What this {@code Kms} has done since it was opened. */
   public KmsStatistics statistics() {
     return new KmsStatistics(
@@ -92,8 +105,9 @@ public final class Kms implements AutoCloseable {
   }
 
   /**
-   * Wipes all keys and closes root key and store; operations under way may still finish, later ones
-   * fail.
+   * Wipes all keys and closes root key and store, after waiting up to about two seconds for
+   * background calls of theirs that are under way; operations under way may still finish, later
+   * ones fail.
    */
   @Override
   public void close() {

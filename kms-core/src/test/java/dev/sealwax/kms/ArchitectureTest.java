@@ -46,6 +46,7 @@ class ArchitectureTest {
   private static final List<String> PACKAGES =
       List.of(
           BASE,
+          BASE + ".rewrap",
           BASE + ".envelope",
           BASE + ".keyset",
           BASE + ".store",
@@ -159,9 +160,9 @@ class ArchitectureTest {
   }
 
   @Test
-  void jdbc_isUsedInStoreOnly() {
-    assertUsedOnlyIn("java.sql..", BASE + ".store");
-    assertUsedOnlyIn("javax.sql..", BASE + ".store");
+  void jdbc_isUsedInStoreAndRewrapOnly() {
+    assertUsedOnlyIn("java.sql..", BASE + ".store", BASE + ".rewrap");
+    assertUsedOnlyIn("javax.sql..", BASE + ".store", BASE + ".rewrap");
   }
 
   @Test

@@ -20,6 +20,18 @@ import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.OpenKeysets;
+import dev.sealwax.kms.rewrap.CheckpointFile;
+import dev.sealwax.kms.rewrap.DirectoryEnvelopeSource;
+import dev.sealwax.kms.rewrap.EnvelopeRecord;
+import dev.sealwax.kms.rewrap.HeaderChange;
+import dev.sealwax.kms.rewrap.Inventory;
+import dev.sealwax.kms.rewrap.InventoryReport;
+import dev.sealwax.kms.rewrap.JdbcEnvelopeSource;
+import dev.sealwax.kms.rewrap.RewrapListener;
+import dev.sealwax.kms.rewrap.RewrapProgress;
+import dev.sealwax.kms.rewrap.RewrapProgressBar;
+import dev.sealwax.kms.rewrap.RewrapReport;
+import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
@@ -27,6 +39,7 @@ import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.JdbcKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -39,6 +52,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -52,6 +67,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Collectors;
+import org.h2.jdbcx.JdbcDataSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -115,6 +131,56 @@ class RedactionTest {
     }
     assertEquals(
         Set.of(), missing(things), "public types that no instance was made of: add them here");
+  }
+
+  /** A job over a directory with one envelope, one forgery of it, and a table. */
+  private void collectRewrap(Kms kms, byte[] envelope, JdbcDataSource database, List<Object> things)
+      throws Exception {
+    Path files = Files.createDirectory(directory.resolve("files"));
+    Files.write(files.resolve("good"), envelope);
+    byte[] forged = envelope.clone();
+    forged[40] ^= 1;
+    Files.write(files.resolve("forged"), forged);
+    try (Connection connection = database.getConnection();
+        Statement statement = connection.createStatement()) {
+      statement.execute("CREATE TABLE t (id INT PRIMARY KEY, sealed VARBINARY(1000))");
+    }
+    DirectoryEnvelopeSource source = DirectoryEnvelopeSource.of(files);
+    EnvelopeRecord record = EnvelopeRecord.of("good", envelope);
+    CheckpointFile checkpoint = CheckpointFile.at(directory.resolve("checkpoint"));
+    Rewrapper.Builder builder =
+        kms.rewrapper("orders")
+            .source(source)
+            .checkpoint(checkpoint)
+            .listener(
+                new RewrapListener() {
+                  @Override
+                  public void onProgress(RewrapProgress progress) {
+                    things.add(progress);
+                  }
+                });
+    Rewrapper rewrapper = builder.build();
+    RewrapReport report = rewrapper.run();
+    Inventory inventory = Inventory.ofClaims();
+    InventoryReport counted = inventory.count(List.of(source));
+    things.addAll(
+        List.of(
+            source,
+            JdbcEnvelopeSource.of(database, "t", "sealed"),
+            record,
+            new HeaderChange(record, Arrays.copyOf(envelope, 88)),
+            checkpoint,
+            builder,
+            rewrapper,
+            report,
+            report.counts(),
+            report.versions().get(0),
+            report.failures().get(0),
+            report.mayDestroy("orders", 1),
+            RewrapProgressBar.asLines(new StringBuilder()),
+            inventory,
+            counted,
+            counted.rows().get(0)));
   }
 
   /** Part of a key is bad enough: the first 9 bytes in each of the ways to write bytes. */
@@ -190,6 +256,13 @@ class RedactionTest {
             kms.statistics().envelopes(),
             kms.statistics().keyVersions()));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
+    JdbcDataSource database = new JdbcDataSource();
+    database.setUrl("jdbc:h2:mem:redaction;DB_CLOSE_DELAY=-1");
+    database.setPassword("database password");
+    JdbcKeysetStore.createTables(database);
+    things.add(JdbcKeysetStore.builder(database));
+    things.add(JdbcKeysetStore.open(database));
+    collectRewrap(kms, envelope, database, things);
     things.add(FileKeysetStore.at(Files.createDirectory(directory.resolve("keysets"))));
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));

@@ -5,8 +5,10 @@ import dev.sealwax.kms.store.WatchableKeysetStore.Changes;
 import dev.sealwax.kms.store.WatchableKeysetStore.Position;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -28,6 +30,8 @@ final class KeysetWatch {
   /** Between two questions, however often the store says that something was written. */
   private static final long MIN_PAUSE_MILLIS = 5;
 
+  private static final long MAX_CLOSING_MILLIS = 1000;
+
   private final WatchableKeysetStore store;
   private final LongSupplier nanoClock;
   private final Duration interval;
@@ -36,6 +40,7 @@ final class KeysetWatch {
   private volatile @Nullable Position position; // written by the watching thread only
   private volatile long confirmedNanos;
   private volatile boolean confirming;
+  private final CountDownLatch ended = new CountDownLatch(1);
   private volatile @Nullable Thread watching;
   private volatile boolean closed;
 
@@ -78,6 +83,15 @@ final class KeysetWatch {
 
   private void run() {
     watching = Thread.currentThread();
+    try {
+      follow();
+    } finally {
+      watching = null;
+      ended.countDown();
+    }
+  }
+
+  private void follow() {
     boolean failing = false;
     while (!closed) {
       try {
@@ -134,11 +148,19 @@ final class KeysetWatch {
     }
   }
 
+  /** Ends the watch, and waits a moment for a question under way: the store is closed next. */
   void close() {
     closed = true;
     Thread thread = watching;
-    if (thread != null) {
+    if (thread != null && thread != Thread.currentThread()) {
       thread.interrupt();
+      try {
+        if (!ended.await(MAX_CLOSING_MILLIS, TimeUnit.MILLISECONDS)) {
+          LOG.warn("the store takes long to answer; it is closed all the same");
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

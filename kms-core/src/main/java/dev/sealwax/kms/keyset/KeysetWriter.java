@@ -55,6 +55,11 @@ final class KeysetWriter {
    * @throws KeysetConflictException if the name is taken
    */
   Keyset create(OpenKeyset open, Keyset first, DocumentKey documentKey, KeyEncryptionKey key) {
+    return open.writing(() -> createNow(open, first, documentKey, key));
+  }
+
+  private Keyset createNow(
+      OpenKeyset open, Keyset first, DocumentKey documentKey, KeyEncryptionKey key) {
     long started = open.nanoTime();
     String document = documentKey.seal(KeysetJson.body(first));
     StoredKeyset stored = new StoredKeyset(first.id(), first.revision(), document);
@@ -93,6 +98,10 @@ final class KeysetWriter {
    *     row
    */
   Keyset change(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
+    return open.writing(() -> changeNow(open, done, step));
+  }
+
+  private Keyset changeNow(OpenKeyset open, String done, Function<Snapshot, Proposal> step) {
     for (int attempt = 1; ; attempt++) {
       long started = open.nanoTime();
       Snapshot before = open.readNow();

@@ -20,6 +20,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -108,6 +109,7 @@ public final class OpenKeyset {
   private volatile boolean failing;
   // Whether the keyset may have been written since it was read; cleared before it is read again.
   private volatile boolean written;
+  private final AtomicInteger writers = new AtomicInteger();
   private volatile boolean slow;
   private volatile boolean closed;
 
@@ -178,6 +180,16 @@ public final class OpenKeyset {
     return lookedFor(wanted);
   }
 
+  /** Runs a change of the stored keyset by this process. */
+  <T> T writing(Supplier<T> change) {
+    writers.incrementAndGet();
+    try {
+      return change.get();
+    } finally {
+      writers.decrementAndGet();
+    }
+  }
+
   /** To be called when somebody may have written the keyset: its next use looks. */
   void mayBeWritten() {
     written = true;
@@ -187,7 +199,9 @@ public final class OpenKeyset {
   void written() {
     written = true;
     Snapshot snapshot = current;
-    if (snapshot != null && !closed) {
+    // What this process is writing itself it will know in a moment; reading it before that would
+    // find a document that does not fit, and ask the root key why.
+    if (snapshot != null && !closed && writers.get() == 0) {
       var unused = refreshInBackground(snapshot);
     }
   }

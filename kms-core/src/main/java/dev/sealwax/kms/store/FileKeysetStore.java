@@ -32,8 +32,9 @@ import org.slf4j.LoggerFactory;
  * <p>Safe for concurrent use by threads, by several stores on one directory, and by processes of
  * one machine. (Over a network file system this holds as far as its {@code fcntl} locks do.) Other
  * files in the directory are ignored, except {@code .lock}, which must not be removed while a
- * process writes, and {@code .*.tmp}, which are unfinished writes and are deleted by a later
- * writer.
+ * process writes, {@code .changes}, which tells running processes what was written (they read
+ * everything again if it is removed), and {@code .*.tmp}, which are unfinished writes and are
+ * deleted by a later writer.
  *
  * <p><b>Reads</b> take no lock and see a document whole, before or after a write. Reading works in
  * a read-only directory, for hosts that only decrypt.

@@ -18,6 +18,7 @@ public abstract sealed class KmsException extends RuntimeException
         KeysetStoreException,
         KeyStateException,
         MalformedEnvelopeException,
+        RewrapException,
         RootKeyException {
   private static final long serialVersionUID = 1L;
 

@@ -1,16 +1,16 @@
 package dev.sealwax.kms.keyset;
 
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.Set;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 final class KeyStateTest {
   // Rows: from; columns: to, both in the order of the enum.

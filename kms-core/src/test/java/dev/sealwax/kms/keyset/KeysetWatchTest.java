@@ -34,6 +34,7 @@ class KeysetWatchTest {
   private final TellingStore store = new TellingStore();
   private final OpenKeysets writer = open(store.silent(), task -> {});
   private final OpenKeysets reader = open(store, this::start);
+  private volatile boolean onThreads;
   private final CountDownLatch ended = new CountDownLatch(1);
 
   private OpenKeysets open(KeysetStore over, Executor watcher) {
@@ -43,9 +44,19 @@ class KeysetWatchTest {
         CachePolicy.of(Rig.SOFT, Rig.HARD, 10_000),
         Rig.REFRESH,
         time,
-        new Background(time, Runnable::run, Runnable::run, watcher),
+        new Background(time, this::refresh, Runnable::run, watcher),
         new SecureRandom(),
         null);
+  }
+
+  private void refresh(Runnable task) {
+    if (onThreads) {
+      Thread thread = new Thread(task);
+      thread.setDaemon(true);
+      thread.start();
+    } else {
+      task.run();
+    }
   }
 
   private void start(Runnable watching) {
@@ -131,6 +142,39 @@ class KeysetWatchTest {
     assertTrue(store.loads.get() >= 1);
   }
 
+  /** The read that was to bring the news hangs: until it is back, nothing may be confirmed. */
+  @Test
+  void readUnderWay_confirmsNothing() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    OpenKeyset orders = reader.open(ORDERS);
+    orders.snapshot(0);
+    settle();
+    CountDownLatch goOn = new CountDownLatch(1);
+    store.afterLoad =
+        () -> {
+          try {
+            goOn.await();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        };
+    onThreads = true;
+    writer.keysets().disable("orders", 1);
+    pass(Rig.REFRESH.multipliedBy(2));
+    pass(Duration.ZERO);
+    long start = System.nanoTime();
+    orders.snapshot(0);
+    assertTrue(
+        System.nanoTime() - start >= Rig.REFRESH.toNanos() / 2,
+        "an operation took the old snapshot for confirmed");
+    goOn.countDown();
+    store.afterLoad = () -> {};
+    while (orders.snapshot(0).versions().get(0).state() != KeyState.DISABLED) {
+      time.advance(Rig.REFRESH);
+      Thread.sleep(1);
+    }
+  }
+
   @Test
   void storeThatForgot_hasEverythingReadAgain() throws Exception {
     writer.keysets().create("orders", KeysetTemplate.defaults());
@@ -195,6 +239,7 @@ class KeysetWatchTest {
     private final InMemoryKeysetStore memory = InMemoryKeysetStore.create();
     private final AtomicInteger loads = new AtomicInteger();
     private final Asked asked = new Asked();
+    private volatile Runnable afterLoad = () -> {};
     private volatile boolean forgetful;
     private volatile boolean failing;
     private boolean first = true;
@@ -235,7 +280,9 @@ class KeysetWatchTest {
     @Override
     public Optional<StoredKeyset> load(KeysetId id) {
       loads.incrementAndGet();
-      return memory.load(id);
+      Optional<StoredKeyset> found = memory.load(id);
+      afterLoad.run();
+      return found;
     }
 
     @Override

@@ -12,7 +12,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -31,7 +30,8 @@ class KmsExceptionTest {
         new KeysetConflictException(ORDERS, "a keyset of that name exists"),
         new KeysetCorruptedException(ORDERS, "its mac does not fit", cause),
         new KeysetStoreException(KeysetStoreException.Reason.NOT_FOUND, "no keyset", cause),
-        new RootKeyException(RootKeyException.Reason.THROTTLED, "slow down", cause));
+        new RootKeyException(RootKeyException.Reason.THROTTLED, "slow down", cause),
+        new RewrapException(RewrapException.Reason.SOURCE_UNAVAILABLE, "a table is gone", cause));
   }
 
   @Test
@@ -54,17 +54,15 @@ class KmsExceptionTest {
             "keyset orders was not written: a keyset of that name exists",
             "document of keyset orders is not trustworthy: its mac does not fit",
             "keyset store: no keyset (NOT_FOUND)",
-            "root key: slow down (THROTTLED)"),
+            "root key: slow down (THROTTLED)",
+            "rewrap stopped: a table is gone (SOURCE_UNAVAILABLE)"),
         oneOfEach().stream().map(Throwable::getMessage).toList());
   }
 
   @Test
   void causes_areKept() {
-    List<Throwable> causes =
-        Stream.of(oneOfEach().get(5), oneOfEach().get(6), oneOfEach().get(7))
-            .map(Throwable::getCause)
-            .toList();
-    assertEquals(List.of(cause, cause, cause), causes);
+    List<Throwable> causes = oneOfEach().subList(5, 9).stream().map(Throwable::getCause).toList();
+    assertEquals(List.of(cause, cause, cause, cause), causes);
   }
 
   @Test

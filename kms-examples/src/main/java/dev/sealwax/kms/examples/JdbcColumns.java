@@ -4,6 +4,8 @@ import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.rewrap.EnvelopeSource;
+import dev.sealwax.kms.rewrap.JdbcEnvelopeSource;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
@@ -49,9 +51,9 @@ public final class JdbcColumns {
   static void run(Path directory, PrintStream out) throws IOException, SQLException {
     char[] passphrase = "correct horse battery staple".toCharArray();
     Path csv = SampleData.writeOrders(directory);
-    try (Connection database =
-            DriverManager.getConnection(
-                "jdbc:h2:file:" + directory.resolve("shop").toAbsolutePath());
+    // H2 would otherwise write some time after a commit, and a rewrap wants to know.
+    String url = "jdbc:h2:file:" + directory.resolve("shop").toAbsolutePath() + ";WRITE_DELAY=0";
+    try (Connection database = DriverManager.getConnection(url);
         Kms kms =
             Kms.builder()
                 .rootKey(LocalRootKey.create(directory.resolve("root.key"), passphrase))
@@ -60,9 +62,9 @@ public final class JdbcColumns {
       kms.keysets().create(TABLE, KeysetTemplate.defaults());
       JdbcColumns columns = new JdbcColumns(database, kms.envelopeCipher(TABLE), out);
       columns.load(csv);
-      columns.change("encrypted", columns::encrypt);
+      columns.encrypt();
       kms.keysets().rotate(TABLE);
-      columns.change("rewrapped", (value, place) -> columns.cipher.rewrapText(value));
+      columns.rewrap(kms, url);
       columns.showRow("SO-10042");
     }
   }
@@ -87,17 +89,12 @@ public final class JdbcColumns {
     }
   }
 
-  /** What becomes of a value, bound to its place. */
-  private interface Change {
-    String apply(String value, EncryptionContext place);
-  }
-
   /**
-   * Changes all values of the columns in one transaction, so that no value is changed twice or not
-   * at all. (For tables too large for that: a range of keys in each, and a second column for what
-   * is sealed.)
+   * Encrypts all values of the columns in one transaction, so that no value is encrypted twice or
+   * not at all. (For tables too large for that: a range of keys in each, and a second column for
+   * what is sealed.)
    */
-  private void change(String done, Change change) throws SQLException {
+  private void encrypt() throws SQLException {
     database.setAutoCommit(false);
     for (String column : COLUMNS) {
       try (Statement select = database.createStatement();
@@ -107,7 +104,7 @@ public final class JdbcColumns {
                   "update orders set " + column + " = ? where order_id = ?")) {
         while (rows.next()) {
           String key = rows.getString(1);
-          update.setString(1, change.apply(rows.getString(2), place(column, key)));
+          update.setString(1, encrypt(rows.getString(2), place(column, key)));
           update.setString(2, key);
           update.addBatch();
         }
@@ -115,7 +112,18 @@ public final class JdbcColumns {
       }
     }
     database.commit();
-    out.printf("%-10s values by key version: %s%n", done, countByVersion());
+    out.printf("%-10s values by key version: %s%n", "encrypted", countByVersion());
+  }
+
+  /** A few values in each transaction; the application may go on writing meanwhile. */
+  private void rewrap(Kms kms, String url) throws IOException, SQLException {
+    for (String column : COLUMNS) {
+      try (EnvelopeSource source =
+          JdbcEnvelopeSource.of(() -> DriverManager.getConnection(url), TABLE, column)) {
+        kms.rewrapper(TABLE).source(source).build().run();
+      }
+    }
+    out.printf("%-10s values by key version: %s%n", "rewrapped", countByVersion());
   }
 
   private static EncryptionContext place(String column, String key) {

@@ -105,6 +105,27 @@ final class SmallExamplesTest {
     assertTrue(Files.exists(directory.resolve("shop.mv.db")));
   }
 
+  @Test
+  void revocationDrill_stopsEveryProcessWithinASecond() throws Exception {
+    RevocationDrill.run(directory, 5, captured.out);
+
+    assertContains("times the version was disabled       5");
+    assertContains("\nalways within a second");
+  }
+
+  @Test
+  void bulkRewrap_isKilledAndGoesOn() throws Exception {
+    BulkRewrap.run(directory, 20_000, captured.out);
+
+    assertContains("filled                       version 1: 20,000\n");
+    assertTrue(
+        captured.out().matches("(?s).*killed half-way +version 1: [0-9,]+  version 2: [0-9,]+\n.*"),
+        captured::out);
+    assertContains("resumed and done             version 2: 20,000\n");
+    assertContains("second scan                  20,000 verified and decrypted, 0 failed\n");
+    assertContains("not yet: [WRITERS_MAY_REMAIN]");
+  }
+
   private void assertContains(String expected) {
     assertTrue(captured.out().contains(expected), captured::out);
   }

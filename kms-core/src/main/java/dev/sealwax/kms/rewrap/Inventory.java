@@ -1,0 +1,92 @@
+package dev.sealwax.kms.rewrap;
+
+import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.EnvelopeInfo;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Counts records by the keyset and version in their headers. Without ciphers those are claims that
+ * nobody has checked, which is enough to plan with and costs no key; with ciphers it is counted how
+ * many of them are verified as well. What may be destroyed is decided by {@link
+ * RewrapReport#mayDestroy} alone. When a record was encrypted is not in its header, so an inventory
+ * knows no dates. Immutable; safe for any thread.
+ */
+public final class Inventory {
+  private static final int PAGE = 1000;
+
+  private final Map<KeysetId, EnvelopeCipher> ciphers;
+
+  private Inventory(List<EnvelopeCipher> ciphers) {
+    Map<KeysetId, EnvelopeCipher> byName = new TreeMap<>();
+    ciphers.forEach(cipher -> byName.put(cipher.keyset(), cipher));
+    this.ciphers = byName;
+  }
+
+  /** An inventory of what headers claim. */
+  public static Inventory ofClaims() {
+    return new Inventory(List.of());
+  }
+
+  /** An inventory that verifies the headers of the keysets of these ciphers. */
+  public static Inventory verifiedBy(List<EnvelopeCipher> ciphers) {
+    return new Inventory(ciphers);
+  }
+
+  /**
+   * Counts the records of some sources, which stay the caller's to close. Takes as long as reading
+   * them takes, and starts over after an interruption.
+   *
+   * @throws IOException if a source fails
+   * @throws dev.sealwax.kms.vocabulary.KmsException if it verifies, and keys cannot be had
+   */
+  public InventoryReport count(List<EnvelopeSource> sources) throws IOException {
+    InventoryCount count = new InventoryCount();
+    for (EnvelopeSource source : sources) {
+      List<EnvelopeRecord> page = source.scan(null, PAGE);
+      while (!page.isEmpty()) {
+        page.forEach(record -> add(record, count));
+        page = source.scan(page.get(page.size() - 1).id(), PAGE);
+      }
+    }
+    return count.report();
+  }
+
+  private void add(EnvelopeRecord record, InventoryCount count) {
+    if (record.content() == EnvelopeRecord.Content.NONE) {
+      count.withoutValue();
+      return;
+    }
+    EnvelopeInfo claim;
+    try {
+      claim = EnvelopeInfo.inspect(record.start());
+    } catch (MalformedEnvelopeException e) {
+      count.noEnvelope();
+      return;
+    }
+    if (isAuthentic(record, claim)) {
+      count.verified(claim.keyset(), claim.keyVersion());
+    } else {
+      count.claimed(claim.keyset(), claim.keyVersion());
+    }
+  }
+
+  private boolean isAuthentic(EnvelopeRecord record, EnvelopeInfo claim) {
+    EnvelopeCipher cipher = ciphers.get(claim.keyset());
+    if (cipher == null) {
+      return false;
+    }
+    try {
+      cipher.rewrapHeader(record.start());
+      return true;
+    } catch (DecryptionFailedException | KeyUnavailableException e) {
+      return false;
+    }
+  }
+}

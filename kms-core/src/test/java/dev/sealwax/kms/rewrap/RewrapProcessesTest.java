@@ -1,0 +1,276 @@
+package dev.sealwax.kms.rewrap;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.Kms;
+import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.EnvelopeInfo;
+import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import javax.sql.DataSource;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Jobs that are killed ({@code kill -9}) again and again, at random moments, while an application
+ * goes on writing. {@code -Dsealwax.rewrapKills=200} is the full measure, for each kind of source.
+ */
+class RewrapProcessesTest {
+  private static final int KILLS = Integer.getInteger("sealwax.rewrapKills", 12);
+  private static final int RECORDS = 600;
+  private static final String KEYSET = "orders";
+
+  @TempDir Path home;
+
+  /** Where the records are, as the application sees it. */
+  private interface Place {
+    void write(String id, byte[] envelope) throws Exception;
+
+    Map<String, byte[]> readAll() throws Exception;
+  }
+
+  @Test
+  void table_killedAtAnyMoment_losesNothing() throws Exception {
+    DataSource database = RewrapDatabase.postgres();
+    try (Connection connection = database.getConnection();
+        Statement statement = connection.createStatement()) {
+      statement.execute("create table orders (id varchar primary key, card bytea)");
+    }
+    killAgainAndAgain(new Table(database), "table", RewrapDatabase.lastPostgresUrl());
+  }
+
+  @Test
+  void files_killedAtAnyMoment_loseNothing() throws Exception {
+    Path directory = Files.createDirectory(home.resolve("files"));
+    killAgainAndAgain(new Folder(directory), "files", directory.toString());
+  }
+
+  private record Table(DataSource database) implements Place {
+    @Override
+    public void write(String id, byte[] envelope) throws SQLException {
+      try (Connection connection = database.getConnection();
+          PreparedStatement write =
+              connection.prepareStatement(
+                  "insert into orders values (?, ?) on conflict (id) do update set card ="
+                      + " excluded.card")) {
+        write.setString(1, id);
+        write.setBytes(2, envelope);
+        write.executeUpdate();
+      }
+    }
+
+    @Override
+    public Map<String, byte[]> readAll() throws SQLException {
+      Map<String, byte[]> all = new TreeMap<>();
+      try (Connection connection = database.getConnection();
+          Statement statement = connection.createStatement();
+          ResultSet rows = statement.executeQuery("select id, card from orders")) {
+        while (rows.next()) {
+          all.put(rows.getString(1), rows.getBytes(2));
+        }
+      }
+      return all;
+    }
+  }
+
+  private record Folder(Path directory) implements Place {
+    @Override
+    public void write(String id, byte[] envelope) throws IOException {
+      Path file = directory.resolve(id);
+      Path unfinished = Files.write(directory.resolve("unfinished"), envelope);
+      Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    @Override
+    public Map<String, byte[]> readAll() throws IOException {
+      Map<String, byte[]> all = new TreeMap<>();
+      try (var files = Files.newDirectoryStream(directory, "*.swx")) {
+        for (Path file : files) {
+          all.put(file.getFileName().toString(), Files.readAllBytes(file));
+        }
+      }
+      return all;
+    }
+  }
+
+  /** The application: one thread that writes all the time, and knows what it has written. */
+  private static final class Application implements Runnable {
+    private final EnvelopeCipher cipher;
+    private final Place place;
+    final Map<String, String> expected = new TreeMap<>();
+    // Held while it writes, so that a look at the data sees no write half known.
+    final ReentrantLock quiet = new ReentrantLock(true);
+    volatile boolean stopped;
+    volatile Exception failure;
+
+    Application(EnvelopeCipher cipher, Place place) {
+      this.cipher = cipher;
+      this.place = place;
+    }
+
+    void write(String id, String message) throws Exception {
+      place.write(
+          id,
+          cipher.encrypt(message.getBytes(StandardCharsets.UTF_8), EncryptionContext.of("id", id)));
+      expected.put(id, message);
+    }
+
+    @Override
+    public void run() {
+      SplittableRandom random = new SplittableRandom(42);
+      try {
+        for (long count = 0; !stopped; count++) {
+          quiet.lock();
+          try {
+            // Even ones only: the others must keep their payload to the byte.
+            write(id(2 * random.nextInt(RECORDS / 2)), "write " + count);
+          } finally {
+            quiet.unlock();
+          }
+        }
+      } catch (Exception e) {
+        failure = e;
+      }
+    }
+  }
+
+  private static String id(int number) {
+    return String.format("%05d.swx", number);
+  }
+
+  private void killAgainAndAgain(Place place, String kind, String where) throws Exception {
+    SplittableRandom random = new SplittableRandom();
+    try (Kms kms = RewrapChild.kms(home)) {
+      kms.keysets().create(KEYSET, KeysetTemplate.defaults());
+      Application application = new Application(kms.envelopeCipher(KEYSET), place);
+      for (int i = 0; i < RECORDS; i++) {
+        application.write(id(i), "first " + i);
+      }
+      Map<String, byte[]> before = place.readAll();
+      int target = kms.keysets().rotate(KEYSET).primary();
+      Thread writer = new Thread(application);
+      writer.start();
+      int kills = 0;
+      int finished = 0;
+      int inTheMiddle = 0;
+      long longest = TimeUnit.MILLISECONDS.toNanos(600);
+      while (kills < KILLS) {
+        Process child = RewrapChild.start(home.toString(), kind, where);
+        try (BufferedReader out = child.inputReader()) {
+          String line = out.readLine();
+          assertEquals(RewrapChild.STARTS, line, () -> out.lines().toList().toString());
+          long started = System.nanoTime();
+          boolean ended = child.waitFor(random.nextLong(longest), TimeUnit.NANOSECONDS);
+          if (!ended) {
+            child.destroyForcibly();
+          }
+          int status = child.waitFor();
+          if (status == 0) {
+            longest = System.nanoTime() - started;
+          }
+          application.quiet.lock();
+          try {
+            assertTrue(
+                status == 0 || status == 128 + 9, () -> status + ": " + out.lines().toList());
+            assertNull(application.failure);
+            boolean middle = look(place.readAll(), application, before, target, status == 0);
+            if (status == 0) {
+              finished++;
+              target = kms.keysets().rotate(KEYSET).primary();
+            } else {
+              kills++;
+              inTheMiddle += middle ? 1 : 0;
+            }
+          } finally {
+            application.quiet.unlock();
+          }
+        }
+      }
+      application.stopped = true;
+      writer.join();
+      String summary =
+          String.format(
+              "%s: %d kills, %d of them between first and last record, %d complete jobs, %d records"
+                  + " looked at after each",
+              kind, kills, inTheMiddle, finished, RECORDS);
+      System.out.println(summary);
+      // Else they came before the first batch, and have shown nothing.
+      assertTrue(inTheMiddle > 0, summary);
+    }
+  }
+
+  /**
+   * What must hold at any moment.
+   *
+   * @return whether some records of this job are moved and others are not
+   */
+  private boolean look(
+      Map<String, byte[]> records,
+      Application application,
+      Map<String, byte[]> before,
+      int target,
+      boolean complete)
+      throws IOException {
+    assertEquals(application.expected.keySet(), records.keySet());
+    Path checkpoint = home.resolve("checkpoint");
+    RewrapState state =
+        Files.exists(checkpoint) ? RewrapStateText.read(Files.readString(checkpoint)) : null;
+    boolean ofThisJob = state != null && state.targets().get(0).primary() == target;
+    String position = ofThisJob && !state.isComplete() ? state.position() : "";
+    int ahead = 0;
+    int moved = 0;
+    int untouchedOnes = 0;
+    for (Map.Entry<String, byte[]> record : records.entrySet()) {
+      String id = record.getKey();
+      byte[] now = record.getValue();
+      // Readable, and what the application wrote last.
+      assertEquals(
+          application.expected.get(id),
+          new String(
+              application.cipher.decrypt(now, EncryptionContext.of("id", id)),
+              StandardCharsets.UTF_8));
+      boolean untouched = Integer.parseInt(id.substring(0, 5)) % 2 == 1;
+      if (!untouched) {
+        continue;
+      }
+      EnvelopeInfo info = EnvelopeInfo.inspect(now);
+      untouchedOnes++;
+      moved += info.keyVersion() == target ? 1 : 0;
+      byte[] old = before.get(id);
+      assertArrayEquals(
+          Arrays.copyOfRange(old, info.headerLengthBytes(), old.length),
+          Arrays.copyOfRange(now, info.headerLengthBytes(), now.length));
+      boolean done = complete || (ofThisJob && id.compareTo(position) <= 0);
+      if (done || (ofThisJob && state.isComplete())) {
+        assertEquals(target, info.keyVersion(), () -> id + " is behind the checkpoint");
+      } else if (info.keyVersion() == target) {
+        ahead++;
+      }
+    }
+    // Half of the records are untouched, so that half a batch of them is a batch.
+    int most = RewrapChild.BATCH / 2;
+    int found = ahead;
+    assertTrue(found <= most, () -> found + " records are ahead of the checkpoint");
+    return moved > 0 && moved < untouchedOnes;
+  }
+}
