@@ -87,6 +87,7 @@ public final class Kms implements AutoCloseable {
    * @throws IllegalArgumentException if no keyset can have such a name
    */
   public Rewrapper.Builder rewrapper(String... keysets) {
+    Objects.requireNonNull(keysets, "keysets");
     return Rewrapper.builder(keysets(), Stream.of(keysets).map(this::envelopeCipher).toList());
   }
 
