@@ -50,4 +50,8 @@ record Snapshot(
   Snapshot doubted(KmsException why) {
     return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refreshNanos, why);
   }
+
+  Snapshot as(Keyset other, long refresh) {
+    return new Snapshot(other, mac, documentKey, readNanos, knownNanos, refresh, doubt);
+  }
 }
