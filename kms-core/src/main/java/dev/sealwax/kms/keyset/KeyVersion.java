@@ -24,6 +24,7 @@ public final class KeyVersion {
   private final long bytes;
   private final @Nullable Instant lastUsedAt;
   private final boolean compromised;
+  private final @Nullable Instant expiresAt;
   private final @Nullable Instant destroyAt;
   private final @Nullable Instant destroyedAt;
   private final @Nullable String overrideReason;
@@ -39,6 +40,7 @@ public final class KeyVersion {
     long bytes;
     @Nullable Instant lastUsedAt;
     boolean compromised;
+    @Nullable Instant expiresAt;
     @Nullable Instant destroyAt;
     @Nullable Instant destroyedAt;
     @Nullable String overrideReason;
@@ -70,6 +72,7 @@ public final class KeyVersion {
     this.bytes = parts.bytes;
     this.lastUsedAt = parts.lastUsedAt;
     this.compromised = parts.compromised;
+    this.expiresAt = parts.expiresAt;
     this.destroyAt = parts.destroyAt;
     this.destroyedAt = parts.destroyedAt;
     this.overrideReason = parts.overrideReason;
@@ -87,6 +90,7 @@ public final class KeyVersion {
     parts.bytes = bytes;
     parts.lastUsedAt = lastUsedAt;
     parts.compromised = compromised;
+    parts.expiresAt = expiresAt;
     parts.destroyAt = destroyAt;
     parts.destroyedAt = destroyedAt;
     parts.overrideReason = overrideReason;
@@ -192,6 +196,11 @@ public final class KeyVersion {
     return compromised;
   }
 
+  /** From when on every use of it is refused, whatever its state; empty if never. */
+  public Optional<Instant> expiresAt() {
+    return Optional.ofNullable(expiresAt);
+  }
+
   /** When it may be destroyed; present while its destruction is scheduled. */
   public Optional<Instant> destroyAt() {
     return Optional.ofNullable(destroyAt);
@@ -281,6 +290,12 @@ public final class KeyVersion {
     return Math.min(RotationPolicy.MAX_COUNT, Math.max(0, count + more));
   }
 
+  KeyVersion withExpiry(@Nullable Instant at) {
+    Parts parts = parts();
+    parts.expiresAt = at;
+    return parts.join();
+  }
+
   KeyVersion withWrapped(WrappedKey rewrapped) {
     Parts parts = parts();
     parts.wrapped = rewrapped;
@@ -322,6 +337,7 @@ public final class KeyVersion {
         && bytes == version.bytes
         && Objects.equals(lastUsedAt, version.lastUsedAt)
         && Objects.equals(overrideReason, version.overrideReason)
+        && Objects.equals(expiresAt, version.expiresAt)
         && Objects.equals(destroyAt, version.destroyAt)
         && Objects.equals(destroyedAt, version.destroyedAt)
         && Objects.equals(wrapped, version.wrapped);

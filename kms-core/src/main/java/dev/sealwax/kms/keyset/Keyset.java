@@ -32,16 +32,21 @@ public final class Keyset {
   private final long revision;
   private final KeysetTemplate policy;
   private final @Nullable LegalHold hold;
+  private final @Nullable Instant expiresAt;
   private final Instant createdAt;
   private final int primary;
   private final int previous; // 0 if there was none
   private final List<KeyVersion> versions;
+  // What has expired by then is refused. Part of the object and not asked of a clock, so that who
+  // has been found fit under this very object need not be asked again.
+  private final Instant asOf;
 
   private Keyset(
       KeysetId id,
       long revision,
       KeysetTemplate policy,
       @Nullable LegalHold hold,
+      @Nullable Instant expiresAt,
       Instant createdAt,
       int primary,
       int previous,
@@ -50,14 +55,29 @@ public final class Keyset {
     this.revision = revision;
     this.policy = policy;
     this.hold = hold;
+    this.expiresAt = expiresAt;
     this.createdAt = createdAt;
     this.primary = primary;
     this.previous = previous;
     this.versions = List.copyOf(versions);
+    this.asOf = Instant.MIN;
     String problem = problem();
     if (problem != null) {
       throw new IllegalArgumentException(problem);
     }
+  }
+
+  private Keyset(Keyset same, Instant asOf) {
+    this.id = same.id;
+    this.revision = same.revision;
+    this.policy = same.policy;
+    this.hold = same.hold;
+    this.expiresAt = same.expiresAt;
+    this.createdAt = same.createdAt;
+    this.primary = same.primary;
+    this.previous = same.previous;
+    this.versions = same.versions;
+    this.asOf = asOf;
   }
 
   /**
@@ -70,11 +90,13 @@ public final class Keyset {
       long revision,
       KeysetTemplate policy,
       @Nullable LegalHold hold,
+      @Nullable Instant expiresAt,
       Instant createdAt,
       int primary,
       int previous,
       List<KeyVersion> versions) {
-    return new Keyset(id, revision, policy, hold, createdAt, primary, previous, versions);
+    return new Keyset(
+        id, revision, policy, hold, expiresAt, createdAt, primary, previous, versions);
   }
 
   private @Nullable String problem() {
@@ -155,9 +177,21 @@ public final class Keyset {
     return policy.destructionWindow();
   }
 
-  /** When the age of the primary calls for another, if the policy limits it. */
+  /**
+   * When the primary should be replaced because of its age, or because it expires a day later (or
+   * two propagation delays, if that is longer); empty if the policy is manual or limits neither.
+   */
   public Optional<Instant> rotationDueAt() {
-    return rotationPolicy().age().map(primarySince()::plus);
+    RotationPolicy rotation = rotationPolicy();
+    Instant byAge = rotation.age().map(primarySince()::plus).orElse(null);
+    Instant byExpiry =
+        rotation.isManual()
+            ? null
+            : versions.get(primary - 1).expiresAt().map(rotation::beforeExpiry).orElse(null);
+    if (byAge == null || byExpiry == null) {
+      return Optional.ofNullable(byAge == null ? byExpiry : byAge);
+    }
+    return Optional.of(byAge.isBefore(byExpiry) ? byAge : byExpiry);
   }
 
   /** Whether the primary should have been replaced by {@code now}, for any reason of the policy. */
@@ -185,6 +219,53 @@ public final class Keyset {
     return policy.quietPeriod();
   }
 
+  /** From when on every use of the keyset is refused; empty if never. */
+  public Optional<Instant> expiresAt() {
+    return Optional.ofNullable(expiresAt);
+  }
+
+  /** Whether anything in the keyset ever expires. */
+  boolean expires() {
+    return nextExpiry(Instant.MIN) != null;
+  }
+
+  /** The first moment after {@code after} at which something expires, or null. */
+  @Nullable Instant nextExpiry(Instant after) {
+    Instant next = null;
+    for (KeyVersion version : versions) {
+      Instant expiry = expiryOf(version);
+      if (expiry != null && expiry.isAfter(after) && (next == null || expiry.isBefore(next))) {
+        next = expiry;
+      }
+    }
+    return next;
+  }
+
+  private @Nullable Instant expiryOf(KeyVersion version) {
+    Instant own = version.expiresAt().orElse(null);
+    return own == null || (expiresAt != null && expiresAt.isBefore(own)) ? expiresAt : own;
+  }
+
+  /** Whether it had expired when this object was made. */
+  boolean isExpired(KeyVersion version) {
+    Instant expiry = expiryOf(version);
+    return expiry != null && !asOf.isBefore(expiry);
+  }
+
+  /**
+   * The keyset as it refuses what has expired by {@code now}: this object if that is the same. What
+   * has expired once stays so, also for a clock that is set back.
+   */
+  Keyset asOf(Instant now) {
+    Instant next = nextExpiry(asOf);
+    return next == null || now.isBefore(next) ? this : new Keyset(this, now);
+  }
+
+  /** Whether a version can be used at all, so that its key is worth keeping. */
+  boolean allowsAny(KeyVersion version) {
+    return version.state().allowsAny() && !isExpired(version);
+  }
+
   /** What keeps all versions from being destroyed, if something does. */
   public Optional<LegalHold> hold() {
     return Optional.ofNullable(hold);
@@ -203,12 +284,12 @@ public final class Keyset {
   /**
    * Makes sure that a version may be used.
    *
-   * @throws KeyUnavailableException if its state does not allow the use, or there is no such
-   *     version
+   * @throws KeyUnavailableException if its state does not allow the use, it had expired when this
+   *     object was made, or there is no such version
    */
   public void requireUse(int version, KeyUse use) {
     KeyVersion found = find(version);
-    if (found == null || !found.state().allows(use)) {
+    if (found == null || !found.state().allows(use) || isExpired(found)) {
       throw refusal(version, found, use);
     }
   }
@@ -222,6 +303,16 @@ public final class Keyset {
           "the newest version is "
               + versions.size()
               + "; check that store and data belong together");
+    }
+    if (found.state().allows(use)) {
+      return new KeyUnavailableException(
+          Reason.EXPIRED,
+          id,
+          version,
+          "it has expired at "
+              + expiryOf(found)
+              + (use == KeyUse.ENCRYPT ? "; rotate, or" : ";")
+              + " move that date to use it again");
     }
     return switch (found.state()) {
       case PENDING ->
@@ -278,17 +369,32 @@ public final class Keyset {
   Keyset next(int nextPrimary, List<KeyVersion> nextVersions) {
     int nextPrevious = nextPrimary == primary ? previous : primary;
     return new Keyset(
-        id, revision + 1, policy, hold, createdAt, nextPrimary, nextPrevious, nextVersions);
+        id,
+        revision + 1,
+        policy,
+        hold,
+        expiresAt,
+        createdAt,
+        nextPrimary,
+        nextPrevious,
+        nextVersions);
   }
 
   /** The next revision with that hold, or with none. */
   Keyset withHold(@Nullable LegalHold next) {
-    return new Keyset(id, revision + 1, policy, next, createdAt, primary, previous, versions);
+    return new Keyset(
+        id, revision + 1, policy, next, expiresAt, createdAt, primary, previous, versions);
+  }
+
+  /** The next revision that expires then, or never. */
+  Keyset withExpiry(@Nullable Instant next) {
+    return new Keyset(id, revision + 1, policy, hold, next, createdAt, primary, previous, versions);
   }
 
   /** The next revision with another policy. */
   Keyset withPolicy(KeysetTemplate next) {
-    return new Keyset(id, revision + 1, next, hold, createdAt, primary, previous, versions);
+    return new Keyset(
+        id, revision + 1, next, hold, expiresAt, createdAt, primary, previous, versions);
   }
 
   @Override

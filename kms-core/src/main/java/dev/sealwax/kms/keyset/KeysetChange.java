@@ -7,8 +7,10 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The allowed changes of a keyset, each from one revision to the next or refused with {@link
@@ -61,6 +63,9 @@ final class KeysetChange {
     if (number == keyset.primary()) {
       throw refused(keyset, number, "it is the primary already");
     }
+    if (keyset.asOf(now).isExpired(version)) {
+      throw refused(keyset, number, "it has expired; move that date first, or rotate");
+    }
     List<KeyVersion> versions = new ArrayList<>(keyset.versions());
     versions.set(number - 1, version.promoted(now));
     return keyset.next(number, versions);
@@ -82,6 +87,23 @@ final class KeysetChange {
       return keyset;
     }
     return keyset.withPolicy(keyset.policy().withRotationPolicy(policy));
+  }
+
+  static Keyset setExpiry(Keyset keyset, @Nullable Instant at) {
+    requireLive(keyset);
+    return keyset.expiresAt().equals(Optional.ofNullable(at)) ? keyset : keyset.withExpiry(at);
+  }
+
+  static Keyset setExpiry(Keyset keyset, int number, @Nullable Instant at) {
+    KeyVersion version =
+        require(
+            keyset,
+            number,
+            "move the expiry of",
+            EnumSet.complementOf(EnumSet.of(KeyState.DESTROYED)));
+    return version.expiresAt().equals(Optional.ofNullable(at))
+        ? keyset
+        : keyset.replacing(version.withExpiry(at));
   }
 
   static Keyset hold(Keyset keyset, LegalHold hold) {

@@ -83,6 +83,7 @@ final class KeysetJson {
       LegalHold hold = keyset.hold().orElse(null);
       writeOptional(json, "heldSince", hold == null ? null : hold.since().toString());
       writeOptional(json, "holdReason", hold == null ? null : hold.reason());
+      writeOptional(json, "expiresAt", keyset.expiresAt().map(Instant::toString).orElse(null));
       json.writeNumberField("primary", keyset.primary());
       writeOptional(
           json, "previousPrimary", keyset.previousPrimary().stream().asLongStream().findAny());
@@ -109,6 +110,7 @@ final class KeysetJson {
     json.writeNumberField("bytes", version.bytes());
     writeOptional(json, "lastUsedAt", version.lastUsedAt().map(Instant::toString).orElse(null));
     json.writeBooleanField("compromised", version.isCompromised());
+    writeOptional(json, "expiresAt", version.expiresAt().map(Instant::toString).orElse(null));
     writeOptional(json, "destroyAt", version.destroyAt().map(Instant::toString).orElse(null));
     writeOptional(json, "destroyedAt", version.destroyedAt().map(Instant::toString).orElse(null));
     writeOptional(json, "overrideReason", version.overrideReason().orElse(null));
@@ -206,6 +208,7 @@ final class KeysetJson {
     field("quietPeriodSeconds");
     OptionalLong quiet = optionalNumber("quietPeriodSeconds", Integer.MAX_VALUE);
     LegalHold hold = hold();
+    Instant expiresAt = expiresAt();
     field("primary");
     int primary = (int) number("primary", Keyset.MAX_VERSIONS);
     field("previousPrimary");
@@ -220,10 +223,17 @@ final class KeysetJson {
         revision,
         owner == null ? policy : policy.withOwner(owner),
         hold,
+        expiresAt,
         createdAt,
         primary,
         (int) previous.orElse(0),
         versions());
+  }
+
+  private @Nullable Instant expiresAt() throws IOException {
+    field("expiresAt");
+    String text = optionalText("expiresAt");
+    return text == null ? null : instant(text);
   }
 
   private @Nullable LegalHold hold() throws IOException {
@@ -298,6 +308,7 @@ final class KeysetJson {
     if (compromised != JsonToken.VALUE_TRUE && compromised != JsonToken.VALUE_FALSE) {
       throw new IllegalArgumentException("compromised must be true or false");
     }
+    Instant expiresAt = expiresAt();
     field("destroyAt");
     String destroyAt = optionalText("destroyAt");
     field("destroyedAt");
@@ -328,6 +339,7 @@ final class KeysetJson {
     parts.lastUsedAt = lastUsedAt == null ? null : instant(lastUsedAt);
     parts.overrideReason = overrideReason;
     parts.compromised = compromised == JsonToken.VALUE_TRUE;
+    parts.expiresAt = expiresAt;
     parts.destroyAt = destroyAt == null ? null : instant(destroyAt);
     parts.destroyedAt = destroyedAt == null ? null : instant(destroyedAt);
     return parts.join();

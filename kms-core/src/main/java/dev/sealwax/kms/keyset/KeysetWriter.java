@@ -196,6 +196,7 @@ final class KeysetWriter {
       }
     }
     return isOneOf(next.policy(), before.policy(), now.policy())
+        && isOneOf(next.expiresAt(), before.expiresAt(), now.expiresAt())
         && isOneOf(next.hold(), before.hold(), now.hold())
         && isOneOf(next.primary(), before.primary(), now.primary());
   }

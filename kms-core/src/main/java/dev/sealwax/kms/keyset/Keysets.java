@@ -47,6 +47,9 @@ import org.jspecify.annotations.Nullable;
 public final class Keysets {
   private static final int PAGE = 256;
 
+  /** Documents have room for four digits of a year. */
+  private static final Instant END_OF_TIME = Instant.parse("9999-12-31T00:00:00Z");
+
   private final OpenKeysets keysets;
   private final KeysetStore store;
   private final RootCalls rootCalls;
@@ -105,7 +108,7 @@ public final class Keysets {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
       Instant now = now();
       KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
-      Keyset keyset = Keyset.of(id, 1, template, null, now, 1, 0, List.of(first));
+      Keyset keyset = Keyset.of(id, 1, template, null, null, now, 1, 0, List.of(first));
       key = secret.keyEncryptionKey(1);
       Keyset created = writer.create(open, keyset, documentKey, key);
       written = true;
@@ -345,6 +348,55 @@ public final class Keysets {
 
   private DestructionGuard guard() {
     return DestructionGuard.at(now());
+  }
+
+  /**
+   * Lets the whole keyset expire: from that moment on every process refuses every use of it, by its
+   * own clock and whatever it has cached. Also moves such a date, be it one that has passed.
+   *
+   * @param at in whole seconds, in the future
+   * @throws IllegalArgumentException if it is not
+   */
+  public Keyset setExpiry(String name, Instant at) {
+    requireFuture(at);
+    return changeAll(name, "made to expire at " + at, k -> KeysetChange.setExpiry(k, at));
+  }
+
+  /**
+   * Lets a version expire, as {@link #setExpiry(String, Instant)} does for a keyset. Unless the
+   * rotation policy is manual, the primary is replaced a day before.
+   *
+   * @param at in whole seconds, in the future
+   * @throws IllegalArgumentException if it is not
+   */
+  public Keyset setExpiry(String name, int version, Instant at) {
+    requireFuture(at);
+    return change(
+        name, version, "made to expire at " + at, k -> KeysetChange.setExpiry(k, version, at));
+  }
+
+  /** Lets the keyset expire no more; versions with a date of their own still do. */
+  public Keyset removeExpiry(String name) {
+    return changeAll(name, "freed from its date of expiry", k -> KeysetChange.setExpiry(k, null));
+  }
+
+  /** Lets a version expire no more, unless its keyset does. */
+  public Keyset removeExpiry(String name, int version) {
+    return change(
+        name,
+        version,
+        "freed from its date of expiry",
+        k -> KeysetChange.setExpiry(k, version, null));
+  }
+
+  private void requireFuture(Instant at) {
+    Instant now = now();
+    if (!at.isAfter(now)
+        || !at.isBefore(END_OF_TIME)
+        || !at.equals(at.truncatedTo(ChronoUnit.SECONDS))) {
+      throw new IllegalArgumentException(
+          "expiry must be whole seconds after now, " + now + ", got " + at);
+    }
   }
 
   /**

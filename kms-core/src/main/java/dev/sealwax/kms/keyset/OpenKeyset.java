@@ -13,6 +13,9 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -51,6 +54,9 @@ public final class OpenKeyset {
   /** For so long a store is believed that says nothing was written. */
   private static final long BELIEF_NANOS = TimeUnit.MINUTES.toNanos(1);
 
+  // Longer than any snapshot lives without being looked at.
+  private static final Duration MAX_AHEAD = Duration.ofDays(3650);
+
   /** Every state that allows anything allows this. */
   private static final KeyUse ANY_USE = KeyUse.REENCRYPT;
 
@@ -60,6 +66,7 @@ public final class OpenKeyset {
   /**
    * What the keysets of a process share.
    *
+   * @param wallClock says what has expired
    * @param watch tells what was written, if the store can
    * @param usage tells the store what is encrypted, where a policy wants to know
    * @param refreshNanos age from which a snapshot is read again in the background
@@ -70,6 +77,7 @@ public final class OpenKeyset {
       RootCalls rootCalls,
       KeyCache<VersionId, KeyEncryptionKey> keys,
       LongSupplier nanoClock,
+      Clock wallClock,
       Background background,
       @Nullable KeysetWatch watch,
       UsageReports usage,
@@ -193,7 +201,7 @@ public final class OpenKeyset {
   private Snapshot freshened(@Nullable Snapshot snapshot, int wanted) {
     requireOpen();
     long now = shared.nanoClock.getAsLong();
-    Snapshot usable = snapshot;
+    Snapshot usable = snapshot == null ? null : withoutExpired(snapshot);
     if (usable == null || now - usable.knownNanos() >= shared.hardNanos) {
       usable = firstRead(wanted, now);
     } else if (now - usable.refreshNanos() >= 0) {
@@ -276,7 +284,7 @@ public final class OpenKeyset {
         return latest;
       }
       // Half an interval more, so that the next confirmation is there before it is asked for.
-      Snapshot next = latest.confirmed(confirmed, confirmed + shared.overdueNanos());
+      Snapshot next = untilExpiry(latest.confirmed(confirmed, confirmed + shared.overdueNanos()));
       current = next;
       return next;
     } finally {
@@ -339,7 +347,7 @@ public final class OpenKeyset {
       long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
       if (old != null && next - old.refreshNanos() > 0) {
         long hard = old.knownNanos() + shared.hardNanos;
-        current = old.postponed(next - hard < 0 ? next : hard);
+        current = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
       }
     } finally {
       publishing.unlock();
@@ -467,21 +475,22 @@ public final class OpenKeyset {
         retired.add(kept);
       }
       Snapshot next =
-          new Snapshot(
-              loaded.keyset(),
-              loaded.mac(),
-              loaded.documentKey(),
-              startedNanos,
-              startedNanos,
-              startedNanos + shared.refreshNanos,
-              null);
+          untilExpiry(
+              new Snapshot(
+                  loaded.keyset(),
+                  loaded.mac(),
+                  loaded.documentKey(),
+                  startedNanos,
+                  startedNanos,
+                  startedNanos + shared.refreshNanos,
+                  null));
       // Before the snapshot, or a thread that sees the one and not the other would ask the root
       // key.
       if (loaded.key() != null) {
         shared.keys.put(new VersionId(id, loaded.key().version()), loaded.key());
       }
       current = next;
-      removeRevoked(loaded.keyset(), before);
+      removeRevoked(next.keyset(), before);
       return next;
     } finally {
       publishing.unlock();
@@ -503,15 +512,60 @@ public final class OpenKeyset {
     if (startedNanos - before.knownNanos() < 0) {
       return before;
     }
-    Snapshot next = before.readAgain(startedNanos, startedNanos + shared.refreshNanos);
+    Snapshot next = untilExpiry(before.readAgain(startedNanos, startedNanos + shared.refreshNanos));
     current = next;
+    if (next.keyset() != before.keyset()) {
+      removeRevoked(next.keyset(), before);
+    }
     return next;
   }
 
+  /**
+   * The snapshot as it refuses what has expired by now, to be looked at again when the next thing
+   * does: so no operation has to read a clock for it.
+   */
+  private Snapshot untilExpiry(Snapshot snapshot) {
+    if (!snapshot.keyset().expires()) {
+      return snapshot;
+    }
+    Instant now = shared.wallClock.instant();
+    Instant next = snapshot.keyset().nextExpiry(now);
+    long refresh = snapshot.refreshNanos();
+    if (next != null && Duration.between(now, next).compareTo(MAX_AHEAD) < 0) {
+      long expiry = shared.nanoClock.getAsLong() + Duration.between(now, next).toNanos();
+      refresh = expiry - refresh < 0 ? expiry : refresh;
+    }
+    return snapshot.as(snapshot.keyset().asOf(now), refresh);
+  }
+
+  /** As {@link #untilExpiry}, for a snapshot in use whose time to be looked at has come. */
+  private Snapshot withoutExpired(Snapshot snapshot) {
+    Keyset keyset = snapshot.keyset();
+    if (!keyset.expires() || keyset.asOf(shared.wallClock.instant()) == keyset) {
+      return snapshot;
+    }
+    publishing.lock();
+    try {
+      Snapshot latest = current;
+      if (latest == null) {
+        throw closedKeysets();
+      }
+      Snapshot next = untilExpiry(latest);
+      current = next;
+      removeRevoked(next.keyset(), latest);
+      return next;
+    } finally {
+      publishing.unlock();
+    }
+  }
+
   private void removeRevoked(Keyset now, @Nullable Snapshot before) {
+    if (before == null) {
+      return;
+    }
     for (KeyVersion version : now.versions()) {
-      KeyVersion old = before == null ? null : before.keyset().find(version.number());
-      if (old != null && old.state().allowsAny() && !version.state().allowsAny()) {
+      KeyVersion old = before.keyset().find(version.number());
+      if (old != null && before.keyset().allowsAny(old) && !now.allowsAny(version)) {
         shared.keys.remove(new VersionId(id, version.number()));
       }
     }

@@ -63,6 +63,7 @@ public final class OpenKeysets implements AutoCloseable {
             rootCalls,
             keys,
             nanoClock,
+            wallClock,
             background,
             watch,
             usage,

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -152,6 +153,17 @@ public final class RotationPolicy {
     return propagationDelay;
   }
 
+  /** Whether nothing of it ever calls for a rotation. */
+  boolean isManual() {
+    return age == null && !counts();
+  }
+
+  /** When to replace a version that expires, so that encryption does not stop. */
+  Instant beforeExpiry(Instant expiresAt) {
+    Duration twice = propagationDelay.multipliedBy(2);
+    return expiresAt.minus(twice.compareTo(MIN_AGE) > 0 ? twice : MIN_AGE);
+  }
+
   /** Whether messages or bytes matter, so that they have to be counted. */
   boolean counts() {
     return messages != 0 || bytes != 0;
@@ -182,7 +194,7 @@ public final class RotationPolicy {
         + (age == null ? "" : "after " + age + ", ")
         + (messages == 0 ? "" : "after " + messages + " messages, ")
         + (bytes == 0 ? "" : "after " + bytes + " bytes, ")
-        + (age == null && !counts() ? "manual, " : "")
+        + (isManual() ? "manual, " : "")
         + "propagation delay "
         + propagationDelay
         + "]";

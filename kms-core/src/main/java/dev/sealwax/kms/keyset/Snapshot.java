@@ -59,4 +59,8 @@ record Snapshot(
   Snapshot doubted(Doubt why) {
     return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refreshNanos, why);
   }
+
+  Snapshot as(Keyset other, long refresh) {
+    return new Snapshot(other, mac, documentKey, readNanos, knownNanos, refresh, doubt);
+  }
 }

@@ -121,6 +121,7 @@ final class HeaderMove {
     return switch (e.reason()) {
       case COMPROMISED -> Reason.NEEDS_REENCRYPT;
       case DISABLED -> Reason.VERSION_DISABLED;
+      case EXPIRED -> Reason.VERSION_EXPIRED;
       case DESTRUCTION_SCHEDULED -> Reason.VERSION_DESTRUCTION_SCHEDULED;
       case DESTROYED -> Reason.VERSION_DESTROYED;
       case UNKNOWN_VERSION -> Reason.VERSION_UNKNOWN;

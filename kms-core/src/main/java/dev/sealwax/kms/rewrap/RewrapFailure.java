@@ -24,6 +24,8 @@ public record RewrapFailure(String source, String recordId, Reason reason) {
     NEEDS_REENCRYPT,
     /** Its version is disabled; enable it for as long as the job lasts. */
     VERSION_DISABLED,
+    /** The key version has expired; move that date for as long as the job lasts. */
+    VERSION_EXPIRED,
     /** Its version waits for destruction; cancel that, enable it, and run again. */
     VERSION_DESTRUCTION_SCHEDULED,
     /** Its version is destroyed, and with it the data. */

@@ -22,6 +22,11 @@ public final class KeyUnavailableException extends KmsException {
     DISABLED,
     /** Marked compromised; {@code reencrypt} is the only operation still open to its data. */
     COMPROMISED,
+    /**
+     * The date on which it or its keyset expires has passed; move that date to use it again, or
+     * rotate to encrypt.
+     */
+    EXPIRED,
     /** Waiting for its destruction; cancel that to use it again. */
     DESTRUCTION_SCHEDULED,
     /** Its material is gone for good, and with it the data. */

@@ -21,6 +21,9 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -56,7 +59,7 @@ final class EnvelopeRig implements AutoCloseable {
             root,
             keyVersions,
             Duration.ofDays(1),
-            Clock.systemUTC(),
+            new RigClock(nanos),
             background,
             random,
             listener);
@@ -144,5 +147,30 @@ final class EnvelopeRig implements AutoCloseable {
   public void close() {
     ciphers.close();
     keysets.close();
+  }
+
+  /** Moves with the monotonic clock. */
+  private static final class RigClock extends Clock {
+    private static final Instant START = Instant.parse("2030-01-01T00:00:00Z");
+    private final AtomicLong nanos;
+
+    RigClock(AtomicLong nanos) {
+      this.nanos = nanos;
+    }
+
+    @Override
+    public Instant instant() {
+      return START.plusNanos(nanos.get());
+    }
+
+    @Override
+    public ZoneId getZone() {
+      return ZoneOffset.UTC;
+    }
+
+    @Override
+    public Clock withZone(ZoneId zone) {
+      throw new UnsupportedOperationException();
+    }
   }
 }

@@ -104,14 +104,14 @@ final class KeysetDocumentTest {
     String version =
         "\\{\"version\":%d,\"state\":\"%s\",\"createdAt\":\"2030-01-01T00:00:00Z\","
             + "\"primaryAt\":%s,\"messages\":0,\"bytes\":0,\"lastUsedAt\":null,"
-            + "\"compromised\":false,\"destroyAt\":null,\"destroyedAt\":null,"
+            + "\"compromised\":false,\"expiresAt\":null,\"destroyAt\":null,\"destroyedAt\":null,"
             + "\"overrideReason\":null,\"rootKey\":\"test:one\",\"wrapped\":\"[A-Za-z0-9+/]{123}=\"\\}";
     String expected =
         "\\{\"format\":\"sealwax-keyset/v1\",\"keyset\":\"orders\",\"revision\":4,"
             + "\"owner\":\"team\",\"createdAt\":\"2030-01-01T00:00:00Z\","
             + "\"rotateAfterSeconds\":7776000,\"rotateAfterMessages\":null,\"rotateAfterBytes\":null,"
             + "\"propagationDelaySeconds\":60,\"destructionWindowSeconds\":2592000,"
-            + "\"quietPeriodSeconds\":null,\"heldSince\":null,\"holdReason\":null,"
+            + "\"quietPeriodSeconds\":null,\"heldSince\":null,\"holdReason\":null,\"expiresAt\":null,"
             + "\"primary\":2,\"previousPrimary\":1,\"versions\":\\["
             + String.format(version, 1, "DISABLED", "\"2030-01-01T00:00:00Z\"")
             + ","

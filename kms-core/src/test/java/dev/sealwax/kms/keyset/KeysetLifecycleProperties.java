@@ -8,6 +8,7 @@ import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,8 @@ final class KeysetLifecycleProperties {
     RELEASE,
     SCHEDULE_DESPITE_USE,
     DESTROY_DUE,
+    EXPIRE,
+    KEEP,
     USE,
     PUBLISH,
     PROMOTE,
@@ -62,6 +65,8 @@ final class KeysetLifecycleProperties {
             Tuple.of(2, Verb.RELEASE),
             Tuple.of(3, Verb.SCHEDULE_DESPITE_USE),
             Tuple.of(2, Verb.DESTROY_DUE),
+            Tuple.of(2, Verb.EXPIRE),
+            Tuple.of(2, Verb.KEEP),
             Tuple.of(4, Verb.PUBLISH),
             Tuple.of(4, Verb.PROMOTE),
             Tuple.of(4, Verb.DISABLE),
@@ -101,7 +106,7 @@ final class KeysetLifecycleProperties {
         assertTrue(next == open.snapshot(0) || next.revision() == open.snapshot(0).revision());
         for (KeyVersion version : next.versions()) {
           wrapped.computeIfAbsent(version.number(), number -> tryWrap(open, next(open), number));
-          assertUsable(open, version, wrapped.get(version.number()));
+          assertUsable(open, open.snapshot(0), version, wrapped.get(version.number()));
         }
         keyset = next;
       }
@@ -116,16 +121,15 @@ final class KeysetLifecycleProperties {
   }
 
   private static byte[] tryWrap(OpenKeyset open, Keyset keyset, int number) {
-    return keyset.version(number).orElseThrow().state().allows(KeyUse.REENCRYPT)
-        ? Rig.wrap(open, number)
-        : null;
+    return keyset.allowsAny(keyset.version(number).orElseThrow()) ? Rig.wrap(open, number) : null;
   }
 
-  private static void assertUsable(OpenKeyset open, KeyVersion version, byte[] wrapped) {
+  private static void assertUsable(
+      OpenKeyset open, Keyset keyset, KeyVersion version, byte[] wrapped) {
     if (wrapped == null) {
       return;
     }
-    if (version.state().allows(KeyUse.REENCRYPT)) {
+    if (keyset.allowsAny(version)) {
       assertEquals(32, Rig.unwrap(open, version.number(), wrapped).length);
     } else {
       assertThrows(RuntimeException.class, () -> Rig.unwrap(open, version.number(), wrapped));
@@ -144,6 +148,12 @@ final class KeysetLifecycleProperties {
       case HOLD -> verbs.placeHold("k", "case " + version);
       case RELEASE -> verbs.releaseHold("k");
       case SCHEDULE_DESPITE_USE -> verbs.scheduleDestructionDespiteUse("k", version, "spilled");
+      case EXPIRE ->
+          verbs.setExpiry(
+              "k",
+              version,
+              rig.time.instant().truncatedTo(ChronoUnit.SECONDS).plus(Duration.ofDays(20)));
+      case KEEP -> verbs.removeExpiry("k", version);
       case DESTROY_DUE -> verbs.destroyWhatIsDue("k", null).keyset();
       case USE -> {
         UsageMeter meter = rig.open("k").meter(keyset, keyset.primary());

@@ -53,7 +53,8 @@ public final class TestKeysets {
         parts.destroyedAt = state == KeyState.DESTROYED ? MADE : null;
         made.add(parts.join());
       }
-      Keyset keyset = Keyset.of(id, 1, KeysetTemplate.defaults(), null, MADE, primary, 0, made);
+      Keyset keyset =
+          Keyset.of(id, 1, KeysetTemplate.defaults(), null, null, MADE, primary, 0, made);
       return new StoredKeyset(id, 1, documentKey.seal(KeysetJson.body(keyset)));
     }
   }
