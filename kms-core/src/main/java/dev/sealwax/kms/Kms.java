@@ -154,6 +154,9 @@ public final class Kms implements AutoCloseable {
       Duration interval,
       SchedulerListener listener,
       @Nullable VersionUse inventory) {
+    Objects.requireNonNull(executor, "executor");
+    Objects.requireNonNull(interval, "interval");
+    Objects.requireNonNull(listener, "listener");
     KeysetScheduler started = keysets.startScheduler(executor, interval, listener, inventory);
     if (!scheduler.compareAndSet(null, started)) {
       started.close();

@@ -39,6 +39,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -133,7 +134,7 @@ class NullArgumentsTest {
             JdbcSchema.H2,
             JdbcKeysetStore.builder(fake(javax.sql.DataSource.class)),
             Duration.ofDays(20),
-            Instant.EPOCH,
+            Instant.parse("2099-01-01T00:00:00Z"),
             new SecureRandom(),
             envelope,
             "orders",
@@ -152,7 +153,8 @@ class NullArgumentsTest {
       throws IllegalAccessException {
     Class<?>[] types = method.getParameterTypes();
     for (int i = 0; i < types.length; i++) {
-      if (!types[i].isPrimitive()) {
+      boolean nullable = method.getAnnotatedParameterTypes()[i].isAnnotationPresent(Nullable.class);
+      if (!types[i].isPrimitive() && !nullable) {
         Object[] arguments = Arrays.stream(types).map(type -> value(type, values)).toArray();
         arguments[i] = null;
         tried++;

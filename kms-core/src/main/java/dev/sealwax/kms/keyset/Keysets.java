@@ -390,6 +390,7 @@ public final class Keysets {
   }
 
   private void requireFuture(Instant at) {
+    Objects.requireNonNull(at, "expiry");
     Instant now = now();
     if (!at.isAfter(now)
         || !at.isBefore(END_OF_TIME)
