@@ -38,10 +38,10 @@ public final class Kms implements AutoCloseable {
   private final EnvelopeCiphers ciphers;
   private final AtomicReference<@Nullable KeysetScheduler> scheduler = new AtomicReference<>();
 
-  private Kms(Builder builder, RootKey rootKey, KeysetStore store) {
+  private Kms(Builder builder, RootKey rootKey, KeysetStore store, BackgroundThreads threads) {
     this.rootKey = rootKey;
     this.store = store;
-    this.threads = BackgroundThreads.start();
+    this.threads = threads;
     SecureRandom random = new SecureRandom();
     this.keysets =
         OpenKeysets.open(
@@ -87,6 +87,7 @@ public final class Kms implements AutoCloseable {
    * @throws IllegalArgumentException if no keyset can have such a name
    */
   public Rewrapper.Builder rewrapper(String... keysets) {
+    Objects.requireNonNull(keysets, "keysets");
     return Rewrapper.builder(keysets(), Stream.of(keysets).map(this::envelopeCipher).toList());
   }
 
@@ -200,6 +201,7 @@ public final class Kms implements AutoCloseable {
     private Duration refreshInterval = Duration.ofMillis(500);
     private Clock clock = Clock.systemUTC();
     private @Nullable KmsListener listener;
+    private boolean built;
 
     private Builder() {}
 
@@ -249,6 +251,7 @@ public final class Kms implements AutoCloseable {
      * @throws IllegalArgumentException if not within 10 ms and one day
      */
     public Builder refreshInterval(Duration interval) {
+      Objects.requireNonNull(interval, "refresh interval");
       if (interval.compareTo(Duration.ofMillis(10)) < 0
           || interval.compareTo(Duration.ofDays(1)) > 0) {
         throw new IllegalArgumentException(
@@ -276,14 +279,28 @@ public final class Kms implements AutoCloseable {
     /**
      * Opens the {@code Kms}. Neither store nor root key is touched before the first operation.
      *
-     * @throws IllegalStateException if the root key or the store is missing
+     * @throws IllegalStateException if the root key or the store is missing, or if this builder has
+     *     built a {@code Kms} already: two would close the same root key and store
      */
     public Kms build() {
+      if (built) {
+        throw new IllegalStateException(
+            "this builder has built its Kms; start another with a root key and a store of its own");
+      }
       if (rootKey == null || store == null) {
         throw new IllegalStateException(
             "a Kms needs a " + (rootKey == null ? "root key" : "store"));
       }
-      return new Kms(this, rootKey, store);
+      BackgroundThreads threads = BackgroundThreads.start();
+      try {
+        Kms kms = new Kms(this, rootKey, store, threads);
+        built = true;
+        return kms;
+      } finally {
+        if (!built) {
+          threads.close();
+        }
+      }
     }
   }
 }

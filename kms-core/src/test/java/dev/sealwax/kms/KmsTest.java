@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.keyset.Keysets;
 import dev.sealwax.kms.keyset.RotationPolicy;
 import dev.sealwax.kms.keyset.ScheduledChange;
 import dev.sealwax.kms.keyset.ScheduledChange.Outcome;
@@ -23,6 +24,7 @@ import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import java.io.IOException;
@@ -34,6 +36,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
@@ -148,6 +151,16 @@ class KmsTest {
   }
 
   @Test
+  void build_twice_throwsIllegalStateException() {
+    Kms.Builder builder = builder();
+    try (Kms kms = builder.build()) {
+      IllegalStateException thrown = assertThrows(IllegalStateException.class, builder::build);
+      assertTrue(thrown.getMessage().contains("has built its Kms"), thrown::getMessage);
+      kms.keysets().create("orders", KeysetTemplate.defaults());
+    }
+  }
+
+  @Test
   void builder_nullParts_throwNullPointerException() {
     Kms.Builder builder = Kms.builder();
     List<Runnable> calls =
@@ -189,6 +202,43 @@ class KmsTest {
             KmsEvent.Operation.KEYSET_CHANGE,
             KmsEvent.Operation.ENCRYPT),
         heard);
+  }
+
+  @Test
+  void listener_hearsOfAChangedVersionWhichItIs() {
+    List<KmsEvent> changes = new ArrayList<>();
+    try (Kms kms =
+        withOrders(
+            builder()
+                .listener(
+                    event -> {
+                      if (event.operation() == KmsEvent.Operation.KEYSET_CHANGE) {
+                        changes.add(event);
+                      }
+                    }))) {
+      kms.keysets().rotate("orders");
+      kms.keysets().disable("orders", 2);
+      assertThrows(KeyStateException.class, () -> kms.keysets().disable("orders", 7));
+      kms.keysets().scheduleDestruction("orders");
+    }
+    assertEquals(List.of(0, 0, 2, 7, 0), changes.stream().map(KmsEvent::keyVersion).toList());
+  }
+
+  @Test
+  void keysets_afterClose_sayThatTheKmsIsClosed() {
+    Kms kms = withOrders(builder());
+    Keysets keysets = kms.keysets();
+    kms.close();
+    List<Runnable> calls =
+        List.of(
+            keysets::list,
+            () -> keysets.get("orders"),
+            () -> keysets.rotate("orders"),
+            () -> keysets.create("files", KeysetTemplate.defaults()));
+    for (Runnable call : calls) {
+      assertEquals(
+          "the Kms is closed", assertThrows(IllegalStateException.class, call::run).getMessage());
+    }
   }
 
   @Test

@@ -120,6 +120,21 @@ class ListenerTest {
     }
   }
 
+  /** One listener may use another Kms, whose own listener hears of that. */
+  @Test
+  void onEvent_ofAnotherKms_isHeardByItsListener() {
+    Queue<KmsEvent> heard = new ConcurrentLinkedQueue<>();
+    try (Kms audited = open(heard::add)) {
+      audited.keysets().create("audit", KeysetTemplate.defaults());
+      heard.clear();
+      try (Kms auditing =
+          open(event -> audited.envelopeCipher("audit").encrypt(new byte[1], CONTEXT))) {
+        auditing.keysets().create("orders", KeysetTemplate.defaults());
+      }
+    }
+    assertTrue(heard.stream().anyMatch(e -> e.operation() == Operation.ENCRYPT), heard::toString);
+  }
+
   @Test
   void onEvent_isToldOfFailuresInTheMiddleOfALoadToo() {
     Queue<KmsEvent> heard = new ConcurrentLinkedQueue<>();

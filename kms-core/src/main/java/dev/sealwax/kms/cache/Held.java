@@ -27,7 +27,10 @@ public final class Held<V extends AutoCloseable> {
     return value;
   }
 
-  /** Whether the soft time to live is over at {@code nowNanos} and no renewal is under way. */
+  /**
+   * Whether the soft time to live is over at {@code nowNanos}, be a renewal under way or not; false
+   * for a key that no cache keeps.
+   */
   public boolean needsRenewal(long nowNanos) {
     return cached && nowNanos - softDeadlineNanos >= 0;
   }

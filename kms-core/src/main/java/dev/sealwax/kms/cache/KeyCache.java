@@ -255,10 +255,16 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     if (!old.startRenewal()) {
       return;
     }
+    boolean submitted = false;
     try {
       refresher.execute(() -> renewNow(key, old, loader));
+      submitted = true;
     } catch (RejectedExecutionException e) {
-      renewalFailed(old);
+      // The cache is about to be closed, or the threads are busy; the entry serves on.
+    } finally {
+      if (!submitted) {
+        renewalFailed(old);
+      }
     }
   }
 

@@ -10,7 +10,6 @@ import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.crypto.AEADBadTagException;
 import javax.crypto.Cipher;
-import javax.crypto.spec.GCMParameterSpec;
 
 /**
  * Seals or opens the chunks of one message of C2SP chunked-encryption. Owned by one thread at a
@@ -30,7 +29,7 @@ public final class ChunkCipher implements AutoCloseable {
   public static final int CHUNK_BYTES = 16 * 1024;
 
   /** Authentication tag after every chunk, in bytes. */
-  public static final int TAG_BYTES = 16;
+  public static final int TAG_BYTES = AesGcm.TAG_BYTES;
 
   /** A full chunk as stored, in bytes. */
   public static final int SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES;
@@ -45,8 +44,8 @@ public final class ChunkCipher implements AutoCloseable {
   private static final int BUSY = 1;
   private static final int CLOSED = 2;
 
-  private static final int KEY_BYTES = 32;
-  private static final int NONCE_BYTES = 12;
+  private static final int KEY_BYTES = AesGcm.KEY_BYTES;
+  private static final int NONCE_BYTES = AesGcm.NONCE_BYTES;
   static final int DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + COMMITMENT_BYTES;
 
   private static final VarHandle LONG =
@@ -56,7 +55,7 @@ public final class ChunkCipher implements AutoCloseable {
   private final byte[] nonce;
   private final long nonceTail;
   private final byte[] commitment;
-  private final Cipher cipher;
+  private final Cipher cipher = AesGcm.newCipher();
   private final AtomicInteger state = new AtomicInteger(IDLE);
   private long lastSealed = -1;
 
@@ -72,11 +71,6 @@ public final class ChunkCipher implements AutoCloseable {
     nonce = Arrays.copyOfRange(derived, KEY_BYTES, KEY_BYTES + NONCE_BYTES);
     nonceTail = (long) LONG.get(nonce, NONCE_BYTES - Long.BYTES);
     commitment = Arrays.copyOfRange(derived, KEY_BYTES + NONCE_BYTES, DERIVED_BYTES);
-    try {
-      cipher = Cipher.getInstance("AES/GCM/NoPadding");
-    } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("this JDK lacks AES/GCM/NoPadding", e);
-    }
   }
 
   /** Writes the commitment to {@code out} at {@code offset}. */
@@ -151,7 +145,7 @@ public final class ChunkCipher implements AutoCloseable {
         JitWarmUp.inBackground();
       }
       LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
-      cipher.init(mode, key, new GCMParameterSpec(TAG_BYTES * 8, nonce));
+      cipher.init(mode, key, AesGcm.parameters(nonce));
       return cipher.doFinal(in, offset, length, out, outOffset);
     } finally {
       if (!state.compareAndSet(BUSY, IDLE)) {

@@ -107,10 +107,6 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
     }
   }
 
-  boolean isClosed() {
-    return closed;
-  }
-
   private void wipeParked(int index) {
     S slot = parked.getAndSet(index, null);
     if (slot != null) {

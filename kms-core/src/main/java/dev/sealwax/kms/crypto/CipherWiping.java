@@ -4,7 +4,6 @@ import java.security.GeneralSecurityException;
 import java.util.concurrent.ThreadLocalRandom;
 import javax.crypto.Cipher;
 import javax.crypto.Mac;
-import javax.crypto.spec.GCMParameterSpec;
 
 /**
  * Makes a JCE object forget its key: SunJCE keeps key and key schedule until the next {@code init},
@@ -19,13 +18,13 @@ final class CipherWiping {
    * encryption; the nonce is no fixed one, so that this call never meets that check itself.
    */
   static void wipe(Cipher gcm) {
-    byte[] nonce = new byte[12];
+    byte[] nonce = new byte[AesGcm.NONCE_BYTES];
     ThreadLocalRandom.current().nextBytes(nonce);
     try {
       gcm.init(
           Cipher.ENCRYPT_MODE,
-          new WipeableKey(new byte[32], "AES"),
-          new GCMParameterSpec(128, nonce));
+          new WipeableKey(new byte[AesGcm.KEY_BYTES], "AES"),
+          AesGcm.parameters(nonce));
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("the JCE provider refused a zero key", e);
     }

@@ -21,10 +21,9 @@ import org.jspecify.annotations.Nullable;
  * repeats, unless the process itself is copied (see the threat model). Safe for concurrent use.
  */
 public final class GcmKey implements AutoCloseable {
-  public static final int NONCE_BYTES = 12;
-  public static final int TAG_BYTES = 16;
+  public static final int NONCE_BYTES = AesGcm.NONCE_BYTES;
+  public static final int TAG_BYTES = AesGcm.TAG_BYTES;
 
-  private static final String TRANSFORMATION = "AES/GCM/NoPadding";
   private static final VarHandle NONCE_FIXED =
       MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
   private static final VarHandle NONCE_COUNTER =
@@ -145,7 +144,7 @@ public final class GcmKey implements AutoCloseable {
 
   private final class Slot implements CipherSlots.Slot {
     private final WipeableKey key;
-    private final Cipher cipher;
+    private final Cipher cipher = AesGcm.newCipher();
     private final Tallies.Tally sealedTally = sealed.open();
     private final Tallies.Tally openedTally = opened.open();
     private int fixedField;
@@ -155,11 +154,6 @@ public final class GcmKey implements AutoCloseable {
 
     Slot(byte[] keyBytes) {
       this.key = new WipeableKey(keyBytes, "AES");
-      try {
-        this.cipher = Cipher.getInstance(TRANSFORMATION);
-      } catch (GeneralSecurityException e) {
-        throw new IllegalStateException("this JDK lacks " + TRANSFORMATION, e);
-      }
     }
 
     /**

@@ -9,7 +9,7 @@ import javax.crypto.Mac;
  * HKDF of RFC 5869 over the JDK's HMAC.
  *
  * <p>Own code because {@code javax.crypto.KDF} needs JDK 25 and touching Bouncy Castle for it would
- * make every start pay for loading a signed 8 MB jar. Stateless; safe for any thread.
+ * make every start pay for loading a signed jar of 7 MB. Stateless; safe for any thread.
  */
 public enum Hkdf {
   SHA256("HmacSHA256", 32),

@@ -3,7 +3,6 @@ package dev.sealwax.kms.crypto;
 import java.security.GeneralSecurityException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import javax.crypto.Cipher;
-import javax.crypto.spec.GCMParameterSpec;
 
 /**
  * Gets AES-GCM compiled early in a JVM that starts with large payloads.
@@ -38,18 +37,18 @@ public final class JitWarmUp {
   }
 
   private static void run() {
-    byte[] zeros = new byte[32];
-    byte[] nonce = new byte[12];
+    byte[] zeros = new byte[AesGcm.KEY_BYTES];
+    byte[] nonce = new byte[AesGcm.NONCE_BYTES];
     byte[] plaintext = new byte[MESSAGE_BYTES];
-    byte[] sealed = new byte[MESSAGE_BYTES + 16];
+    byte[] sealed = new byte[MESSAGE_BYTES + AesGcm.TAG_BYTES];
     try {
-      Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
+      Cipher cipher = AesGcm.newCipher();
       WipeableKey key = new WipeableKey(zeros, "AES");
       for (int i = 0; i < MESSAGES; i++) {
         nonce[0] = (byte) i; // SunJCE refuses the nonce of the message before
-        cipher.init(Cipher.ENCRYPT_MODE, key, new GCMParameterSpec(128, nonce));
+        cipher.init(Cipher.ENCRYPT_MODE, key, AesGcm.parameters(nonce));
         cipher.doFinal(plaintext, 0, MESSAGE_BYTES, sealed, 0);
-        cipher.init(Cipher.DECRYPT_MODE, key, new GCMParameterSpec(128, nonce));
+        cipher.init(Cipher.DECRYPT_MODE, key, AesGcm.parameters(nonce));
         cipher.doFinal(sealed, 0, sealed.length, plaintext, 0);
       }
     } catch (GeneralSecurityException e) {

@@ -86,11 +86,6 @@ public final class KeyWrap implements AutoCloseable {
     return key;
   }
 
-  /** Whether {@link #close} was called. */
-  public boolean isClosed() {
-    return slots.isClosed();
-  }
-
   /** Wipes the key; a call under way keeps its own copy until it ends. */
   @Override
   public void close() {

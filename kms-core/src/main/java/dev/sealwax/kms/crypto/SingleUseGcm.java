@@ -3,7 +3,6 @@ package dev.sealwax.kms.crypto;
 import java.security.GeneralSecurityException;
 import javax.crypto.AEADBadTagException;
 import javax.crypto.Cipher;
-import javax.crypto.spec.GCMParameterSpec;
 
 /**
  * AES-256-GCM for keys that seal exactly one message, under the all-zero nonce.
@@ -13,11 +12,8 @@ import javax.crypto.spec.GCMParameterSpec;
  * Stateless; safe for any thread.
  */
 public final class SingleUseGcm {
-  public static final int KEY_BYTES = 32;
-  public static final int TAG_BYTES = 16;
-
-  private static final String TRANSFORMATION = "AES/GCM/NoPadding";
-  private static final int NONCE_BYTES = 12;
+  public static final int KEY_BYTES = AesGcm.KEY_BYTES;
+  public static final int TAG_BYTES = AesGcm.TAG_BYTES;
 
   private SingleUseGcm() {}
 
@@ -56,17 +52,18 @@ public final class SingleUseGcm {
       throw new IllegalArgumentException("key must be " + KEY_BYTES + " bytes, got " + key.length);
     }
     WipeableKey aesKey = new WipeableKey(key, "AES");
+    Cipher cipher = AesGcm.newCipher();
     try {
-      Cipher cipher = Cipher.getInstance(TRANSFORMATION);
-      cipher.init(mode, aesKey, new GCMParameterSpec(8 * TAG_BYTES, new byte[NONCE_BYTES]));
+      cipher.init(mode, aesKey, AesGcm.parameters(new byte[AesGcm.NONCE_BYTES]));
       cipher.updateAAD(associatedData);
       return cipher.doFinal(input);
     } catch (AEADBadTagException e) {
       throw e;
     } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("this JDK lacks " + TRANSFORMATION, e);
+      throw new IllegalStateException("AES-GCM failed in the JCE provider", e);
     } finally {
       aesKey.destroy();
+      CipherWiping.wipe(cipher);
     }
   }
 }

@@ -35,8 +35,7 @@ final class DataKey implements AutoCloseable {
   private final AtomicInteger owners = new AtomicInteger(1);
 
   // The last snapshots under which the version was found fit for the use. Racy on purpose:
-  // snapshots are immutable, and
-  // reading an older one only repeats the check.
+  // snapshots are immutable, and reading an older one only repeats the check.
   private @Nullable Keyset fitToEncrypt;
   private @Nullable Keyset fitToDecrypt;
 
@@ -102,7 +101,7 @@ final class DataKey implements AutoCloseable {
 
   private static byte[] unwrapChecked(EnvelopeHeader header, KeyEncryptionKey kek) {
     byte[] dataKey = kek.unwrap(header.encoded(), header.wrappedDataKeyPosition());
-    // spec: ENV commitment. Checked before the key is used for anything, so an envelope opens under
+    // spec: ENV-19. Checked before the key is used for anything, so an envelope opens under
     // one data key only.
     if (!MessageDigest.isEqual(
         header.commitment(), commitment(dataKey, header.suite(), header.keyset()))) {

@@ -6,6 +6,7 @@ import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NonWritableChannelException;
@@ -25,11 +26,13 @@ final class DecryptingChannel implements SeekableByteChannel {
   private final long sealedBytes;
   private final long size;
   private final @Nullable ChunkCipher cipher;
+  private final @Nullable StreamEnd end;
   private final byte[] chunk;
   private final byte[] sealed;
   private long chunkIndex;
   private int chunkLength;
   private long position;
+  private long bytesRead;
   private boolean open = true;
 
   private DecryptingChannel(
@@ -38,20 +41,22 @@ final class DecryptingChannel implements SeekableByteChannel {
       long sealedBytes,
       long size,
       @Nullable ChunkCipher cipher,
+      @Nullable StreamEnd end,
       byte[] chunk) {
     this.source = source;
     this.chunksPosition = chunksPosition;
     this.sealedBytes = sealedBytes;
     this.size = size;
     this.cipher = cipher;
+    this.end = end;
     this.chunk = chunk;
     this.sealed = new byte[cipher == null ? 0 : SEALED_CHUNK_BYTES];
   }
 
-  /** A message that has been opened already. */
+  /** A message that has been opened, counted and reported already. */
   static DecryptingChannel ofWhole(SeekableByteChannel source, byte[] plaintext) {
     DecryptingChannel channel =
-        new DecryptingChannel(source, 0, 0, plaintext.length, null, plaintext);
+        new DecryptingChannel(source, 0, 0, plaintext.length, null, null, plaintext);
     channel.chunkLength = plaintext.length;
     return channel;
   }
@@ -61,6 +66,8 @@ final class DecryptingChannel implements SeekableByteChannel {
    * the message is.
    *
    * @param cipher owned by the channel from now on
+   * @param end told of the first failure of a read, else of the bytes read when the channel is
+   *     closed; a failure of this call is the caller's to report
    */
   static DecryptingChannel ofChunks(
       SeekableByteChannel source,
@@ -73,10 +80,9 @@ final class DecryptingChannel implements SeekableByteChannel {
       long size = ChunkedBody.plaintextLength(sealedBytes);
       DecryptingChannel channel =
           new DecryptingChannel(
-              source, chunksPosition, sealedBytes, size, cipher, new byte[CHUNK_BYTES]);
+              source, chunksPosition, sealedBytes, size, cipher, end, new byte[CHUNK_BYTES]);
       channel.chunkIndex = NONE;
       channel.openChunk(size / CHUNK_BYTES);
-      end.succeeded(size);
       return channel;
     } catch (RuntimeException | IOException e) {
       cipher.close();
@@ -102,6 +108,24 @@ final class DecryptingChannel implements SeekableByteChannel {
     chunkIndex = index;
   }
 
+  private void openChunkToRead(long index) throws IOException {
+    try {
+      openChunk(index);
+    } catch (RuntimeException e) {
+      report(e);
+      throw e;
+    } catch (IOException e) {
+      report(new UncheckedIOException(e));
+      throw e;
+    }
+  }
+
+  private void report(RuntimeException failure) {
+    if (end != null) {
+      end.failed(failure);
+    }
+  }
+
   @Override
   public int read(ByteBuffer out) throws IOException {
     requireOpen();
@@ -114,12 +138,13 @@ final class DecryptingChannel implements SeekableByteChannel {
       if (cipher == null) {
         offset = (int) position;
       } else {
-        openChunk(position / CHUNK_BYTES);
+        openChunkToRead(position / CHUNK_BYTES);
         offset = (int) (position % CHUNK_BYTES);
       }
       int part = Math.min(out.remaining(), chunkLength - offset);
       out.put(chunk, offset, part);
       position += part;
+      bytesRead += part;
       done += part;
     }
     return done;
@@ -175,6 +200,9 @@ final class DecryptingChannel implements SeekableByteChannel {
       open = false;
       if (cipher != null) {
         cipher.close();
+      }
+      if (end != null) {
+        end.succeeded(bytesRead);
       }
       Arrays.fill(chunk, (byte) 0);
       source.close();

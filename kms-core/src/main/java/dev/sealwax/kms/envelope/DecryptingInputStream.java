@@ -6,6 +6,7 @@ import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -88,7 +89,7 @@ final class DecryptingInputStream extends InputStream {
         throw e;
       } catch (IOException e) {
         // Bytes already taken from the source are lost, so a later read could not continue.
-        failure = new java.io.UncheckedIOException("the source of the stream failed before", e);
+        failure = new UncheckedIOException("the source of the stream failed before", e);
         end.failed(failure);
         throw e;
       }

@@ -9,7 +9,10 @@ import java.io.InputStream;
 import java.util.Arrays;
 import java.util.Objects;
 
-/** Reads as the envelope of another stream, with memory for one chunk. For one thread at a time. */
+/**
+ * Reads as the envelope of another stream, with memory for one chunk. For one thread at a time,
+ * except that any thread may close it: HTTP clients cancel uploads so.
+ */
 final class EncryptingInputStream extends InputStream {
   private final InputStream source;
   private final ChunkCipher cipher;
@@ -78,7 +81,7 @@ final class EncryptingInputStream extends InputStream {
     position = 0;
     limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
     if (closed) {
-      // By another thread, during the read: HTTP clients cancel uploads so.
+      // By another thread, during the read.
       throw new IOException("the stream was closed");
     }
     broken = false;

@@ -1,13 +1,11 @@
 package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.crypto.JitWarmUp;
-import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
-import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.io.IOException;
@@ -84,15 +82,12 @@ public final class EnvelopeCipher {
    * <p>What this protects from and what not: the data key stays the same, so whoever already
    * learned it keeps it. Use {@link #reencrypt} where a key version was compromised.
    *
-   * @throws MalformedEnvelopeException if the bytes are no envelope
+   * @throws MalformedEnvelopeException if the bytes are no envelope, or have no body
    * @throws DecryptionFailedException if the wrapped data key is not authentic
    * @throws KeyUnavailableException if either key version may not be used for it
    */
   public byte[] rewrap(byte[] envelope) {
-    byte[] moved = Objects.requireNonNull(envelope, "envelope").clone();
-    byte[] header = opening.rewrapHeader(moved);
-    System.arraycopy(header, 0, moved, 0, header.length);
-    return moved;
+    return opening.rewrap(Objects.requireNonNull(envelope, "envelope"));
   }
 
   /**
@@ -117,7 +112,7 @@ public final class EnvelopeCipher {
    * a power failure: keep the old header, or a copy of the object, until the write is durable.
    *
    * @throws IOException if the channel fails
-   * @throws MalformedEnvelopeException if there is no envelope
+   * @throws MalformedEnvelopeException if there is no envelope, or one without a body
    * @throws DecryptionFailedException if the wrapped data key is not authentic
    * @throws KeyUnavailableException if either key version may not be used for it
    */
@@ -136,9 +131,10 @@ public final class EnvelopeCipher {
   public byte[] reencrypt(byte[] envelope, EncryptionContext context) {
     Objects.requireNonNull(envelope, "envelope");
     Objects.requireNonNull(context, "context");
-    byte[] plaintext = opening.openToReencrypt(envelope, context);
+    Observation observation = opening.observeReencrypt();
+    byte[] plaintext = opening.openToReencrypt(envelope, context, observation);
     try {
-      return sealing.sealAfresh(plaintext, context, Operation.REENCRYPT);
+      return sealing.sealAfresh(plaintext, context, observation);
     } finally {
       Arrays.fill(plaintext, (byte) 0);
     }
@@ -175,7 +171,7 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException as {@link #rewrap} does
    */
   public String rewrapText(String text) {
-    return TextForm.encode(rewrap(TextForm.decode(Objects.requireNonNull(text, "text"))));
+    return opening.rewrapText(Objects.requireNonNull(text, "text"));
   }
 
   /**
@@ -276,6 +272,8 @@ public final class EnvelopeCipher {
   /**
    * Length of the envelope that the streams of this cipher make of {@code plaintextBytes}, in
    * bytes.
+   *
+   * @throws IllegalArgumentException if it is negative, or longer than a stream can be (4 PiB)
    */
   public long chunkedEnvelopeLength(long plaintextBytes) {
     return sealing.chunkedEnvelopeLength(plaintextBytes);
@@ -363,7 +361,8 @@ public final class EnvelopeCipher {
   /**
    * Does now what the first messages would have to wait for: reads the keyset, asks the root key,
    * makes data keys of both suites, runs each once in both directions, and, once per JVM, gives the
-   * JIT compiler enough AES-GCM to compile it. Takes a few tenths of a second the first time.
+   * JIT compiler enough AES-GCM to compile it. Takes a few tenths of a second the first time. The
+   * four operations are real ones: they count in the statistics, and the listener is told.
    *
    * @throws KeyUnavailableException as {@link #encrypt(byte[], EncryptionContext)} does
    */
@@ -378,9 +377,5 @@ public final class EnvelopeCipher {
   @Override
   public String toString() {
     return "EnvelopeCipher[" + keyset() + "]";
-  }
-
-  static int headerLength(OpenKeyset keyset) {
-    return EnvelopeHeader.NAME_POS + keyset.id().value().length() + EnvelopeHeader.AFTER_NAME_LEN;
   }
 }

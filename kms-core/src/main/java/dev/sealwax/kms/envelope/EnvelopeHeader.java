@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.keyset.KeyEncryptionKey;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.lang.invoke.MethodHandles;
@@ -24,7 +25,7 @@ final class EnvelopeHeader {
   static final int KEY_VERSION_POS = 0;
   static final int KEY_VERSION_LEN = 4;
   static final int WRAPPED_POS = KEY_VERSION_POS + KEY_VERSION_LEN; // 4
-  static final int WRAPPED_LEN = 40;
+  static final int WRAPPED_LEN = KeyEncryptionKey.WRAPPED_BYTES; // 40
   static final int COMMITMENT_POS = WRAPPED_POS + WRAPPED_LEN; // 44
   static final int COMMITMENT_LEN = 32;
   static final int AFTER_NAME_LEN = COMMITMENT_POS + COMMITMENT_LEN; // 76
@@ -47,6 +48,16 @@ final class EnvelopeHeader {
     this.keyset = keyset;
     this.keyVersion = keyVersion;
     this.encoded = encoded;
+  }
+
+  /** Length of the headers of {@code keyset}, in bytes. */
+  static int lengthFor(KeysetId keyset) {
+    return NAME_POS + keyset.value().length() + AFTER_NAME_LEN;
+  }
+
+  /** Where the wrapped data key starts in the headers of {@code keyset}. */
+  static int wrappingPosition(KeysetId keyset) {
+    return NAME_POS + keyset.value().length() + WRAPPED_POS;
   }
 
   static EnvelopeHeader of(
@@ -78,7 +89,11 @@ final class EnvelopeHeader {
     for (int i = 0; i < MAGIC_LEN; i++) {
       if (require(in, "magic", MAGIC_POS, MAGIC_LEN, i) != MAGIC[i]) {
         throw new MalformedEnvelopeException(
-            "magic", MAGIC_POS, "is not 53 57 58; this is no Sealwax envelope");
+            "magic",
+            MAGIC_POS,
+            startsAsText(in)
+                ? "is that of the text form; use decryptText, rewrapText or inspectText"
+                : "is not 53 57 58; this is no Sealwax envelope");
       }
     }
     int formatVersion = require(in, "format version", VERSION_POS, 1, 0);
@@ -120,6 +135,12 @@ final class EnvelopeHeader {
     requireLength(in, "commitment", nameEnd + COMMITMENT_POS, COMMITMENT_LEN);
     return new EnvelopeHeader(
         suite, KeysetId.of(name), keyVersion, Arrays.copyOf(in, nameEnd + AFTER_NAME_LEN));
+  }
+
+  private static boolean startsAsText(byte[] in) {
+    byte[] prefix = TextForm.PREFIX.getBytes(StandardCharsets.US_ASCII);
+    return in.length >= prefix.length
+        && Arrays.equals(in, 0, prefix.length, prefix, 0, prefix.length);
   }
 
   private static byte require(byte[] in, String field, int position, int length, int index) {

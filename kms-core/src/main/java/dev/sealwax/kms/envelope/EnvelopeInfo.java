@@ -30,6 +30,12 @@ public record EnvelopeInfo(
   public static final int MAX_HEADER_BYTES = EnvelopeHeader.MAX_LEN;
 
   /**
+   * Longest header in text form, in characters: so much of a text is enough for {@link
+   * #inspectText}.
+   */
+  public static final int MAX_HEADER_CHARS = TextForm.MAX_HEADER_CHARS;
+
+  /**
    * Reads the header at the start of an envelope, of a split header, or of the first {@link
    * #MAX_HEADER_BYTES} of either.
    *
@@ -47,11 +53,12 @@ public record EnvelopeInfo(
   }
 
   /**
-   * Reads the header of an envelope in text form.
+   * Reads the header of an envelope in text form, or of the first {@link #MAX_HEADER_CHARS}
+   * characters or more of one. What follows these is not looked at.
    *
-   * @throws MalformedEnvelopeException if it is not one
+   * @throws MalformedEnvelopeException if there is none
    */
   public static EnvelopeInfo inspectText(String text) {
-    return inspect(TextForm.decode(Objects.requireNonNull(text, "text")));
+    return inspect(TextForm.decode(TextForm.headerPart(Objects.requireNonNull(text, "text"))));
   }
 }

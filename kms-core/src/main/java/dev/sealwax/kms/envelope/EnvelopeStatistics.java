@@ -5,10 +5,15 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
 /**
  * What the ciphers of one {@code Kms} have done since it was opened.
  *
+ * <p>A re-encryption counts as one message decrypted and one encrypted, though it hands no
+ * plaintext out.
+ *
  * @param messagesEncrypted messages and streams sealed
  * @param bytesEncrypted their plaintext, in bytes
- * @param messagesDecrypted messages, and streams read to their end
- * @param bytesDecrypted plaintext handed out, in bytes
+ * @param messagesDecrypted messages, streams read to their end, and channels with random access
+ *     that were closed without a failure
+ * @param bytesDecrypted their plaintext, in bytes; of such a channel what was read, as often as it
+ *     was, but a message of the one-shot suite as a whole, when it is opened
  * @param headersRewrapped headers moved to another key version, or found to be there already
  * @param failures operations that ended with an exception
  * @param encryptKeys the cache of data keys that encrypt

@@ -12,9 +12,9 @@ import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.util.Arrays;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The way from an envelope back to a plaintext or to another header, in the order of envelope-v1
- * §10: parse, keyset, key version and its state, data key and commitment, body. Safe for concurrent
+ * §13: parse, keyset, key version and its state, data key and commitment, body. Safe for concurrent
  * use.
  */
 final class OpeningPath {
@@ -41,8 +41,7 @@ final class OpeningPath {
     this.dataKeys = dataKeys;
     this.traffic = traffic;
     this.announcer = announcer;
-    this.wrappingPosition =
-        EnvelopeHeader.NAME_POS + keyset.id().value().length() + EnvelopeHeader.WRAPPED_POS;
+    this.wrappingPosition = EnvelopeHeader.wrappingPosition(keyset.id());
     this.last = dataKeys.lastOpened();
   }
 
@@ -106,8 +105,13 @@ final class OpeningPath {
     }
   }
 
-  byte[] openToReencrypt(byte[] envelope, EncryptionContext context) {
-    Observation observation = Observation.start(announcer, Operation.REENCRYPT, keyset.id());
+  /** Begins the report of a re-encryption, which {@link SealingPath#sealAfresh} ends. */
+  @Nullable Observation observeReencrypt() {
+    return Observation.start(announcer, Operation.REENCRYPT, keyset.id());
+  }
+
+  byte[] openToReencrypt(
+      byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(envelope);
       requireBody(header, envelope.length - header.lengthBytes());
@@ -146,117 +150,187 @@ final class OpeningPath {
 
   // --- headers ---
 
+  /** A whole envelope, whose body is not read but has to be there. */
+  byte[] rewrap(byte[] envelope) {
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
+    try {
+      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+      requireBody(header, envelope.length - header.lengthBytes());
+      byte[] moved = envelope.clone();
+      rewrap(header, observation).writeTo(moved);
+      return rewrapped(moved, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  String rewrapText(String text) {
+    byte[] envelope;
+    try {
+      envelope = TextForm.decode(text);
+    } catch (MalformedEnvelopeException e) {
+      throw failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+    }
+    return TextForm.encode(rewrap(envelope));
+  }
+
   byte[] rewrapHeader(byte[] start) {
     Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
-      EnvelopeHeader header = EnvelopeHeader.parse(start);
-      requireOwn(header, observation);
-      Keyset snapshot = keyset.snapshotToWrap(header.keyVersion());
-      byte[] moved = dataKeys.rewrap(header, keyset, snapshot).toBytes();
-      traffic.rewrapped.increment();
-      Observation.key(observation, snapshot.primary(), CacheResult.NONE);
-      Observation.end(observation, 0, null);
-      return moved;
+      byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
+      return rewrapped(moved, observation);
     } catch (RuntimeException e) {
       throw failed(observation, e);
     }
   }
 
   void rewrapInPlace(SeekableByteChannel channel) throws IOException {
-    long place = channel.position();
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
-      byte[] old = read(channel, 0, EnvelopeHeader.MAX_LEN);
-      byte[] moved = rewrapHeader(old);
-      if (!Arrays.equals(moved, 0, moved.length, old, 0, moved.length)) {
-        channel.position(0);
-        ByteBuffer out = ByteBuffer.wrap(moved);
-        while (out.hasRemaining()) {
-          channel.write(out);
+      long place = channel.position();
+      try {
+        byte[] old = read(channel, 0, EnvelopeHeader.MAX_LEN);
+        EnvelopeHeader header = EnvelopeHeader.parse(old);
+        requireBody(header, channel.size() - header.lengthBytes());
+        byte[] moved = rewrap(header, observation).encoded();
+        if (!header.isPrefixOf(moved)) {
+          channel.position(0);
+          ByteBuffer out = ByteBuffer.wrap(moved).asReadOnlyBuffer();
+          while (out.hasRemaining()) {
+            channel.write(out);
+          }
         }
+        rewrapped(moved, observation);
+      } finally {
+        channel.position(place);
       }
-    } finally {
-      channel.position(place);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
     }
+  }
+
+  private EnvelopeHeader rewrap(EnvelopeHeader header, @Nullable Observation observation) {
+    requireOwn(header, observation);
+    Keyset snapshot = keyset.snapshotToWrap(header.keyVersion());
+    EnvelopeHeader moved = dataKeys.rewrap(header, keyset, snapshot);
+    Observation.key(observation, snapshot.primary(), CacheResult.NONE);
+    return moved;
+  }
+
+  private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
+    traffic.rewrapped.increment();
+    Observation.end(observation, 0, null);
+    return moved;
   }
 
   // --- streams ---
 
   InputStream stream(InputStream envelope, EncryptionContext context) throws IOException {
-    byte[] start = envelope.readNBytes(EnvelopeHeader.NAME_POS);
-    if (start.length == EnvelopeHeader.NAME_POS) {
-      byte[] rest =
-          envelope.readNBytes(
-              (start[EnvelopeHeader.NAME_LENGTH_POS] & 0xff) + EnvelopeHeader.AFTER_NAME_LEN);
-      start = Arrays.copyOf(start, start.length + rest.length);
-      System.arraycopy(rest, 0, start, EnvelopeHeader.NAME_POS, rest.length);
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
+    try {
+      return stream(readHeader(envelope), envelope, context, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
     }
-    return stream(start, envelope, context);
   }
 
-  InputStream stream(byte[] headerBytes, InputStream body, EncryptionContext context)
+  InputStream stream(byte[] header, InputStream body, EncryptionContext context)
       throws IOException {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
-      EnvelopeHeader header = requireHeaderAlone(headerBytes);
-      if (header.suite() == AlgorithmSuite.ONE_SHOT) {
-        byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
-        byte[] plaintext = openWhole(header, sealed, context, observation);
-        Observation.end(observation, plaintext.length, null);
-        return new OpenedInputStream(new ByteArrayInputStream(plaintext), body);
-      }
-      byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
-      byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
-      int chunkLength = body.readNBytes(chunk, 0, chunk.length);
-      requireBody(header, prefix.length + chunkLength);
-      ChunkCipher cipher = cipher(header, prefix, context, observation);
-      return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
+      return stream(header, body, context, observation);
     } catch (RuntimeException e) {
       throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
     }
+  }
+
+  private static byte[] readHeader(InputStream envelope) throws IOException {
+    byte[] start = envelope.readNBytes(EnvelopeHeader.NAME_POS);
+    if (start.length < EnvelopeHeader.NAME_POS) {
+      return start;
+    }
+    int nameLength = start[EnvelopeHeader.NAME_LENGTH_POS] & 0xff;
+    byte[] rest = envelope.readNBytes(nameLength + EnvelopeHeader.AFTER_NAME_LEN);
+    byte[] header = Arrays.copyOf(start, start.length + rest.length);
+    System.arraycopy(rest, 0, header, EnvelopeHeader.NAME_POS, rest.length);
+    return header;
+  }
+
+  private InputStream stream(
+      byte[] headerBytes,
+      InputStream body,
+      EncryptionContext context,
+      @Nullable Observation observation)
+      throws IOException {
+    EnvelopeHeader header = requireHeaderAlone(headerBytes);
+    if (header.suite() == AlgorithmSuite.ONE_SHOT) {
+      byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
+      byte[] plaintext = openWhole(header, sealed, context, observation);
+      Observation.end(observation, plaintext.length, null);
+      return new OpenedInputStream(plaintext, body);
+    }
+    byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
+    byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
+    int chunkLength = body.readNBytes(chunk, 0, chunk.length);
+    requireBody(header, prefix.length + chunkLength);
+    ChunkCipher cipher = cipher(header, prefix, context, observation);
+    return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
   }
 
   SeekableByteChannel channel(SeekableByteChannel envelope, EncryptionContext context)
       throws IOException {
-    byte[] start = read(envelope, 0, EnvelopeHeader.MAX_LEN);
-    byte[] header;
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
-      header = EnvelopeHeader.parse(start).toBytes();
-    } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      EnvelopeHeader header = EnvelopeHeader.parse(read(envelope, 0, EnvelopeHeader.MAX_LEN));
+      return channel(header, envelope, header.lengthBytes(), context, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
     }
-    return channel(header, envelope, header.length, context);
   }
 
   SeekableByteChannel channel(byte[] header, SeekableByteChannel body, EncryptionContext context)
       throws IOException {
-    return channel(header, body, 0, context);
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
+    try {
+      return channel(requireHeaderAlone(header), body, 0, context, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
+    }
   }
 
   private SeekableByteChannel channel(
-      byte[] headerBytes, SeekableByteChannel source, long bodyPosition, EncryptionContext context)
+      EnvelopeHeader header,
+      SeekableByteChannel source,
+      long bodyPosition,
+      EncryptionContext context,
+      @Nullable Observation observation)
       throws IOException {
-    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
-    try {
-      EnvelopeHeader header = requireHeaderAlone(headerBytes);
-      long bodyLength = source.size() - bodyPosition;
-      requireBody(header, bodyLength);
-      if (header.suite() == AlgorithmSuite.ONE_SHOT) {
-        byte[] plaintext =
-            openWhole(header, read(source, bodyPosition, (int) bodyLength), context, observation);
-        Observation.end(observation, plaintext.length, null);
-        return DecryptingChannel.ofWhole(source, plaintext);
-      }
-      byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
-      ChunkCipher cipher = cipher(header, prefix, context, observation);
-      return DecryptingChannel.ofChunks(
-          source,
-          bodyPosition + ChunkCipher.PREFIX_BYTES,
-          bodyLength - ChunkCipher.PREFIX_BYTES,
-          cipher,
-          streamEnd(observation));
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    long bodyLength = source.size() - bodyPosition;
+    requireBody(header, bodyLength);
+    if (header.suite() == AlgorithmSuite.ONE_SHOT) {
+      byte[] body = read(source, bodyPosition, (int) bodyLength);
+      byte[] plaintext = openWhole(header, body, context, observation);
+      Observation.end(observation, plaintext.length, null);
+      return DecryptingChannel.ofWhole(source, plaintext);
     }
+    byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
+    ChunkCipher cipher = cipher(header, prefix, context, observation);
+    return DecryptingChannel.ofChunks(
+        source,
+        bodyPosition + ChunkCipher.PREFIX_BYTES,
+        bodyLength - ChunkCipher.PREFIX_BYTES,
+        cipher,
+        streamEnd(observation));
   }
 
   private byte[] openWhole(
@@ -358,6 +432,12 @@ final class OpeningPath {
   private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
     traffic.failures.increment();
     Observation.end(observation, 0, failure);
+    return failure;
+  }
+
+  /** An event holds unchecked exceptions; the caller gets the one that was thrown. */
+  private IOException failed(@Nullable Observation observation, IOException failure) {
+    failed(observation, new UncheckedIOException(failure));
     return failure;
   }
 

@@ -55,17 +55,24 @@ final class SealingPath {
   }
 
   byte[] seal(byte[] plaintext, EncryptionContext context) {
-    return seal(plaintext, context, Operation.ENCRYPT, /* fresh= */ false);
+    Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
+    return seal(plaintext, context, observation, /* fresh= */ false);
   }
 
-  /** Seals under a data key that no other message has used or will use. */
-  byte[] sealAfresh(byte[] plaintext, EncryptionContext context, Operation operation) {
-    return seal(plaintext, context, operation, /* fresh= */ true);
+  /**
+   * Seals under a data key that no other message has used or will use, and ends {@code
+   * observation}.
+   */
+  byte[] sealAfresh(
+      byte[] plaintext, EncryptionContext context, @Nullable Observation observation) {
+    return seal(plaintext, context, observation, /* fresh= */ true);
   }
 
   private byte[] seal(
-      byte[] plaintext, EncryptionContext context, Operation operation, boolean fresh) {
-    Observation observation = Observation.start(announcer, operation, keyset.id());
+      byte[] plaintext,
+      EncryptionContext context,
+      @Nullable Observation observation,
+      boolean fresh) {
     try {
       boolean alone = fresh || plaintext.length > policy.maxBytes();
       byte[] envelope =
@@ -187,6 +194,6 @@ final class SealingPath {
   }
 
   long chunkedEnvelopeLength(long plaintextBytes) {
-    return EnvelopeCipher.headerLength(keyset) + ChunkedBody.lengthFor(plaintextBytes);
+    return EnvelopeHeader.lengthFor(keyset.id()) + ChunkedBody.lengthFor(plaintextBytes);
   }
 }

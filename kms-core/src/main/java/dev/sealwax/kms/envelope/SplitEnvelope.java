@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import java.util.Arrays;
 import java.util.Objects;
 
 /**
@@ -31,8 +32,7 @@ public final class SplitEnvelope {
   public static SplitEnvelope of(byte[] envelope) {
     EnvelopeHeader parsed = EnvelopeHeader.parse(Objects.requireNonNull(envelope, "envelope"));
     return new SplitEnvelope(
-        parsed.toBytes(),
-        java.util.Arrays.copyOfRange(envelope, parsed.lengthBytes(), envelope.length));
+        parsed.toBytes(), Arrays.copyOfRange(envelope, parsed.lengthBytes(), envelope.length));
   }
 
   /** A copy of the header, 83 to {@link EnvelopeInfo#MAX_HEADER_BYTES} bytes. */
@@ -47,7 +47,7 @@ public final class SplitEnvelope {
 
   /** The whole envelope, header first. */
   public byte[] join() {
-    byte[] envelope = java.util.Arrays.copyOf(header, header.length + body.length);
+    byte[] envelope = Arrays.copyOf(header, header.length + body.length);
     System.arraycopy(body, 0, envelope, header.length, body.length);
     return envelope;
   }

@@ -1,14 +1,18 @@
 package dev.sealwax.kms.envelope;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** Counts and reports the end of one stream, once. Owned by the stream's thread. */
+/**
+ * Counts and reports the end of one stream or channel, once: that of its own thread, or of another
+ * one that closes it.
+ */
 final class StreamEnd {
   private final @Nullable Observation observation;
   private final LongConsumer onSuccess;
   private final Runnable onFailure;
-  private boolean reported;
+  private final AtomicBoolean reported = new AtomicBoolean();
 
   StreamEnd(@Nullable Observation observation, LongConsumer onSuccess, Runnable onFailure) {
     this.observation = observation;
@@ -17,16 +21,14 @@ final class StreamEnd {
   }
 
   void succeeded(long bytes) {
-    if (!reported) {
-      reported = true;
+    if (!reported.getAndSet(true)) {
       onSuccess.accept(bytes);
       Observation.end(observation, bytes, null);
     }
   }
 
   void failed(RuntimeException failure) {
-    if (!reported) {
-      reported = true;
+    if (!reported.getAndSet(true)) {
       onFailure.run();
       Observation.end(observation, 0, failure);
     }

@@ -11,11 +11,23 @@ import java.util.Base64;
  */
 final class TextForm {
   static final String PREFIX = "swx1.";
+
+  /** Characters that hold the longest header: prefix and whole groups of four digits. */
+  static final int MAX_HEADER_CHARS = PREFIX.length() + (EnvelopeHeader.MAX_LEN + 2) / 3 * 4; // 201
+
   private static final Base64.Encoder ENCODER = Base64.getUrlEncoder().withoutPadding();
   private static final int NOT_IN_ALPHABET = -1;
   private static final int[] VALUES = values();
 
   private TextForm() {}
+
+  /**
+   * The start of {@code text} that holds its header, cut where base64 can be cut; all of it if it
+   * is short.
+   */
+  static String headerPart(String text) {
+    return text.substring(0, Math.min(text.length(), MAX_HEADER_CHARS));
+  }
 
   static String encode(byte[] envelope) {
     return PREFIX + ENCODER.encodeToString(envelope);

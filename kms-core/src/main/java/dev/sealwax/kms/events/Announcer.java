@@ -29,8 +29,18 @@ public final class Announcer {
 
   private static final class Turn {
     private final Queue<Runnable> untold = new ArrayDeque<>();
+    private final @Nullable Turn outer;
+    private final @Nullable KmsListener telling;
     private int loads;
-    private boolean telling;
+
+    Turn(@Nullable Turn outer, @Nullable KmsListener telling) {
+      this.outer = outer;
+      this.telling = telling;
+    }
+
+    boolean isWithin(KmsListener listener) {
+      return telling == listener || (outer != null && outer.isWithin(listener));
+    }
   }
 
   private final @Nullable KmsListener listener;
@@ -46,18 +56,16 @@ public final class Announcer {
 
   /** Runs a load that other threads may wait for; what happens in it is told when it is over. */
   public static <T> T untilOver(Supplier<T> load) {
-    Turn turn = TURN.get();
-    if (turn == null) {
-      turn = new Turn();
-      TURN.set(turn);
-    }
+    Turn outer = TURN.get();
+    Turn turn = outer != null && outer.loads > 0 ? outer : new Turn(outer, null);
+    TURN.set(turn);
     turn.loads++;
     try {
       return load.get();
     } finally {
       turn.loads--;
-      if (turn.loads == 0 && !turn.telling) {
-        TURN.remove();
+      if (turn.loads == 0) {
+        back(outer);
         turn.untold.forEach(Runnable::run);
       }
     }
@@ -98,15 +106,26 @@ public final class Announcer {
     Turn turn = TURN.get();
     if (turn == null) {
       tellNow(told, event);
-    } else if (!turn.telling) {
+    } else if (turn.isWithin(told)) {
+      return; // its own doing
+    } else if (turn.loads > 0) {
       turn.untold.add(() -> tellNow(told, event));
+    } else {
+      tellNow(told, event);
+    }
+  }
+
+  private static void back(@Nullable Turn outer) {
+    if (outer == null) {
+      TURN.remove();
+    } else {
+      TURN.set(outer);
     }
   }
 
   private static void tellNow(KmsListener told, KmsEvent event) {
-    Turn turn = new Turn();
-    turn.telling = true;
-    TURN.set(turn);
+    Turn outer = TURN.get();
+    TURN.set(new Turn(outer, told));
     try {
       told.onEvent(event);
     } catch (RuntimeException | Error e) {
@@ -116,7 +135,7 @@ public final class Announcer {
           event.keyset(),
           e);
     } finally {
-      TURN.remove();
+      back(outer);
     }
   }
 }

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -195,7 +196,7 @@ public final class Keyset {
 
   /** Whether the primary should have been replaced by {@code now}, for any reason of the policy. */
   public boolean isRotationDue(Instant now) {
-    return isRotationDue(now, 0, 0);
+    return isRotationDue(Objects.requireNonNull(now, "now"), 0, 0);
   }
 
   /** The same, if it has encrypted so many messages and bytes more than the document says. */
@@ -329,7 +330,7 @@ public final class Keyset {
               version,
               use == KeyUse.ENCRYPT
                   ? "rotate to encrypt again"
-                  : "only reencrypt is open to its data, and does not vouch for who made it");
+                  : "move its data with reencrypt; whoever has the key may have forged it");
       case DESTRUCTION_SCHEDULED ->
           new KeyUnavailableException(
               Reason.DESTRUCTION_SCHEDULED,

@@ -2,7 +2,6 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeyStateException;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -273,10 +272,17 @@ final class KeysetChange {
       throw refused(keyset, number, "no such version; the newest is " + keyset.versions().size());
     }
     if (!from.contains(version.state())) {
+      boolean schedulable = verb.equals("destroy") && version.state() != KeyState.DESTROYED;
       throw refused(
           keyset,
           number,
-          "cannot " + verb + " a version in state " + version.state() + ", only in " + from);
+          "cannot "
+              + verb
+              + " a version in state "
+              + version.state()
+              + ", only in "
+              + from
+              + (schedulable ? "; scheduleDestruction first" : ""));
     }
     return version;
   }
@@ -306,12 +312,7 @@ final class KeysetChange {
   }
 
   static Instant dueAt(Keyset keyset, Instant now) {
-    return due(now, keyset.destructionWindow());
-  }
-
-  static Instant due(Instant now, Duration window) {
-    KeysetTemplate.requireDestructionWindow(window);
-    return now.plus(window);
+    return now.plus(keyset.destructionWindow());
   }
 
   private static KeyVersion primary(Keyset keyset) {

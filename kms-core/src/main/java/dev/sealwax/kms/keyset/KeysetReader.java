@@ -56,32 +56,45 @@ final class KeysetReader {
         id,
         0,
         () -> {
-          StoredKeyset stored =
-              store
-                  .load(id)
-                  .orElseThrow(
-                      () ->
-                          new KeysetStoreException(
-                              KeysetStoreException.Reason.NOT_FOUND,
-                              "no keyset named " + id + "; create it, or check name and store",
-                              null));
-          return authenticate(stored, wanted, known);
+          StoredKeyset stored = load(id);
+          Loaded loaded = known == null ? null : authenticateByKnown(stored, known);
+          return loaded != null ? loaded : authenticateByRootKey(stored, wanted, known);
         });
   }
 
-  private Loaded authenticate(StoredKeyset stored, int wanted, @Nullable Snapshot known) {
-    if (known == null || known.documentKey() == null) {
-      return authenticateByRootKey(stored, wanted, known);
+  /**
+   * As {@link #read}, but without the root key: null if it is needed to tell whether the document
+   * is authentic.
+   */
+  @Nullable Loaded readFromStore(KeysetId id, Snapshot known) {
+    return announcer.reporting(
+        Operation.KEYSET_LOAD, id, 0, () -> authenticateByKnown(load(id), known));
+  }
+
+  private StoredKeyset load(KeysetId id) {
+    return store
+        .load(id)
+        .orElseThrow(
+            () ->
+                new KeysetStoreException(
+                    KeysetStoreException.Reason.NOT_FOUND,
+                    "no keyset named " + id + "; create it, or check name and store",
+                    null));
+  }
+
+  /** Null if there is no document key yet, or it does not fit. */
+  private static @Nullable Loaded authenticateByKnown(StoredKeyset stored, Snapshot known) {
+    if (known.documentKey() == null) {
+      return null;
     }
     String mac = known.documentKey().verify(stored.document());
     if (mac == null) {
-      return authenticateByRootKey(stored, wanted, known);
+      return null;
     }
     // The usual case, once per refresh: nothing has changed, so nothing is parsed.
     boolean unchanged = stored.revision() == known.keyset().revision() && mac.equals(known.mac());
     Keyset keyset = unchanged ? known.keyset() : KeysetJson.read(stored);
-    requireNotOlder(keyset, known);
-    requireSameWrappings(keyset, known.keyset());
+    requireFollows(keyset, known, true);
     return new Loaded(keyset, mac, known.documentKey(), null);
   }
 
@@ -147,6 +160,19 @@ final class KeysetReader {
     return before != null && Objects.equals(wrapped, before.wrapped());
   }
 
+  /**
+   * Refuses a keyset that is no later revision of {@code known}, or the same.
+   *
+   * @param sameDocumentKey whether one document key authenticates both
+   * @throws KeysetCorruptedException if it is older, or of another history
+   */
+  static void requireFollows(Keyset keyset, Snapshot known, boolean sameDocumentKey) {
+    requireNotOlder(keyset, known);
+    if (sameDocumentKey) {
+      requireSameWrappings(keyset, known.keyset());
+    }
+  }
+
   private static void requireNotOlder(Keyset keyset, @Nullable Snapshot known) {
     if (known != null && known.isAuthenticated() && keyset.revision() < known.keyset().revision()) {
       throw new KeysetCorruptedException(
@@ -154,7 +180,8 @@ final class KeysetReader {
           "revision "
               + keyset.revision()
               + " was stored over revision "
-              + known.keyset().revision(),
+              + known.keyset().revision()
+              + "; restore the newer one, or restart the process after a deliberate restore",
           null);
     }
     if (known != null && known.isAuthenticated() && !hasHistoryOf(keyset, known.keyset())) {
@@ -207,6 +234,7 @@ final class KeysetReader {
   }
 
   private static KeysetCorruptedException notAuthentic(KeysetId id) {
-    return new KeysetCorruptedException(id, "its mac does not fit its content", null);
+    return new KeysetCorruptedException(
+        id, "its mac does not fit its content; restore it from a backup", null);
   }
 }

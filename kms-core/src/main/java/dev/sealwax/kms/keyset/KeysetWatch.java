@@ -10,6 +10,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -41,7 +42,9 @@ final class KeysetWatch {
   private volatile long confirmedNanos;
   private volatile boolean confirming;
   private final CountDownLatch ended = new CountDownLatch(1);
-  private volatile @Nullable Thread watching;
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable Thread paused; // guarded by lock
+  private volatile boolean running;
   private volatile boolean closed;
 
   /**
@@ -63,10 +66,17 @@ final class KeysetWatch {
   /** Starts to watch, once. */
   void start(Executor watcher) {
     if (!started.get() && started.compareAndSet(false, true)) {
+      boolean submitted = false;
       try {
         watcher.execute(this::run);
+        submitted = true;
       } catch (RejectedExecutionException e) {
         LOG.debug("no thread to watch the store; keysets look for themselves", e);
+        submitted = true; // closed, or nobody is meant to watch
+      } finally {
+        if (!submitted) {
+          started.set(false); // an Error, such as no more threads to be had: the next one may be
+        }
       }
     }
   }
@@ -82,11 +92,11 @@ final class KeysetWatch {
   }
 
   private void run() {
-    watching = Thread.currentThread();
+    running = true;
     try {
       follow();
     } finally {
-      watching = null;
+      running = false;
       ended.countDown();
     }
   }
@@ -100,18 +110,21 @@ final class KeysetWatch {
           failing = false;
           LOG.info("the changes of the store are followed again");
         }
-        if (!closed) {
-          store.awaitWrite(interval);
-          Thread.sleep(MIN_PAUSE_MILLIS);
-        }
+        pausing(
+            () -> {
+              store.awaitWrite(interval);
+              Thread.sleep(MIN_PAUSE_MILLIS);
+            });
       } catch (InterruptedException e) {
         return; // only close interrupts
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
         if (!failing && !closed) {
           failing = true;
           LOG.warn("the changes of the store cannot be followed; keysets look for themselves", e);
         }
-        if (!pause()) {
+        try {
+          pausing(() -> Thread.sleep(interval.toMillis()));
+        } catch (InterruptedException end) {
           return;
         }
       }
@@ -139,28 +152,53 @@ final class KeysetWatch {
     confirming = true;
   }
 
-  private boolean pause() {
+  private interface Pause {
+    void run() throws InterruptedException;
+  }
+
+  /**
+   * Runs a pause, which is all that {@link #close} interrupts: a thread that is interrupted in the
+   * middle of a call can cost an embedded database its files.
+   */
+  private void pausing(Pause pause) throws InterruptedException {
+    lock.lock();
     try {
-      Thread.sleep(interval.toMillis());
-      return true;
-    } catch (InterruptedException e) {
-      return false;
+      if (closed) {
+        return;
+      }
+      paused = Thread.currentThread();
+    } finally {
+      lock.unlock();
+    }
+    try {
+      pause.run();
+    } finally {
+      lock.lock();
+      try {
+        paused = null;
+      } finally {
+        lock.unlock();
+      }
     }
   }
 
   /** Ends the watch, and waits a moment for a question under way: the store is closed next. */
   void close() {
-    closed = true;
-    Thread thread = watching;
-    if (thread != null && thread != Thread.currentThread()) {
-      thread.interrupt();
-      try {
-        if (!ended.await(MAX_CLOSING_MILLIS, TimeUnit.MILLISECONDS)) {
-          LOG.warn("the store takes long to answer; it is closed all the same");
-        }
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
+    lock.lock();
+    try {
+      closed = true;
+      if (paused != null) {
+        paused.interrupt();
       }
+    } finally {
+      lock.unlock();
+    }
+    try {
+      if (running && !ended.await(MAX_CLOSING_MILLIS, TimeUnit.MILLISECONDS)) {
+        LOG.warn("the store takes long to answer; it is closed all the same");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 }

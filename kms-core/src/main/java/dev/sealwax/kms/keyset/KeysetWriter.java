@@ -83,7 +83,8 @@ final class KeysetWriter {
       return false;
     }
     if (found != null && !found.equals(stored)) {
-      throw new KeysetConflictException(stored.id(), "a keyset of that name exists");
+      throw new KeysetConflictException(
+          stored.id(), "the name is taken; get it, or choose another");
     }
     return found != null;
   }
@@ -175,7 +176,8 @@ final class KeysetWriter {
       return now;
     }
     if (now.revision() == next.revision()) {
-      throw new KeysetConflictException(next.id(), "revision " + now.revision() + " is another");
+      throw new KeysetConflictException(
+          next.id(), "another writer was faster, revision " + now.revision() + " is its");
     }
     throw unknown;
   }

@@ -93,11 +93,13 @@ public final class Keysets {
     KeysetId id = open.id();
     if (open.isKnown()) {
       throw new KeysetConflictException(
-          id, "this process knows a keyset of that name; if it is gone from the store, restore it");
+          id,
+          "the name is taken, for this process knows a keyset of it; if it is gone from the store,"
+              + " restore it");
     }
     // Asked first, so that a taken name costs no call of the root key.
     if (store.load(id).isPresent()) {
-      throw new KeysetConflictException(id, "a keyset of that name exists");
+      throw new KeysetConflictException(id, "the name is taken; get it, or choose another");
     }
     DocumentKey documentKey = DocumentKey.random(random);
     KeyEncryptionKey key = null;
@@ -134,6 +136,7 @@ public final class Keysets {
    * stream advances. They are not authenticated.
    */
   public Stream<KeysetId> list() {
+    keysets.requireOpen();
     return StreamSupport.stream(
         Spliterators.spliteratorUnknownSize(
             new KeysetNames(store, PAGE), Spliterator.ORDERED | Spliterator.NONNULL),
@@ -549,21 +552,26 @@ public final class Keysets {
   }
 
   private Keyset change(String name, int version, String done, Function<Keyset, Keyset> step) {
-    return changeAll(name, "changed: version " + version + " " + done, step);
+    return write(name, version, "changed: version " + version + " " + done, proposing(step));
   }
 
   private Keyset changeAll(String name, String done, Function<Keyset, Keyset> step) {
-    return change(
-        name,
-        done,
-        snapshot -> new Proposal(step.apply(snapshot.keyset()), documentKey(snapshot), null));
+    return change(name, done, proposing(step));
+  }
+
+  private static Function<Snapshot, Proposal> proposing(Function<Keyset, Keyset> step) {
+    return snapshot -> new Proposal(step.apply(snapshot.keyset()), documentKey(snapshot), null);
   }
 
   private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
+    return write(name, 0, done, step);
+  }
+
+  private Keyset write(String name, int version, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
     return announcer.reporting(
-        Operation.KEYSET_CHANGE, id, 0, () -> writer.change(open, done, step));
+        Operation.KEYSET_CHANGE, id, version, () -> writer.change(open, done, step));
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */

@@ -4,8 +4,8 @@ import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.KeyClosedException;
 import dev.sealwax.kms.crypto.UsageMeter;
-import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
+import dev.sealwax.kms.keyset.Snapshot.Doubt;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
@@ -18,21 +18,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * One keyset as this process uses it: its newest authenticated snapshot, kept fresh, and its
@@ -49,19 +42,23 @@ public final class OpenKeyset {
    */
   static final long LOOK_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
-  /** Longest time in which an operation waits for a store that could tell it of a revocation. */
-  private static final long MAX_PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
-
   // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
   private static final int CACHED_ATTEMPTS = 3;
 
   // Longer than any snapshot lives without being looked at.
   private static final Duration MAX_AHEAD = Duration.ofDays(3650);
 
+  /**
+   * For so long after a word of a write the keyset is read at every interval, whatever the store
+   * says: the one who told may be ahead of the one who was read, such as a replica.
+   */
+  private static final long SETTLING_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** For so long a store is believed that says nothing was written. */
+  private static final long BELIEF_NANOS = TimeUnit.MINUTES.toNanos(1);
+
   /** Every state that allows anything allows this. */
   private static final KeyUse ANY_USE = KeyUse.REENCRYPT;
-
-  private static final Logger LOG = LoggerFactory.getLogger(OpenKeyset.class);
 
   /** Identifies a key version within the process. */
   record VersionId(KeysetId keyset, int version) {}
@@ -70,8 +67,6 @@ public final class OpenKeyset {
    * What the keysets of a process share.
    *
    * @param wallClock says what has expired
-   * @param refresher reads keysets again; apart from the threads that call the root key, so that a
-   *     root key that hangs does not hold up the news of a revocation
    * @param watch tells what was written, if the store can
    * @param usage tells the store what is encrypted, where a policy wants to know
    * @param refreshNanos age from which a snapshot is read again in the background
@@ -83,7 +78,7 @@ public final class OpenKeyset {
       KeyCache<VersionId, KeyEncryptionKey> keys,
       LongSupplier nanoClock,
       Clock wallClock,
-      Executor refresher,
+      Background background,
       @Nullable KeysetWatch watch,
       UsageReports usage,
       long refreshNanos,
@@ -95,18 +90,16 @@ public final class OpenKeyset {
     long overdueNanos() {
       return refreshNanos + refreshNanos / 2;
     }
-
-    long patienceNanos() {
-      return Math.min(refreshNanos, MAX_PATIENCE_NANOS);
-    }
   }
+
+  /** A document that was refused while nothing else is known, and when. */
+  private record Refusal(KeysetCorruptedException why, long endedNanos) {}
 
   private final KeysetId id;
   private final Shared shared;
   private final SingleFlight<Snapshot> reads = new SingleFlight<>();
   private final SingleFlight<Long> looks = new SingleFlight<>();
-  private final AtomicReference<@Nullable CompletableFuture<Void>> refreshing =
-      new AtomicReference<>();
+  private final BackgroundRefresh refresh;
   private final ReentrantLock publishing = new ReentrantLock();
   // Keys of documents before the keyset moved to another root key; reads begun before may still use
   // them.
@@ -115,18 +108,39 @@ public final class OpenKeyset {
   // Written within the single flight of looks only.
   private volatile long looksBegun;
   private volatile long lastLookNanos;
-  // Whether the last refresh failed, and whether somebody waited for one in vain: then nobody waits
-  // for the next.
-  private volatile boolean failing;
-  // Whether the keyset may have been written since it was read; cleared before it is read again.
-  private volatile boolean written;
+  // How often the store has told of a write, when it last did, and how many of these words a read
+  // that is published began after.
+  private final AtomicLong told = new AtomicLong();
+  private final AtomicLong heeded = new AtomicLong();
+  private volatile long toldNanos;
   private final AtomicInteger writers = new AtomicInteger();
-  private volatile boolean slow;
+  private volatile @Nullable Refusal lastRefusal;
   private volatile boolean closed;
 
   OpenKeyset(KeysetId id, Shared shared) {
     this.id = id;
     this.shared = shared;
+    this.refresh =
+        new BackgroundRefresh(
+            id,
+            shared.background,
+            shared.refreshNanos,
+            new BackgroundRefresh.Work() {
+              @Override
+              public boolean readFromStore() {
+                return OpenKeyset.this.readFromStore();
+              }
+
+              @Override
+              public void readWithRootKey() {
+                reads.run(() -> read(0));
+              }
+
+              @Override
+              public void onFailure() {
+                postpone();
+              }
+            });
   }
 
   public KeysetId id() {
@@ -169,7 +183,7 @@ public final class OpenKeyset {
         || (wantedVersion != 0 && !snapshot.keyset().has(wantedVersion))) {
       snapshot = freshened(snapshot, wantedVersion);
       if (snapshot.doubt() != null) {
-        throw snapshot.doubt();
+        throw snapshot.doubt().why();
       }
     }
     return snapshot.keyset();
@@ -189,7 +203,7 @@ public final class OpenKeyset {
     long now = shared.nanoClock.getAsLong();
     Snapshot usable = snapshot == null ? null : withoutExpired(snapshot);
     if (usable == null || now - usable.knownNanos() >= shared.hardNanos) {
-      usable = reads.run(() -> read(wanted));
+      usable = firstRead(wanted, now);
     } else if (now - usable.refreshNanos() >= 0) {
       Snapshot confirmed = confirmedByWatch(usable, now);
       usable = confirmed != null ? confirmed : refreshed(usable, now);
@@ -198,6 +212,23 @@ public final class OpenKeyset {
       return usable;
     }
     return lookedFor(wanted);
+  }
+
+  /**
+   * Reads a keyset of which nothing usable is known. A document that is refused is not read again
+   * for a moment: each time would cost a call of the root key.
+   */
+  private Snapshot firstRead(int wanted, long now) {
+    Refusal last = lastRefusal;
+    if (last != null && now - last.endedNanos() < RootCalls.FAILURE_PAUSE.toNanos()) {
+      throw last.why();
+    }
+    try {
+      return reads.run(() -> read(wanted));
+    } catch (KeysetCorruptedException e) {
+      lastRefusal = new Refusal(e, shared.nanoClock.getAsLong());
+      throw e;
+    }
   }
 
   /** Runs a change of the stored keyset by this process. */
@@ -212,17 +243,17 @@ public final class OpenKeyset {
 
   /** To be called when somebody may have written the keyset: its next use looks. */
   void mayBeWritten() {
-    written = true;
+    toldNanos = shared.nanoClock.getAsLong();
+    told.incrementAndGet();
   }
 
   /** To be called when somebody has written the keyset: it is read at once. */
   void written() {
-    written = true;
-    Snapshot snapshot = current;
+    mayBeWritten();
     // What this process is writing itself it will know in a moment; reading it before that would
     // find a document that does not fit, and ask the root key why.
-    if (snapshot != null && !closed && writers.get() == 0) {
-      var unused = refreshInBackground(snapshot);
+    if (current != null && !closed && writers.get() == 0) {
+      refresh.start();
     }
   }
 
@@ -237,12 +268,13 @@ public final class OpenKeyset {
     }
     // In this order: the watch marks what was written before it confirms the rest.
     long confirmed = watch.confirmedNanos();
-    if (written
+    if (heeded.get() != told.get()
+        || (told.get() > 0 && now - toldNanos < SETTLING_NANOS)
         || snapshot.doubt() != null
         || !snapshot.isAuthenticated()
         || now - confirmed >= shared.overdueNanos()
         || confirmed - snapshot.knownNanos() <= 0
-        || confirmed - snapshot.readNanos() >= shared.hardNanos / 4) {
+        || confirmed - snapshot.readNanos() >= Math.min(BELIEF_NANOS, shared.hardNanos / 4)) {
       return null;
     }
     publishing.lock();
@@ -254,6 +286,7 @@ public final class OpenKeyset {
       // Half an interval more, so that the next confirmation is there before it is asked for.
       Snapshot next = untilExpiry(latest.confirmed(confirmed, confirmed + shared.overdueNanos()));
       current = next;
+      removeExpired(next, latest);
       return next;
     } finally {
       publishing.unlock();
@@ -300,67 +333,12 @@ public final class OpenKeyset {
   }
 
   private Snapshot refreshed(Snapshot old, long now) {
-    CompletableFuture<Void> refresh = refreshInBackground(old);
-    if (refresh == null || failing || slow || now - old.knownNanos() < shared.overdueNanos()) {
+    if (now - old.knownNanos() < shared.overdueNanos()) {
+      refresh.start();
       return old;
     }
-    try {
-      refresh.get(shared.patienceNanos(), TimeUnit.NANOSECONDS);
-    } catch (TimeoutException e) {
-      slow = true;
-      LOG.warn(
-          "the store is slow to give keyset {}; revision {} serves meanwhile",
-          id,
-          old.keyset().revision());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } catch (ExecutionException e) {
-      throw new AssertionError("a refresh keeps its failures to itself", e);
-    }
+    refresh.startAndWait();
     return requireCurrent();
-  }
-
-  /** Starts a refresh, or finds the one under way; null if none can be had. */
-  private @Nullable CompletableFuture<Void> refreshInBackground(Snapshot old) {
-    CompletableFuture<Void> mine = new CompletableFuture<>();
-    CompletableFuture<Void> other = refreshing.compareAndExchange(null, mine);
-    if (other != null) {
-      return other;
-    }
-    try {
-      shared.refresher.execute(() -> Announcer.untilOver(() -> refresh(old, mine)));
-      return mine;
-    } catch (RejectedExecutionException e) {
-      refreshing.set(null);
-      mine.complete(null);
-      return null;
-    }
-  }
-
-  private @Nullable Void refresh(Snapshot old, CompletableFuture<Void> mine) {
-    try {
-      reads.run(() -> read(0));
-      slow = false;
-      if (failing) {
-        failing = false;
-        LOG.info("keyset {} is refreshed again", id);
-      }
-    } catch (RuntimeException e) {
-      postpone();
-      // Once per outage: a refresh is tried twice a second while the keyset is in use.
-      if (!failing && !closed) {
-        failing = true;
-        LOG.warn(
-            "keyset {} cannot be refreshed; revision {} stays in use until its hard time to live",
-            id,
-            old.keyset().revision(),
-            e);
-      }
-    } finally {
-      refreshing.set(null);
-      mine.complete(null);
-    }
-    return null;
   }
 
   private void postpone() {
@@ -370,7 +348,9 @@ public final class OpenKeyset {
       long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
       if (old != null && next - old.refreshNanos() > 0) {
         long hard = old.knownNanos() + shared.hardNanos;
-        current = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
+        Snapshot postponed = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
+        current = postponed;
+        removeExpired(postponed, old);
       }
     } finally {
       publishing.unlock();
@@ -399,35 +379,53 @@ public final class OpenKeyset {
   }
 
   private Snapshot read(int wanted) {
+    Snapshot read = readAndPublish(known -> shared.reader.read(id, wanted, known));
+    if (read == null) {
+      throw new AssertionError("a read that may use the root key yields a keyset or throws");
+    }
+    return read;
+  }
+
+  private boolean readFromStore() {
+    return readAndPublish(
+            known ->
+                known == null || !known.isAuthenticated()
+                    ? null
+                    : shared.reader.readFromStore(id, known))
+        != null;
+  }
+
+  private @Nullable Snapshot readAndPublish(
+      Function<@Nullable Snapshot, @Nullable Loaded> reading) {
     long started = shared.nanoClock.getAsLong();
+    long toldBefore = told.get();
     Snapshot known = current;
-    written = false;
-    boolean done = false;
     try {
-      Snapshot result = publish(shared.reader.read(id, wanted, known), started);
-      done = true;
+      Loaded loaded = reading.apply(known);
+      if (loaded == null) {
+        return null;
+      }
+      Snapshot result = publish(loaded, started);
+      heeded.accumulateAndGet(toldBefore, Math::max);
       return result;
     } catch (KeysetCorruptedException e) {
-      doubt(known, e);
+      doubt(known, e, started);
       throw e;
     } catch (KeysetStoreException e) {
       if (e.reason() == KeysetStoreException.Reason.NOT_FOUND) {
-        doubt(known, e);
+        doubt(known, e, started);
       }
       throw e;
-    } finally {
-      if (!done) {
-        written = true;
-      }
     }
   }
 
-  private void doubt(@Nullable Snapshot known, KmsException why) {
+  private void doubt(@Nullable Snapshot known, KmsException why, long startedNanos) {
     publishing.lock();
     try {
       Snapshot now = current;
-      if (known != null && now != null && now.keyset() == known.keyset() && now.doubt() == null) {
-        current = now.doubted(why);
+      // A snapshot published after the doubtful document was read is not what it belies.
+      if (known != null && now != null && startedNanos - now.readNanos() >= 0) {
+        current = now.doubted(new Doubt(why, startedNanos));
       }
     } finally {
       publishing.unlock();
@@ -466,6 +464,14 @@ public final class OpenKeyset {
           }
           discard(loaded, kept);
           return confirm(before, startedNanos);
+        }
+        try {
+          // Again, as another thread may have published a revision between this read and the one
+          // it was compared with.
+          KeysetReader.requireFollows(loaded.keyset(), before, loaded.documentKey() == kept);
+        } catch (KeysetCorruptedException e) {
+          discard(loaded, kept);
+          throw e;
         }
       }
       if (kept != null && kept != loaded.documentKey()) {
@@ -511,9 +517,7 @@ public final class OpenKeyset {
     }
     Snapshot next = untilExpiry(before.readAgain(startedNanos, startedNanos + shared.refreshNanos));
     current = next;
-    if (next.keyset() != before.keyset()) {
-      removeRevoked(next.keyset(), before);
-    }
+    removeExpired(next, before);
     return next;
   }
 
@@ -549,10 +553,17 @@ public final class OpenKeyset {
       }
       Snapshot next = untilExpiry(latest);
       current = next;
-      removeRevoked(next.keyset(), latest);
+      removeExpired(next, latest);
       return next;
     } finally {
       publishing.unlock();
+    }
+  }
+
+  /** Of two snapshots of one revision; only what expires in between sets them apart. */
+  private void removeExpired(Snapshot now, Snapshot before) {
+    if (now.keyset() != before.keyset()) {
+      removeRevoked(now.keyset(), before);
     }
   }
 
@@ -653,6 +664,7 @@ public final class OpenKeyset {
     publishing.lock();
     try {
       closed = true;
+      refresh.close();
       Snapshot last = current;
       current = null;
       if (last != null && last.documentKey() != null) {

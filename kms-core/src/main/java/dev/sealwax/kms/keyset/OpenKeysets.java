@@ -64,7 +64,7 @@ public final class OpenKeysets implements AutoCloseable {
             keys,
             nanoClock,
             wallClock,
-            background.refresher(),
+            background,
             watch,
             usage,
             refreshNanos,
@@ -188,8 +188,10 @@ public final class OpenKeysets implements AutoCloseable {
     return scheduler;
   }
 
-  OpenKeyset.Shared shared() {
-    return shared;
+  void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the Kms is closed");
+    }
   }
 
   /**

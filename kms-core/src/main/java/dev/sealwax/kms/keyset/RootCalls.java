@@ -9,6 +9,7 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.concurrent.atomic.LongAdder;
@@ -37,7 +38,7 @@ final class RootCalls {
   private final Announcer announcer;
   private final LongSupplier nanoClock;
   private final Counts counts;
-  private final RecentFailures<Unwrapping, RootKeyException> denied;
+  private final RecentFailures<Unwrapping, KmsException> denied;
 
   RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock) {
     this(rootKey, announcer, nanoClock, new Counts());
@@ -92,7 +93,7 @@ final class RootCalls {
         () -> {
           try {
             return unwrapNow(keyset, version, wrapped);
-          } catch (RootKeyException e) {
+          } catch (RootKeyException | KeysetCorruptedException e) {
             counts.failures.increment();
             denied.remember(unwrapping, e);
             throw e;
@@ -106,7 +107,6 @@ final class RootCalls {
       material = rootKey.unwrap(wrapped, context(keyset, version));
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.INVALID_CIPHERTEXT) {
-        counts.failures.increment();
         throw new KeysetCorruptedException(
             keyset, "the root key rejects the wrapped key of version " + version, e);
       }

@@ -20,7 +20,18 @@ final class SingleFlight<T> {
   T run(Supplier<T> work) {
     CompletableFuture<T> mine = new CompletableFuture<>();
     @Nullable CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
-    return other == null ? Announcer.untilOver(() -> lead(mine, work)) : await(other);
+    if (other != null) {
+      return await(other);
+    }
+    try {
+      return Announcer.untilOver(() -> lead(mine, work));
+    } finally {
+      // An Error can strike anywhere, a stack that is used up for one; nobody may wait for it.
+      if (!mine.isDone()) {
+        underWay.compareAndSet(mine, null);
+        mine.completeExceptionally(new IllegalStateException("the work was cut off; try again"));
+      }
+    }
   }
 
   private T lead(CompletableFuture<T> mine, Supplier<T> work) {

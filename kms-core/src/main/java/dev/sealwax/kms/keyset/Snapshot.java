@@ -25,7 +25,15 @@ record Snapshot(
     long readNanos,
     long knownNanos,
     long refreshNanos,
-    @Nullable KmsException doubt) {
+    @Nullable Doubt doubt) {
+
+  /**
+   * Why the store is not believed.
+   *
+   * @param why what a read found
+   * @param sinceNanos when that read began; one that began before clears no doubt
+   */
+  record Doubt(KmsException why, long sinceNanos) {}
 
   boolean isAuthenticated() {
     return documentKey != null;
@@ -36,7 +44,8 @@ record Snapshot(
   }
 
   Snapshot readAgain(long read, long refresh) {
-    return new Snapshot(keyset, mac, documentKey, read, read, refresh, null);
+    Doubt left = doubt != null && read - doubt.sinceNanos() < 0 ? doubt : null;
+    return new Snapshot(keyset, mac, documentKey, read, read, refresh, left);
   }
 
   Snapshot confirmed(long confirmed, long refresh) {
@@ -47,7 +56,7 @@ record Snapshot(
     return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refresh, doubt);
   }
 
-  Snapshot doubted(KmsException why) {
+  Snapshot doubted(Doubt why) {
     return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refreshNanos, why);
   }
 

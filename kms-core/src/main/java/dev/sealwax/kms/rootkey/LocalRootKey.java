@@ -123,7 +123,8 @@ public final class LocalRootKey implements RootKey {
    * Opens the root key in a file sealed by a passphrase.
    *
    * @param passphrase neither retained nor wiped
-   * @throws IllegalArgumentException if the passphrase is empty or no text
+   * @throws IllegalArgumentException if the passphrase is empty, longer than 1024 characters or no
+   *     text
    * @throws RootKeyException with {@code NOT_FOUND} if there is no such file; {@code ACCESS_DENIED}
    *     if the passphrase is wrong or the sealed part was altered, which cannot be told apart, or
    *     if others may access the file ({@code chmod 600} it, and ask who could read it until now);
@@ -237,7 +238,12 @@ public final class LocalRootKey implements RootKey {
   private KeyMaterial open(WrappedKey wrapped, byte[] associatedData) {
     if (!wrapped.rootKeyId().equals(id)) {
       throw new RootKeyException(
-          NOT_FOUND, "key was wrapped by " + wrapped.rootKeyId() + ", this is " + id);
+          NOT_FOUND,
+          "key was wrapped by "
+              + wrapped.rootKeyId()
+              + ", this is "
+              + id
+              + "; open the root key that wrapped it, or both with RoutingRootKey");
     }
     byte[] ciphertext = wrapped.ciphertext();
     if (ciphertext.length <= WRAP_OVERHEAD

@@ -219,6 +219,13 @@ final class OwnerOnlyFile {
           file + " exists and is never overwritten; open it, or choose another path",
           cause);
     }
+    Path directory = file.toAbsolutePath().getParent();
+    if (cause instanceof NoSuchFileException && directory != null && Files.notExists(directory)) {
+      return new RootKeyException(
+          NOT_FOUND,
+          doing + " " + file + ": there is no directory " + directory + "; make it first",
+          cause);
+    }
     if (cause instanceof NoSuchFileException) {
       return new RootKeyException(
           NOT_FOUND, doing + " " + file + ": no such file or directory; create it first", cause);

@@ -7,6 +7,7 @@ import java.nio.charset.CharsetEncoder;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Objects;
 
 /** A root key file sealed by a passphrase through Argon2id. */
 final class PassphraseSealing implements Sealing {
@@ -42,6 +43,7 @@ final class PassphraseSealing implements Sealing {
    *     line break of the file it was read from) or an unpaired surrogate
    */
   static PassphraseSealing ofNew(char[] passphrase, Argon2Cost cost, Stretch stretch) {
+    Objects.requireNonNull(passphrase, "passphrase");
     int characters = Character.codePointCount(passphrase, 0, passphrase.length);
     if (characters < MIN_CHARACTERS) {
       throw new IllegalArgumentException(
@@ -62,7 +64,7 @@ final class PassphraseSealing implements Sealing {
    * @throws IllegalArgumentException if it is empty, too long or has an unpaired surrogate
    */
   static PassphraseSealing ofExisting(char[] passphrase, Stretch stretch) {
-    if (passphrase.length == 0) {
+    if (Objects.requireNonNull(passphrase, "passphrase").length == 0) {
       throw new IllegalArgumentException("passphrase is empty");
     }
     return new PassphraseSealing(utf8(passphrase), Argon2Cost.DEFAULT, stretch);

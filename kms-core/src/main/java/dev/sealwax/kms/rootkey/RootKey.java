@@ -11,13 +11,18 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
  * <p>Implementations are safe for concurrent use, bound every call by a timeout of their own,
  * authenticate the context (a wrapped key unwraps only with the context it was wrapped with), log
  * no secret, and throw nothing but {@link RootKeyException} and the JDK's programming errors. They
- * hold no envelope logic, no cache and no retry policy. {@code RootKeyContract} in the test-jar
- * proves all this: extend it for your implementation.
+ * hold no envelope logic, no cache and no retry policy.
+ *
+ * <p>{@code RootKeyContract} in the test-jar tests what the methods say, concurrent use, the
+ * binding of the context, what comes of altered bytes, and that messages show no secret: extend it
+ * for your implementation. It cannot test timeouts, the translation of a provider's errors, what is
+ * logged, or that there is no cache and no retry; their tests are yours.
  */
 public interface RootKey extends AutoCloseable {
   /**
    * The key that {@link #wrap} uses now; it also travels in every {@link WrappedKey}, so later keys
-   * can coexist.
+   * can coexist. Known without asking the provider: cheap, and never an exception, not even after
+   * {@link #close}, for it is called for log lines and to find the owner of a wrapped key.
    */
   RootKeyId currentKeyId();
 
@@ -34,9 +39,10 @@ public interface RootKey extends AutoCloseable {
    * Opens what {@link #wrap} sealed.
    *
    * @return the secret; the caller owns and closes it
-   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if it was altered or the context
-   *     differs, {@code NOT_FOUND} if another root key wrapped it, or another reason if the
-   *     provider refuses or fails
+   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if it was altered (a ciphertext of any
+   *     length from 1 to {@value WrappedKey#MAX_BYTES} bytes may come) or the context differs,
+   *     {@code NOT_FOUND} if another root key wrapped it, or another reason if the provider refuses
+   *     or fails
    * @throws IllegalStateException if this root key is closed
    */
   KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context);

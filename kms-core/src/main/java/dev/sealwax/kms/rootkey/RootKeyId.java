@@ -36,7 +36,7 @@ public record RootKeyId(String value) {
    * Whether {@code value} is acceptable; for parsers that report the failure in their own terms.
    */
   public static boolean isValid(String value) {
-    int colon = value.indexOf(':');
+    int colon = Objects.requireNonNull(value, "value").indexOf(':');
     return colon > 0
         && colon < value.length() - 1
         && value.length() <= MAX_LENGTH

@@ -45,7 +45,7 @@ public final class RoutingRootKey implements RootKey {
   public static RoutingRootKey of(RootKey current, RootKey... others) {
     List<RootKey> all = new ArrayList<>();
     all.add(Objects.requireNonNull(current, "current root key"));
-    for (RootKey other : others) {
+    for (RootKey other : Objects.requireNonNull(others, "other root keys")) {
       all.add(Objects.requireNonNull(other, "other root key"));
     }
     Set<RootKeyId> ids = new HashSet<>();

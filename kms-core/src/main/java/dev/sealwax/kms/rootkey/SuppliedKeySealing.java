@@ -5,6 +5,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INVALID_CIPHERT
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.Arrays;
+import java.util.Objects;
 
 /** A root key file sealed by 32 bytes that the host keeps elsewhere. */
 final class SuppliedKeySealing implements Sealing {
@@ -19,7 +20,7 @@ final class SuppliedKeySealing implements Sealing {
 
   /** Copies {@code key}. */
   static SuppliedKeySealing of(KeyMaterial key) {
-    if (key.lengthBytes() != KEY_LEN) {
+    if (Objects.requireNonNull(key, "sealing key").lengthBytes() != KEY_LEN) {
       throw new IllegalArgumentException(
           "sealing key must be " + KEY_LEN + " bytes, got " + key.lengthBytes());
     }

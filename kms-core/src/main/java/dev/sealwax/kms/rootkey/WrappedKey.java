@@ -26,6 +26,7 @@ public final class WrappedKey {
    */
   public static WrappedKey of(RootKeyId rootKeyId, byte[] ciphertext) {
     Objects.requireNonNull(rootKeyId, "root key id");
+    Objects.requireNonNull(ciphertext, "ciphertext");
     if (ciphertext.length < 1 || ciphertext.length > MAX_BYTES) {
       throw new IllegalArgumentException(
           "wrapped key must be 1 to " + MAX_BYTES + " bytes, got " + ciphertext.length);

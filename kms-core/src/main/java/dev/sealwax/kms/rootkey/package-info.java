@@ -1,4 +1,4 @@
-/** The root key SPI, and the root key that lives in a file. */
+/** The root key SPI, the root key that lives in a file, and several root keys behind one. */
 @NullMarked
 package dev.sealwax.kms.rootkey;
 

@@ -80,11 +80,23 @@ final class ChangeJournal {
         return;
       }
     }
+    beginAnew(id);
+  }
+
+  private void beginAnew(KeysetId id) throws IOException {
     Path fresh = file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + ".tmp");
-    try (FileChannel out = FileChannel.open(fresh, NEW, DirectoryEntry.ownerOnlyFile(fresh))) {
-      append(out, header(CONTINUED) + UUID.randomUUID() + " " + id + "\n");
+    boolean moved = false;
+    try {
+      try (FileChannel out = FileChannel.open(fresh, NEW, DirectoryEntry.ownerOnlyFile(fresh))) {
+        append(out, header(CONTINUED) + UUID.randomUUID() + " " + id + "\n");
+      }
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+      moved = true;
+    } finally {
+      if (!moved) {
+        KeysetDirectory.deleteTemporary(fresh);
+      }
     }
-    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
   }
 
   /** Says that the write announced last is in place. */

@@ -33,8 +33,7 @@ final class DirectoryLock {
       Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
 
   // Short and constant: a writer in a tight loop leaves the lock free for a few dozen microseconds
-  // per write, and a
-  // waiter that backs off further and further would hardly ever meet that gap.
+  // per write, and a waiter that backs off further and further would hardly ever meet that gap.
   private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
 
   private final Object directoryKey;
@@ -162,10 +161,8 @@ final class DirectoryLock {
   }
 
   // Kept open between writes: POSIX drops every lock a process has on a file as soon as the process
-  // closes any
-  // descriptor of it, so closing while another class loader's copy holds the lock would take the
-  // lock from it. Hence
-  // the rule: only a holder closes.
+  // closes any descriptor of it, so closing while another class loader's copy holds the lock would
+  // take the lock from it. Hence the rule: only a holder closes.
   private FileChannel openFile() throws IOException {
     DirectoryEntry.requireRegularOrAbsent(file);
     FileChannel opened = FileChannel.open(file, OPTIONS, DirectoryEntry.ownerOnlyFile(file));

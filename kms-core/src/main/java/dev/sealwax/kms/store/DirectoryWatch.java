@@ -17,20 +17,38 @@ import org.slf4j.LoggerFactory;
  * Waits for writes to a directory by any process, where the platform tells of them.
  *
  * <p>Linux does (inotify); where it does not, or has no more watches to give, this is a plain wait
- * that only writes of this process end. Starts to watch with the first wait. Safe for any thread.
+ * that only writes of this process end. Starts to watch with the first wait; when that fails, or
+ * the directory goes away (a volume that is unmounted), later waits try again, with a pause between
+ * two attempts. Safe for any thread.
  */
 final class DirectoryWatch implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(DirectoryWatch.class);
 
+  private static final Duration PAUSE = Duration.ofSeconds(10);
+
+  /** Fails if another directory is in the place of the one to watch. */
+  interface Same {
+    void require() throws IOException;
+  }
+
   private final Path directory;
+  private final Same same;
+  private final Duration pause;
   private final WriteSignal own = new WriteSignal();
   private final ReentrantLock lock = new ReentrantLock();
-  private boolean started; // guarded by lock, as is closed
+  private long nextStartNanos = System.nanoTime(); // this and below: guarded by lock
+  private boolean failing;
   private boolean closed;
   private volatile @Nullable WatchService service;
 
-  DirectoryWatch(Path directory) {
+  DirectoryWatch(Path directory, Same same) {
+    this(directory, same, PAUSE);
+  }
+
+  DirectoryWatch(Path directory, Same same, Duration pause) {
     this.directory = directory;
+    this.same = same;
+    this.pause = pause;
   }
 
   /** Tells of a write by this process, which need not be told by the platform. */
@@ -48,7 +66,7 @@ final class DirectoryWatch implements AutoCloseable {
     }
     WatchService watching = service;
     if (watching == null) {
-      own.await(timeout);
+      own.await(timeout.compareTo(pause) < 0 ? timeout : pause); // the next wait may be told
       return;
     }
     try {
@@ -67,32 +85,45 @@ final class DirectoryWatch implements AutoCloseable {
   private boolean start() {
     lock.lock();
     try {
-      if (started || closed) {
+      if (service != null || closed || System.nanoTime() - nextStartNanos < 0) {
         return false;
       }
-      started = true;
+      nextStartNanos = System.nanoTime() + pause.toNanos();
       WatchService made = directory.getFileSystem().newWatchService();
       service = made;
       directory.register(
           made, StandardWatchEventKinds.ENTRY_CREATE, StandardWatchEventKinds.ENTRY_MODIFY);
+      same.require(); // the place of an unmounted volume could be watched for ever
+      if (failing) {
+        LOG.info("directory {} is watched again", directory);
+      }
+      failing = false;
       return true;
     } catch (IOException | UnsupportedOperationException e) {
-      LOG.info("directory {} cannot be watched, it is looked at instead: {}", directory, e + "");
+      if (!failing) {
+        LOG.info("directory {} cannot be watched, it is looked at instead: {}", directory, e + "");
+      }
+      failing = true;
       stop(service);
-      return true;
+      return false;
     } finally {
       lock.unlock();
     }
   }
 
   private void stop(@Nullable WatchService watching) {
-    service = null;
-    if (watching != null) {
-      try {
-        watching.close();
-      } catch (IOException e) {
-        LOG.debug("closing the watch of {} failed", directory, e);
+    lock.lock();
+    try {
+      if (service == watching) {
+        service = null; // and not that of a later start
       }
+      if (watching != null) {
+        watching.close();
+      }
+    } catch (IOException e) {
+      LOG.debug("closing the watch of {} failed", directory, e);
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -87,7 +87,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
   }
 
   static FileKeysetStore at(Path directory, Duration lockPatience) {
-    Path absolute = directory.toAbsolutePath().normalize();
+    Path absolute = Objects.requireNonNull(directory, "directory").toAbsolutePath().normalize();
     try {
       if (!Files.exists(absolute)) {
         makeDirectory(absolute);
@@ -118,13 +118,13 @@ public final class FileKeysetStore implements WatchableKeysetStore {
 
   @Override
   public void create(StoredKeyset first) {
-    first.requireFirst();
+    Objects.requireNonNull(first, "keyset").requireFirst();
     write(first);
   }
 
   @Override
   public void replace(StoredKeyset next) {
-    next.requireNotFirst();
+    Objects.requireNonNull(next, "keyset").requireNotFirst();
     write(next);
   }
 
@@ -164,7 +164,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
   @Override
   public void awaitWrite(Duration timeout) throws InterruptedException {
     requireOpen();
-    watch.await(timeout);
+    watch.await(Objects.requireNonNull(timeout, "timeout"));
     requireOpen();
   }
 
@@ -282,7 +282,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
     if (next.revision() == 1) {
       if (present != null) {
         throw new KeysetConflictException(
-            next.id(), "it exists already, at revision " + present.revision());
+            next.id(), "the name is taken, at revision " + present.revision());
       }
       return;
     }
@@ -293,7 +293,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
     if (present.revision() != next.revision() - 1) {
       throw new KeysetConflictException(
           next.id(),
-          "stored is revision "
+          "another writer was faster, stored is revision "
               + present.revision()
               + ", which "
               + next.revision()

@@ -51,14 +51,14 @@ public final class InMemoryKeysetStore implements WatchableKeysetStore {
 
   @Override
   public void create(StoredKeyset first) {
-    first.requireFirst();
+    Objects.requireNonNull(first, "keyset").requireFirst();
     requireOpen();
     lock.lock();
     try {
       StoredKeyset present = keysets.putIfAbsent(first.id(), first);
       if (present != null) {
         throw new KeysetConflictException(
-            first.id(), "it exists already, at revision " + present.revision());
+            first.id(), "the name is taken, at revision " + present.revision());
       }
       recordChange(first.id());
     } finally {
@@ -69,7 +69,7 @@ public final class InMemoryKeysetStore implements WatchableKeysetStore {
 
   @Override
   public void replace(StoredKeyset next) {
-    next.requireNotFirst();
+    Objects.requireNonNull(next, "keyset").requireNotFirst();
     requireOpen();
     lock.lock();
     try {
@@ -79,7 +79,12 @@ public final class InMemoryKeysetStore implements WatchableKeysetStore {
       }
       if (present.revision() != next.revision() - 1) {
         throw new KeysetConflictException(
-            next.id(), "revision " + next.revision() + " does not follow the stored one");
+            next.id(),
+            "another writer was faster, stored is revision "
+                + present.revision()
+                + ", which "
+                + next.revision()
+                + " does not follow");
       }
       keysets.put(next.id(), next);
       recordChange(next.id());
@@ -130,7 +135,7 @@ public final class InMemoryKeysetStore implements WatchableKeysetStore {
   @Override
   public void awaitWrite(Duration timeout) throws InterruptedException {
     requireOpen();
-    signal.await(timeout);
+    signal.await(Objects.requireNonNull(timeout, "timeout"));
     requireOpen();
   }
 

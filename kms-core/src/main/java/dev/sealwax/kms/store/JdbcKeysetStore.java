@@ -120,6 +120,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
      * @throws IllegalArgumentException if it is not positive, or longer than a day
      */
     public Builder statementTimeout(Duration timeout) {
+      Objects.requireNonNull(timeout, "timeout");
       if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(MAX_TIMEOUT) > 0) {
         throw new IllegalArgumentException(
             "statement timeout must be positive and at most " + MAX_TIMEOUT + ", got " + timeout);
@@ -212,7 +213,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
 
   @Override
   public void create(StoredKeyset first) {
-    first.requireFirst();
+    Objects.requireNonNull(first, "keyset").requireFirst();
     write(
         first,
         session ->
@@ -222,7 +223,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
 
   @Override
   public void replace(StoredKeyset next) {
-    next.requireNotFirst();
+    Objects.requireNonNull(next, "keyset").requireNotFirst();
     write(
         next,
         session -> {
@@ -265,7 +266,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
   @Override
   public void awaitWrite(Duration timeout) throws InterruptedException {
     requireOpen();
-    signal.await(timeout);
+    signal.await(Objects.requireNonNull(timeout, "timeout"));
     requireOpen();
   }
 
@@ -341,7 +342,11 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
     }
     return new KeysetConflictException(
         next.id(),
-        "stored is revision " + stored.get() + ", which " + next.revision() + " does not follow");
+        "another writer was faster, stored is revision "
+            + stored.get()
+            + ", which "
+            + next.revision()
+            + " does not follow");
   }
 
   private <T> T read(String problem, JdbcTransactions.Work<T> work) {
@@ -367,6 +372,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
             return next;
           });
     } catch (JdbcSession.UnknownOutcomeException e) {
+      signal.signal(); // who waits looks, and sees which of the two it is
       throw new KeysetStoreException(
           Reason.UNAVAILABLE,
           subject
@@ -387,7 +393,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
     try {
       Optional<Long> stored = database.read(session -> storedRevision(session, id));
       if (stored.isPresent()) {
-        throw new KeysetConflictException(id, "it exists already, at revision " + stored.get());
+        throw new KeysetConflictException(id, "the name is taken, at revision " + stored.get());
       }
     } catch (SQLException e) {
       refused.addSuppressed(e);

@@ -41,7 +41,7 @@ public enum JdbcSchema {
    *     takes
    */
   public String sql(String table) {
-    return sql(KeysetTables.named(table));
+    return sql(KeysetTables.named(Objects.requireNonNull(table, "table")));
   }
 
   String sql(KeysetTables tables) {

@@ -11,7 +11,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One connection of the application's data source, borrowed for one operation and given back as it
- * came: rolled back or committed, with its own autocommit, isolation and query timeout.
+ * came: rolled back or committed, with its own autocommit, isolation and query timeout. Given back
+ * it is whatever driver and pool throw, which is not always an {@link SQLException}.
  *
  * <p>Used by one thread, and ended by exactly one of {@link #giveBack} and {@link #giveUp}.
  */
@@ -56,24 +57,37 @@ final class JdbcSession {
     }
   }
 
-  /** Begins an operation of one reading statement, which needs no transaction of its own. */
+  /**
+   * Begins reading statements, each of which sees what was committed before it; they need no
+   * transaction, but have one where the pool turns autocommit off.
+   */
   void beginReading() throws SQLException {
-    inTransaction = !connection.getAutoCommit();
+    if (!connection.getAutoCommit()) {
+      // A pool that tries its connections by a query leaves a transaction open, whose snapshot may
+      // be as old as that, and in which the isolation could not be changed.
+      inTransaction = true;
+      connection.rollback();
+      readCommitted();
+    }
   }
 
   /** Begins a transaction in which each statement sees what was committed before it. */
   void beginWriting() throws SQLException {
     beginReading();
-    int isolation = connection.getTransactionIsolation();
-    if (isolation != Connection.TRANSACTION_READ_COMMITTED) {
-      // Noted first, as below: should the driver change the mode and then fail, it is put back.
-      isolationBefore = isolation;
-      connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
-    }
     if (!inTransaction) {
+      readCommitted();
       inTransaction = true;
       autoCommitTurnedOff = true;
       connection.setAutoCommit(false);
+    }
+  }
+
+  private void readCommitted() throws SQLException {
+    int isolation = connection.getTransactionIsolation();
+    if (isolation != Connection.TRANSACTION_READ_COMMITTED) {
+      // Noted first, as above: should the driver change the mode and then fail, it is put back.
+      isolationBefore = isolation;
+      connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
     }
   }
 
@@ -92,7 +106,14 @@ final class JdbcSession {
         throw e;
       }
       throw new UnknownOutcomeException(e);
+    } catch (RuntimeException e) {
+      throw new UnknownOutcomeException(unchecked(e));
     }
+  }
+
+  /** An unchecked exception of driver or pool, as one that says nothing about its cause. */
+  static SQLException unchecked(RuntimeException e) {
+    return new SQLException("the driver failed: " + e, e);
   }
 
   <T> T query(String sql, Rows<T> rows, Object... parameters) throws SQLException {
@@ -138,25 +159,23 @@ final class JdbcSession {
   void giveBack() {
     try {
       restore();
-    } catch (SQLException e) {
+    } catch (SQLException | RuntimeException e) {
       LOG.debug("a connection of the keyset store could not be given back as it was", e);
       abort(e);
+    } finally {
+      close();
     }
-    close();
   }
 
   /** Ends an operation that failed; what else fails is added to {@code failure}. */
   void giveUp(Throwable failure) {
     try {
       restore();
-    } catch (SQLException e) {
-      failure.addSuppressed(e);
+    } catch (SQLException | RuntimeException e) {
+      add(e, failure);
       abort(failure);
-    }
-    try {
-      connection.close();
-    } catch (SQLException e) {
-      failure.addSuppressed(e);
+    } finally {
+      close(failure);
     }
   }
 
@@ -179,16 +198,31 @@ final class JdbcSession {
   private void abort(Throwable failure) {
     try {
       connection.abort(Runnable::run);
-    } catch (SQLException e) {
-      failure.addSuppressed(e);
+    } catch (SQLException | RuntimeException e) {
+      add(e, failure);
+    }
+  }
+
+  private void close(Throwable failure) {
+    try {
+      connection.close();
+    } catch (SQLException | RuntimeException e) {
+      add(e, failure);
     }
   }
 
   private void close() {
     try {
       connection.close();
-    } catch (SQLException e) {
+    } catch (SQLException | RuntimeException e) {
       LOG.debug("a connection of the keyset store could not be closed", e);
+    }
+  }
+
+  // A driver may throw one exception twice, which Java does not add to itself.
+  private static void add(Exception more, Throwable failure) {
+    if (more != failure) {
+      failure.addSuppressed(more);
     }
   }
 

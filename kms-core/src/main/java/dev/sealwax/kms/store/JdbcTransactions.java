@@ -1,5 +1,6 @@
 package dev.sealwax.kms.store;
 
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
@@ -69,9 +70,13 @@ final class JdbcTransactions {
     T result;
     try {
       result = work.run(session);
-    } catch (SQLException | RuntimeException | Error e) {
+    } catch (SQLException | KmsException | Error e) {
       session.giveUp(e);
       throw e;
+    } catch (RuntimeException e) {
+      SQLException failure = JdbcSession.unchecked(e); // work has no other of its own
+      session.giveUp(failure);
+      throw failure;
     }
     session.giveBack();
     return result;

@@ -68,7 +68,7 @@ final class KeysetDirectory {
   }
 
   DirectoryWatch watch() {
-    return new DirectoryWatch(path);
+    return new DirectoryWatch(path, this::requireSame);
   }
 
   Path fileOf(KeysetId id) {
@@ -277,7 +277,7 @@ final class KeysetDirectory {
     }
   }
 
-  private static void deleteTemporary(Path temporary) {
+  static void deleteTemporary(Path temporary) {
     try {
       Files.deleteIfExists(temporary);
     } catch (IOException e) {

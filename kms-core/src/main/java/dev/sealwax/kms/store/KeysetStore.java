@@ -14,8 +14,11 @@ import java.util.Optional;
  * <p>Implementations are safe for concurrent use by threads and, unless they say otherwise, by
  * processes; a write is durable when the call returns; after a failed or interrupted write the
  * store holds the old or the new document, never neither. They need not hide or authenticate
- * documents: Sealwax does. {@code KeysetStoreContract} in the test-jar proves all this: extend it
- * for your implementation.
+ * documents: Sealwax does.
+ *
+ * <p>{@code KeysetStoreContract} in the test-jar tests what the methods say, with threads of one
+ * process: extend it for your implementation. Durability, crashes, several processes and a store
+ * that does not answer differ from store to store; their tests are yours.
  */
 public interface KeysetStore extends AutoCloseable {
   /**
@@ -53,6 +56,8 @@ public interface KeysetStore extends AutoCloseable {
    * Lists names in ascending order, a page at a time.
    *
    * @param limit most names returned, at least 1; fewer than {@code limit} means there are no more
+   * @throws IllegalArgumentException if the limit is below 1
+   * @throws KeysetStoreException if the store cannot be read; there is no partial list
    */
   List<KeysetId> list(int limit);
 
@@ -60,6 +65,9 @@ public interface KeysetStore extends AutoCloseable {
    * Lists the names greater than {@code after}, as {@link #list} does.
    *
    * @param after the last name of the page before; it need not exist
+   * @throws NullPointerException if {@code after} is null; the first page is that of {@link #list}
+   * @throws IllegalArgumentException if the limit is below 1
+   * @throws KeysetStoreException if the store cannot be read
    */
   List<KeysetId> listAfter(KeysetId after, int limit);
 

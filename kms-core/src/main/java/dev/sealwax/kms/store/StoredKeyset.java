@@ -13,7 +13,10 @@ import java.util.Objects;
  *     characters, all ASCII
  */
 public record StoredKeyset(KeysetId id, long revision, String document) {
-  /** Longest document, in characters and (being ASCII) in bytes; about 1,500 key versions. */
+  /**
+   * Longest document, in characters and (being ASCII) in bytes: 1,000 key versions, the most there
+   * may be, of some 1,040 each. One that a local root key holds takes 385.
+   */
   public static final int MAX_DOCUMENT_CHARS = 1 << 20;
 
   public StoredKeyset {
@@ -40,24 +43,24 @@ public record StoredKeyset(KeysetId id, long revision, String document) {
   }
 
   /**
-   * Rejects what {@link KeysetStore#create} may not be given.
+   * Rejects what {@link KeysetStore#create} may not be given; for stores to call.
    *
    * @throws IllegalArgumentException if the revision is not 1; a later revision belongs into {@link
    *     KeysetStore#replace}
    */
-  void requireFirst() {
+  public void requireFirst() {
     if (revision != 1) {
       throw new IllegalArgumentException("a new keyset has revision 1, got " + revision);
     }
   }
 
   /**
-   * Rejects what {@link KeysetStore#replace} may not be given.
+   * Rejects what {@link KeysetStore#replace} may not be given; for stores to call.
    *
    * @throws IllegalArgumentException if the revision is 1, which belongs into {@link
    *     KeysetStore#create}
    */
-  void requireNotFirst() {
+  public void requireNotFirst() {
     if (revision == 1) {
       throw new IllegalArgumentException(
           "revision 1 replaces nothing; create keyset " + id + " instead");

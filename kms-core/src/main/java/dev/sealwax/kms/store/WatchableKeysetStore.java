@@ -12,7 +12,7 @@ import java.util.Set;
  * <p>For whoever keeps many keysets in memory: take a {@link #position}, read the keysets, and from
  * then on ask for {@link #changesAfter} now and then, going on from the position it returns. {@link
  * #awaitWrite} makes "now and then" shorter where the store can push; it is no promise, so keep
- * asking without it. {@code WatchableKeysetStoreContract} in the test-jar proves an implementation.
+ * asking without it. {@code WatchableKeysetStoreContract} in the test-jar tests an implementation.
  */
 public interface WatchableKeysetStore extends KeysetStore {
   /**

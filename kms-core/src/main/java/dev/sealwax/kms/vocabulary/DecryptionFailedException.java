@@ -12,6 +12,9 @@ public final class DecryptionFailedException extends KmsException {
   private static final long serialVersionUID = 1L;
 
   public DecryptionFailedException() {
-    super("envelope is not authentic for this keyset and context", null);
+    super(
+        "envelope is not authentic for this keyset and context; check that the context is the one"
+            + " used to encrypt",
+        null);
   }
 }

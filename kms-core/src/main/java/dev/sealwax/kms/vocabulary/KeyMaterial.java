@@ -53,6 +53,7 @@ public final class KeyMaterial implements AutoCloseable {
    * @throws IllegalArgumentException if {@code lengthBytes} is not within 1 and {@link #MAX_BYTES}
    */
   public static KeyMaterial random(SecureRandom random, int lengthBytes) {
+    Objects.requireNonNull(random, "random");
     requireLength(lengthBytes);
     byte[] secret = new byte[lengthBytes];
     random.nextBytes(secret);
@@ -76,6 +77,7 @@ public final class KeyMaterial implements AutoCloseable {
    * @throws IllegalStateException if already closed
    */
   public <T> T use(Function<byte[], T> user) {
+    Objects.requireNonNull(user, "user");
     if (closed) {
       throw new IllegalStateException("key material is closed");
     }
@@ -88,6 +90,7 @@ public final class KeyMaterial implements AutoCloseable {
    * @throws IllegalStateException if either is closed
    */
   public boolean contentEquals(KeyMaterial other) {
+    Objects.requireNonNull(other, "other");
     return use(mine -> other.use(theirs -> MessageDigest.isEqual(mine, theirs)));
   }
 

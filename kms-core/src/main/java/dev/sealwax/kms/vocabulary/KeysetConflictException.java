@@ -1,8 +1,8 @@
 package dev.sealwax.kms.vocabulary;
 
 /**
- * Another writer replaced the stored keyset first, or created one of that name. What to do: load
- * the keyset again and decide anew; nothing was written.
+ * Another writer replaced the stored keyset first, or the name is taken. What to do: load the
+ * keyset again and decide anew, or choose another name; nothing was written.
  */
 public final class KeysetConflictException extends KmsException {
   private static final long serialVersionUID = 1L;
@@ -10,7 +10,7 @@ public final class KeysetConflictException extends KmsException {
   private final KeysetId keyset;
 
   public KeysetConflictException(KeysetId keyset, String problem) {
-    super("keyset " + keyset + " was changed by another writer: " + problem, null);
+    super("keyset " + keyset + " was not written: " + problem, null);
     this.keyset = keyset;
   }
 

@@ -40,7 +40,7 @@ public record KeysetId(String value) implements Comparable<KeysetId>, Serializab
 
   /** Whether {@code name} is acceptable; for parsers that report the failure in their own terms. */
   public static boolean isValid(String name) {
-    return problemWith(name) == null;
+    return problemWith(Objects.requireNonNull(name, "name")) == null;
   }
 
   private static @Nullable String problemWith(String name) {

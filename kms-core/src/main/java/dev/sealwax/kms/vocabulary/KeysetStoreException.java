@@ -33,7 +33,7 @@ public final class KeysetStoreException extends KmsException {
   private final Reason reason;
 
   public KeysetStoreException(Reason reason, String problem, @Nullable Throwable cause) {
-    super("keyset store: " + problem, cause);
+    super("keyset store: " + problem + " (" + reason + ")", cause);
     this.reason = reason;
   }
 

@@ -11,9 +11,10 @@ import org.jspecify.annotations.Nullable;
  * @param keyVersion the key version, or 0 if the operation ended before one was known or concerns
  *     the whole keyset
  * @param cache whether a cache served it
- * @param bytes bytes of plaintext, or 0 where there is none
- * @param duration time from call to result
- * @param failure what was thrown, or null if the operation succeeded
+ * @param bytes bytes of plaintext, or 0 where there is none or the operation failed
+ * @param duration time from call to result, of a stream or channel to its end
+ * @param failure what was thrown, or null if the operation succeeded; an {@link
+ *     java.io.IOException} comes within an {@link java.io.UncheckedIOException}
  */
 public record KmsEvent(
     Operation operation,
@@ -27,7 +28,10 @@ public record KmsEvent(
   public enum Operation {
     /** A message was encrypted, or a stream was encrypted to its end. */
     ENCRYPT,
-    /** A message was decrypted, or a stream was decrypted to its end. */
+    /**
+     * A message was decrypted, a stream was decrypted to its end, or a channel with random access
+     * was closed or met its first failure.
+     */
     DECRYPT,
     /** A header was moved to the primary key version. */
     REWRAP,
@@ -39,7 +43,7 @@ public record KmsEvent(
     ROOT_UNWRAP,
     /** A keyset document was read from the store and authenticated. */
     KEYSET_LOAD,
-    /** An operator's verb changed a keyset. */
+    /** An operator's verb changed a keyset; with the key version, if the verb was given one. */
     KEYSET_CHANGE
   }
 

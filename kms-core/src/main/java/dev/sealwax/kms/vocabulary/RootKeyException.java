@@ -20,7 +20,10 @@ public final class RootKeyException extends KmsException {
     THROTTLED(true),
     /** The service or device cannot be reached now. */
     UNAVAILABLE(true),
-    /** The root key cannot do this at all, for instance a secret too long for it. */
+    /**
+     * The root key cannot do this at all, for instance wrap a secret too long for it, or create a
+     * file where there is one: files are never overwritten.
+     */
     UNSUPPORTED(false),
     /** A failure that the provider has no better word for; see the cause. */
     INTERNAL(false);

@@ -31,6 +31,20 @@ final class ChunkCipherTest {
     assertArrayEquals(new byte[64], out);
   }
 
+  /** ENV-45. */
+  @Test
+  void sealAndOpen_afterTheLastChunkThereMayBe_areRefused() {
+    try (ChunkCipher cipher = cipher()) {
+      assertThrows(
+          IllegalStateException.class,
+          () -> cipher.seal(ChunkCipher.MAX_CHUNKS, new byte[4], 0, 4, out, 0));
+      assertThrows(
+          IllegalStateException.class,
+          () -> cipher.open(ChunkCipher.MAX_CHUNKS, new byte[20], 0, 20, out, 0));
+      assertEquals(20, cipher.seal(ChunkCipher.MAX_CHUNKS - 1, new byte[4], 0, 4, out, 0));
+    }
+  }
+
   @Test
   void wipedKey_isNoKeyOfZeros() {
     WipeableKey key = new WipeableKey(new byte[] {1, 2, 3}, "AES");

@@ -2,7 +2,6 @@ package dev.sealwax.kms.crypto;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -103,10 +102,8 @@ final class KeyWrapTest {
   void closed_refusesBothWays() {
     KeyWrap keyWrap = KeyWrap.of(bytes(32));
     byte[] wrapped = keyWrap.wrap(bytes(32));
-    assertFalse(keyWrap.isClosed());
     keyWrap.close();
     keyWrap.close();
-    assertTrue(keyWrap.isClosed());
     assertThrows(KeyClosedException.class, () -> keyWrap.wrap(new byte[32]));
     assertThrows(KeyClosedException.class, () -> keyWrap.unwrap(wrapped, 0));
   }

@@ -469,6 +469,35 @@ class EnvelopeCipherTest {
   }
 
   @Test
+  void decrypt_ofTheBytesOfATextForm_saysSo() {
+    byte[] text = cipher.encryptToText(bytes(10), ROW).getBytes(StandardCharsets.US_ASCII);
+    MalformedEnvelopeException thrown =
+        assertThrows(MalformedEnvelopeException.class, () -> cipher.decrypt(text, ROW));
+    assertEquals("magic", thrown.field());
+    assertTrue(thrown.getMessage().contains("use decryptText"), thrown::getMessage);
+    MalformedEnvelopeException other =
+        assertThrows(
+            MalformedEnvelopeException.class,
+            () -> cipher.decrypt(Arrays.copyOf(text, TextForm.PREFIX.length() - 1), ROW));
+    assertFalse(other.getMessage().contains("decryptText"), other::getMessage);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 30, 63, 64})
+  void inspectText_ofTheStartOfAText_isEnough(int nameLength) {
+    String name = "n".repeat(nameLength);
+    rig.verbs().create(name, KeysetTemplate.defaults());
+    for (int length = 0; length < 100; length++) {
+      String text = rig.cipher(name).encryptToText(bytes(length), ROW);
+      EnvelopeInfo whole = EnvelopeInfo.inspectText(text);
+      assertEquals(name, whole.keyset().value());
+      for (int end = EnvelopeInfo.MAX_HEADER_CHARS; end < text.length(); end++) {
+        assertEquals(whole, EnvelopeInfo.inspectText(text.substring(0, end)));
+      }
+    }
+  }
+
+  @Test
   void statistics_countMessagesBytesAndFailures() {
     byte[] envelope = cipher.encrypt(bytes(10), ROW);
     cipher.decrypt(envelope, ROW);

@@ -8,9 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.crypto.KeyClosedException;
+import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -162,10 +164,129 @@ final class OpenKeysetTest {
     rig.time.advance(Rig.REFRESH);
     keyset.snapshot(0);
     rig.runBackground();
-    rig.time.advance(Rig.REFRESH.multipliedBy(3));
+    rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
     long start = System.nanoTime();
     assertSame(known, keyset.snapshot(0));
     assertTrue(System.nanoTime() - start < Rig.REFRESH.toNanos());
+  }
+
+  @Test
+  void refresh_threadCannotBeHad_isTriedAgain() {
+    AtomicInteger errors = new AtomicInteger(1);
+    Executor exhausted =
+        task -> {
+          if (errors.getAndDecrement() > 0) {
+            throw new OutOfMemoryError("unable to create native thread");
+          }
+          task.run();
+        };
+    try (OpenKeysets other =
+        OpenKeysets.open(
+            rig.store,
+            rig.root,
+            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+            Rig.REFRESH,
+            rig.time,
+            new Background(rig.time, exhausted, exhausted, task -> {}),
+            new SecureRandom(),
+            null)) {
+      OpenKeyset keyset = other.open(ORDERS);
+      keyset.snapshot(0);
+      rig.keysets.disable("orders", 1);
+      rig.time.advance(Rig.REFRESH);
+      assertThrows(OutOfMemoryError.class, () -> keyset.snapshot(0));
+      keyset.snapshot(0);
+      assertEquals(KeyState.DISABLED, keyset.snapshot(0).versions().get(0).state());
+    }
+  }
+
+  /**
+   * A keyset that moved to another root key needs it for its refresh; others do not wait for that.
+   */
+  @Test
+  void rootKeyHangs_otherKeysetsAreRefreshed() {
+    List<Runnable> rootCalls = new ArrayList<>();
+    ScriptedRootKey second = new ScriptedRootKey("test:two");
+    RoutingRootKey both = RoutingRootKey.of(rig.root, second);
+    rig.keysets.create("files", KeysetTemplate.defaults());
+    try (OpenKeysets other =
+        OpenKeysets.open(
+            rig.store,
+            both,
+            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+            Rig.REFRESH,
+            rig.time,
+            new Background(rig.time, Runnable::run, rootCalls::add, task -> {}),
+            new SecureRandom(),
+            null)) {
+      OpenKeyset files = other.open(KeysetId.of("files"));
+      OpenKeyset orders = other.open(ORDERS);
+      files.snapshot(0);
+      orders.snapshot(0);
+      rig.keysets.moveToRootKey("files", second);
+      rig.keysets.disable("orders", 1);
+      rig.time.advance(Rig.REFRESH);
+      files.snapshot(0);
+      orders.snapshot(0);
+      assertEquals(1, rootCalls.size(), "the root key is called on a thread of its own");
+      assertEquals(KeyState.DISABLED, orders.snapshot(0).versions().get(0).state());
+      rootCalls.forEach(Runnable::run);
+      assertEquals(
+          "test:two", files.snapshot(0).versions().get(0).rootKeyId().orElseThrow().toString());
+    }
+  }
+
+  @Test
+  void idleKeyset_lastRefreshFailedLongAgo_waitsAllTheSame() {
+    try (OpenKeysets other = liveProcess()) {
+      OpenKeyset keyset = other.open(ORDERS);
+      keyset.snapshot(0);
+      rig.store.beforeLoad = ScriptedStore::fail;
+      rig.time.advance(Duration.ofSeconds(1));
+      keyset.snapshot(0);
+      rig.store.beforeLoad = () -> {};
+      rig.keysets.disable("orders", 1);
+      rig.time.advance(Duration.ofMinutes(10));
+      assertEquals(KeyState.DISABLED, keyset.snapshot(0).versions().get(0).state());
+    }
+  }
+
+  @Test
+  void refusedDocument_costsFewRootCalls() {
+    OpenKeysets cold = rig.process();
+    rig.store.edit("orders", text -> text.replace("\"ENABLED\"", "\"DISABLED\""));
+    rig.root.unwraps.set(0);
+    for (int i = 0; i < 50; i++) {
+      assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0));
+    }
+    assertEquals(1, rig.root.unwraps.get());
+    rig.time.advance(RootCalls.FAILURE_PAUSE);
+    assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0));
+    assertEquals(2, rig.root.unwraps.get());
+  }
+
+  @Test
+  void singleFlight_cutOffByAnError_leavesNobodyWaiting() {
+    SingleFlight<String> flight = new SingleFlight<>();
+    AtomicInteger runs = new AtomicInteger();
+    for (int i = 0; i < 20; i++) {
+      assertThrows(StackOverflowError.class, () -> dive(flight, runs, Integer.MAX_VALUE));
+      assertTimeoutPreemptively(
+          Duration.ofSeconds(10), () -> assertEquals("done", flight.run(() -> "done")));
+    }
+    assertTrue(runs.get() > 0);
+  }
+
+  /** Tries the flight at every depth of the stack, the last of which cuts it off somewhere. */
+  private static void dive(SingleFlight<String> flight, AtomicInteger runs, int depth) {
+    flight.run(
+        () -> {
+          runs.incrementAndGet();
+          return "";
+        });
+    if (depth > 0) {
+      dive(flight, runs, depth - 1);
+    }
   }
 
   /** Cites KS-21. */
@@ -510,23 +631,21 @@ final class OpenKeysetTest {
 
   @Test
   void storeFails_oldSnapshotServesUntilTheHardLimit_thenThrows() {
-    OpenKeyset keyset = rig.open("orders");
-    keyset.snapshot(0);
-    rig.store.beforeLoad = ScriptedStore::fail;
-    Duration age = Duration.ZERO;
-    int refreshes = 0;
-    while (age.compareTo(Rig.HARD.minus(Rig.REFRESH)) < 0) {
-      rig.time.advance(Duration.ofMinutes(1));
-      age = age.plusMinutes(1);
-      if (age.compareTo(Rig.HARD) < 0) {
+    try (OpenKeysets live = liveProcess()) {
+      OpenKeyset keyset = live.open(ORDERS);
+      keyset.snapshot(0);
+      rig.store.loads.set(0);
+      rig.store.beforeLoad = ScriptedStore::fail;
+      for (int minute = 1; minute < 60; minute++) {
+        rig.time.advance(Duration.ofMinutes(1));
         assertEquals(1, keyset.snapshot(0).primary());
-        refreshes += rig.runBackground();
       }
+      assertEquals(59, rig.store.loads.get());
+      rig.time.advance(Duration.ofMinutes(1));
+      assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
+      rig.store.beforeLoad = () -> {};
+      assertEquals(1, keyset.snapshot(0).primary());
     }
-    assertEquals(59, refreshes);
-    assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
-    rig.store.beforeLoad = () -> {};
-    assertEquals(1, keyset.snapshot(0).primary());
   }
 
   @Test

@@ -6,6 +6,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Deque;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -47,6 +48,15 @@ final class ConnectionPool implements AutoCloseable {
               assertEquals("getConnection", method.getName());
               return lend();
             });
+  }
+
+  /** Tries the idle connections by a query, as pools do in the background. */
+  void validateIdle(String query) throws SQLException {
+    for (Connection connection : idle) {
+      try (Statement statement = connection.createStatement()) {
+        statement.execute(query);
+      }
+    }
   }
 
   int lent() {

@@ -47,7 +47,10 @@ final class FaultyDriver {
   private final List<String> broken = new ArrayList<>();
   private Connection current;
   private boolean rollbacksFail;
+  private boolean unchecked;
   private boolean lost;
+  private boolean autoCommit;
+  private int isolation;
   private int open;
 
   /**
@@ -66,6 +69,16 @@ final class FaultyDriver {
   FaultyDriver withoutRollback() {
     rollbacksFail = true;
     return this;
+  }
+
+  /** Makes every failure an unchecked exception, as some drivers and pools do. */
+  FaultyDriver withUncheckedExceptions() {
+    unchecked = true;
+    return this;
+  }
+
+  private Exception failure(String problem) {
+    return unchecked ? new IllegalStateException(problem) : new SQLException(problem, state);
   }
 
   DataSource dataSource() {
@@ -104,7 +117,7 @@ final class FaultyDriver {
     boolean fails = calls.size() == failAt;
     calls.add(type.getSimpleName() + "." + method.getName());
     if (lost && type != DataSource.class) {
-      throw new SQLException("injected: the connection is gone", state);
+      throw failure("injected: the connection is gone");
     }
     if (fails && mode == Mode.LOST_BEFORE) {
       lose();
@@ -113,15 +126,17 @@ final class FaultyDriver {
       if (close) {
         ((Connection) target).close(); // nobody else could, and its locks would stay
       }
-      throw new SQLException("injected before " + method.getName(), state);
+      throw failure("injected before " + method.getName());
     }
     if (rollbacksFail && method.getName().equals("rollback")) {
-      throw new SQLException("injected before rollback", state);
+      throw failure("injected before rollback");
     }
     Object result = invoke(target, method, arguments);
     if (type == DataSource.class) {
       lost = false;
       current = (Connection) result;
+      autoCommit = current.getAutoCommit();
+      isolation = current.getTransactionIsolation();
     }
     if (fails && mode == Mode.LOST_AFTER) {
       lose();
@@ -130,7 +145,7 @@ final class FaultyDriver {
       if (type == DataSource.class) {
         ((Connection) result).close(); // a driver that throws gives nobody a connection
       }
-      throw new SQLException("injected after " + method.getName(), state);
+      throw failure("injected after " + method.getName());
     }
     if (type == DataSource.class) {
       open++;
@@ -152,9 +167,14 @@ final class FaultyDriver {
     if (connection.isClosed() || rollbacksFail) {
       return;
     }
-    if (!connection.getAutoCommit()
-        && !failedCall().matches("Connection\\.(rollback|setAutoCommit)")) {
-      broken.add("autocommit is off");
+    if (failedCall().matches("Connection\\.(rollback|set(AutoCommit|TransactionIsolation))")) {
+      return; // perhaps aborted, which H2 takes no notice of
+    }
+    if (connection.getAutoCommit() != autoCommit) {
+      broken.add("autocommit is " + !autoCommit);
+    }
+    if (connection.getTransactionIsolation() != isolation) {
+      broken.add("isolation is not " + isolation);
     }
   }
 

@@ -27,6 +27,8 @@ import org.junit.jupiter.api.io.TempDir;
  */
 final class FileKeysetStoreFaultsTest {
   private static final int MIN_POINTS = 100;
+  private static final int SMALL = 300;
+  private static final String FRESH = "/.changes.";
   private static final Set<String> CALLS_THAT_NEED_SPACE =
       Set.of("openat", "write", "pwrite64", "fsync", "mkdir", "mkdirat", "rename", "renameat2");
   private static final Set<PosixFilePermission> OWNER_ONLY =
@@ -45,7 +47,7 @@ final class FileKeysetStoreFaultsTest {
 
   @TestFactory
   Stream<DynamicTest> anyCall_killedOrFailed_leavesOldOrNewDocument() throws Exception {
-    List<Scene> scenes = new ArrayList<>(List.of(new Scene(300, 0, 0)));
+    List<Scene> scenes = new ArrayList<>(List.of(new Scene(SMALL, 0, 0)));
     if ("full".equals(System.getProperty("sealwax.faults"))) {
       scenes.add(new Scene(200_000, 0, 0));
       scenes.add(new Scene(4_000, 40, 2));
@@ -60,6 +62,40 @@ final class FileKeysetStoreFaultsTest {
     assertTrue(
         tests.size() >= MIN_POINTS * scenes.size(), () -> "only " + tests.size() + " faults");
     return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCallOfTheJournalsRotation_failed_leavesNoFileBehind() throws Exception {
+    Path scratch = Files.createTempDirectory(temporary, "dry-run");
+    List<Call> script =
+        SystemCallTrace.run(scratch, stageFullJournal(scratch), SMALL, null).script();
+    List<Call> named = script.stream().filter(call -> call.arguments().contains(FRESH)).toList();
+    assertEquals(2, named.size(), () -> "opened and moved into place: " + named);
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Call call :
+        script.subList(script.indexOf(named.get(0)), script.indexOf(named.get(1)) + 1)) {
+      Fault fault = new Fault(call.name(), call.number(), "error=EIO");
+      tests.add(DynamicTest.dynamicTest(fault.toString(), () -> failRotation(fault)));
+    }
+    assertTrue(tests.size() >= 4, () -> "only " + tests.size() + " calls");
+    return tests.stream();
+  }
+
+  private void failRotation(Fault fault) throws Exception {
+    Path scratch = Files.createTempDirectory(temporary, "fault");
+    Path directory = stageFullJournal(scratch);
+    SystemCallTrace run = SystemCallTrace.run(scratch, directory, SMALL, fault);
+    assertTrue(run.finished() && run.injected(), () -> "did not recover: " + run.output());
+    try (Stream<Path> files = Files.list(directory)) {
+      List<String> names = files.map(file -> file.getFileName().toString()).sorted().toList();
+      assertEquals(List.of(".changes", ".lock", "orders.json"), names);
+    }
+  }
+
+  private static Path stageFullJournal(Path scratch) throws Exception {
+    Path directory = Files.createDirectory(scratch.resolve("keysets"));
+    Files.write(directory.resolve(".changes"), new byte[ChangeJournal.MAX_BYTES]);
+    return directory;
   }
 
   /** A run without faults, to learn which calls the script makes. */

@@ -3,6 +3,7 @@ package dev.sealwax.kms.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.store.FaultyDriver.Mode;
@@ -10,7 +11,9 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import java.lang.reflect.Proxy;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -123,12 +126,57 @@ final class JdbcKeysetStoreDriverFaultsTest {
                 operation + ", each of " + calls + " calls fails " + mode,
                 () -> {
                   for (int at = 0; at < calls; at++) {
-                    failOnce(operation, at, mode, at % 2 == 0 ? "08006" : null);
+                    check(operation, driver(at, mode, at % 2 == 0 ? "08006" : null), mode);
+                  }
+                }));
+        tests.add(
+            DynamicTest.dynamicTest(
+                operation + ", each of " + calls + " calls fails unchecked " + mode,
+                () -> {
+                  for (int at = 0; at < calls; at++) {
+                    check(operation, driver(at, mode, null).withUncheckedExceptions(), mode);
                   }
                 }));
       }
     }
     return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCall_failingWithoutAutoCommit_isTypedAndLosesNothing() {
+    DataSource unusual = withoutAutoCommit();
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Operation operation : operations()) {
+      for (Mode mode : Mode.values()) {
+        tests.add(
+            DynamicTest.dynamicTest(
+                operation + " " + mode,
+                () -> {
+                  reset(operation);
+                  FaultyDriver dry = new FaultyDriver(unusual, -1, mode, "");
+                  assertEquals(operation.expected, run(operation, dry));
+                  requireAllGivenBack(dry);
+                  for (int at = 0; at < dry.calls().size(); at++) {
+                    check(operation, new FaultyDriver(unusual, at, mode, "08006"), mode);
+                  }
+                }));
+      }
+    }
+    return tests.stream();
+  }
+
+  /** Connections as a pool may set them up. */
+  private static DataSource withoutAutoCommit() {
+    return (DataSource)
+        Proxy.newProxyInstance(
+            JdbcKeysetStoreDriverFaultsTest.class.getClassLoader(),
+            new Class<?>[] {DataSource.class},
+            (proxy, method, arguments) -> {
+              Connection connection = DATABASE.getConnection();
+              connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+              connection.setAutoCommit(false);
+              return connection;
+            });
   }
 
   @TestFactory
@@ -163,7 +211,10 @@ final class JdbcKeysetStoreDriverFaultsTest {
               operation.toString(),
               () -> {
                 for (int at = 0; at < calls; at++) {
-                  check(operation, driver(at, Mode.BEFORE, "57014").withoutRollback(), Mode.BEFORE);
+                  FaultyDriver driver = driver(at, Mode.BEFORE, "57014").withoutRollback();
+                  check(operation, driver, Mode.BEFORE);
+                  driver = driver(at, Mode.BEFORE, null).withoutRollback();
+                  check(operation, driver.withUncheckedExceptions(), Mode.BEFORE);
                 }
               }));
     }
@@ -218,9 +269,51 @@ final class JdbcKeysetStoreDriverFaultsTest {
     assertEquals(5, cause.getSuppressed().length, () -> Arrays.toString(cause.getSuppressed()));
   }
 
-  private static void failOnce(Operation operation, int at, Mode mode, String state)
-      throws SQLException {
-    check(operation, driver(at, mode, state), mode);
+  @Test
+  void uncheckedFailureOfTheCommit_isOfUnknownOutcomeAndEndsWaits() throws Exception {
+    Operation create = operations().get(0);
+    reset(create);
+    int commit = new ArrayList<>(dryRun(create).calls()).indexOf("Connection.commit");
+    reset(create);
+    FaultyDriver driver = driver(commit, Mode.AFTER, null).withUncheckedExceptions();
+    JdbcKeysetStore store = storeOn(driver.dataSource());
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> store.create(FIRST));
+    assertTrue(failure.getMessage().contains("load it again to see"), failure.getMessage());
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(30), () -> store.awaitWrite(Duration.ofMinutes(10)));
+    assertEquals(Optional.of(FIRST), store.load(ORDERS));
+  }
+
+  /** Some pools throw a failure that they keep. */
+  @Test
+  void oneExceptionForEveryCall_isKeptOnce() throws SQLException {
+    for (Exception kept : List.of(new SQLException("gone"), new IllegalStateException("gone"))) {
+      Operation replace = operations().get(1);
+      reset(replace);
+      List<String> calls = new ArrayList<>();
+      Object gone =
+          Proxy.newProxyInstance(
+              getClass().getClassLoader(),
+              new Class<?>[] {Connection.class},
+              (proxy, method, arguments) -> {
+                calls.add(method.getName());
+                if (calls.size() == 1) {
+                  return false; // autocommit is off, so that there is something to roll back
+                }
+                throw kept;
+              });
+      DataSource source =
+          (DataSource)
+              Proxy.newProxyInstance(
+                  getClass().getClassLoader(),
+                  new Class<?>[] {DataSource.class},
+                  (proxy, method, arguments) -> gone);
+      KeysetStoreException failure =
+          assertThrows(KeysetStoreException.class, () -> storeOn(source).replace(SECOND));
+      assertEquals(Reason.UNAVAILABLE, failure.reason());
+      assertEquals(List.of("getAutoCommit", "rollback", "rollback", "abort", "close"), calls);
+    }
   }
 
   private static void check(Operation operation, FaultyDriver driver, Mode mode)
@@ -304,15 +397,19 @@ final class JdbcKeysetStoreDriverFaultsTest {
     JdbcKeysetStore.open(dry.dataSource()).close();
     for (Mode mode : Mode.values()) {
       for (int at = 0; at < dry.calls().size(); at++) {
-        FaultyDriver driver = driver(at, mode, "08006");
-        try {
-          JdbcKeysetStore.open(driver.dataSource()).close();
-        } catch (KeysetStoreException e) {
-          assertEquals(Reason.UNAVAILABLE, e.reason());
-        }
-        requireAllGivenBack(driver);
+        requireTypedFailureOfOpen(driver(at, mode, "08006"));
+        requireTypedFailureOfOpen(driver(at, mode, null).withUncheckedExceptions());
       }
     }
+  }
+
+  private static void requireTypedFailureOfOpen(FaultyDriver driver) {
+    try {
+      JdbcKeysetStore.open(driver.dataSource()).close();
+    } catch (KeysetStoreException e) {
+      assertEquals(Reason.UNAVAILABLE, e.reason());
+    }
+    requireAllGivenBack(driver);
   }
 
   @Test

@@ -468,6 +468,30 @@ final class JdbcKeysetStoreOutagesTest {
     }
   }
 
+  @Test
+  void connectionThatThePoolTriedLongAgo_answersFromThePresent() throws Exception {
+    for (int isolation :
+        new int[] {Connection.TRANSACTION_REPEATABLE_READ, Connection.TRANSACTION_SERIALIZABLE}) {
+      PGSimpleDataSource source = PostgresServer.shared().freshSchema();
+      JdbcKeysetStore.createTables(source);
+      try (ConnectionPool pool = ConnectionPool.of(source, false, isolation);
+          JdbcKeysetStore store = JdbcKeysetStore.open(pool.dataSource());
+          JdbcKeysetStore other = JdbcKeysetStore.open(source)) {
+        WatchableKeysetStore.Position position = store.position();
+        pool.validateIdle("SELECT 1");
+        other.create(FIRST);
+        assertEquals(Optional.of(FIRST), store.load(ORDERS));
+        pool.validateIdle("SELECT 1");
+        other.replace(SECOND);
+        assertEquals(Set.of(ORDERS), store.changesAfter(position).written());
+        pool.validateIdle("SELECT 1");
+        StoredKeyset third = KeysetStoreChild.keyset(3, 10);
+        store.replace(third);
+        assertEquals(Optional.of(third), other.load(ORDERS));
+      }
+    }
+  }
+
   private static void writeInParallel(JdbcKeysetStore store, int threads, int writes)
       throws Exception {
     ExecutorService pool = Executors.newFixedThreadPool(threads);

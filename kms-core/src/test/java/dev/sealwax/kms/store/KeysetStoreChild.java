@@ -26,8 +26,7 @@ final class KeysetStoreChild {
   static final String MARKER = "the-script-starts-here";
 
   // Start-up opens some hundred files on the JVM's own threads; strace counts per thread and call,
-  // so the script's
-  // thread must be ahead of them for a number to mean one of its calls.
+  // so the script's thread must be ahead of them for a number to mean one of its calls.
   private static final int OPENS_BEFORE_SCRIPT = 150;
 
   private KeysetStoreChild() {}

@@ -29,10 +29,10 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -46,7 +46,8 @@ import org.junit.jupiter.api.Timeout;
  * }
  * }</pre>
  */
-@Timeout(value = 120, unit = TimeUnit.SECONDS)
+@DisplayName("A root key")
+@Timeout(120)
 public abstract class RootKeyContract {
   private static final int THREADS = 32;
   private static final int CALLS_PER_THREAD = 25;
@@ -65,23 +66,29 @@ public abstract class RootKeyContract {
   /** Opens a root key with another id; the kit closes it. */
   protected abstract RootKey openOtherRootKey() throws Exception;
 
+  /** The root key under test, for further tests of a subclass. */
+  protected final RootKey rootKey() {
+    return rootKey;
+  }
+
   /** The most the provider can wrap; override it only for one that cannot do what the SPI asks. */
   protected int maxSecretBytes() {
     return KeyMaterial.MAX_BYTES;
   }
 
   @BeforeEach
-  void open() throws Exception {
+  final void openRootKeyUnderTest() throws Exception {
     rootKey = openRootKey();
   }
 
   @AfterEach
-  void close() {
+  final void closeRootKeyUnderTest() {
     rootKey.close();
   }
 
   @Test
-  void unwrap_ofEverySize_returnsTheSecret() {
+  @DisplayName("returns secrets of every size")
+  final void unwrap_ofEverySize_returnsTheSecret() {
     for (int size : SIZES) {
       if (size <= maxSecretBytes()) {
         byte[] secret = random(size);
@@ -93,7 +100,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_byAnotherInstance_returnsTheSecret() throws Exception {
+  @DisplayName("returns what another instance of it wrapped")
+  final void unwrap_byAnotherInstance_returnsTheSecret() throws Exception {
     byte[] secret = random(64);
     WrappedKey wrapped = wrap(secret, CONTEXT);
     try (RootKey second = openRootKey()) {
@@ -102,7 +110,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_withTheLargestContext_returnsTheSecret() {
+  @DisplayName("takes the largest context")
+  final void unwrap_withTheLargestContext_returnsTheSecret() {
     EncryptionContext large =
         EncryptionContext.of("k", "v".repeat(EncryptionContext.MAX_ENCODED_BYTES - 7));
     byte[] secret = random(32);
@@ -110,20 +119,23 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void wrap_twice_differs() {
+  @DisplayName("wraps the same secret differently each time")
+  final void wrap_twice_differs() {
     byte[] secret = random(32);
     assertNotEquals(wrap(secret, CONTEXT), wrap(secret, CONTEXT));
   }
 
   @Test
-  void wrap_doesNotShowTheSecret() {
+  @DisplayName("does not show the secret in what it wraps")
+  final void wrap_doesNotShowTheSecret() {
     byte[] secret = random(64);
     String sealed = HexFormat.of().formatHex(wrap(secret, CONTEXT).ciphertext());
     assertFalse(sealed.contains(HexFormat.of().formatHex(secret, 0, 8)));
   }
 
   @Test
-  void wrap_leavesTheKeyToTheCaller() {
+  @DisplayName("leaves the key to the caller")
+  final void wrap_leavesTheKeyToTheCaller() {
     byte[] secret = random(32);
     try (KeyMaterial key = KeyMaterial.copyOf(secret)) {
       rootKey.wrap(key, CONTEXT);
@@ -132,14 +144,16 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void wrap_ofAClosedKey_throws() {
+  @DisplayName("refuses a closed key")
+  final void wrap_ofAClosedKey_throws() {
     KeyMaterial key = KeyMaterial.copyOf(random(32));
     key.close();
     assertThrows(IllegalStateException.class, () -> rootKey.wrap(key, CONTEXT));
   }
 
   @Test
-  void wrap_ofMoreThanTheMaximum_isRefused() {
+  @DisplayName("refuses more than it can wrap")
+  final void wrap_ofMoreThanTheMaximum_isRefused() {
     RuntimeException refusal =
         assertThrows(RuntimeException.class, () -> wrap(random(maxSecretBytes() + 1), CONTEXT));
     assertTrue(
@@ -149,7 +163,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_givesTheSecretToTheCaller() {
+  @DisplayName("gives the secret to the caller")
+  final void unwrap_givesTheSecretToTheCaller() {
     byte[] secret = random(32);
     WrappedKey wrapped = wrap(secret, CONTEXT);
     rootKey.unwrap(wrapped, CONTEXT).close();
@@ -161,7 +176,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void currentKeyId_isStableAndTravelsWithTheWrappedKey() throws Exception {
+  @DisplayName("has a stable id, which travels with what it wraps")
+  final void currentKeyId_isStableAndTravelsWithTheWrappedKey() throws Exception {
     RootKeyId id = rootKey.currentKeyId();
     assertEquals(id, wrap(random(32), CONTEXT).rootKeyId());
     assertEquals(id, rootKey.currentKeyId());
@@ -173,7 +189,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_ofEverySingleBitFlip_isInvalid() {
+  @DisplayName("finds every flipped bit")
+  final void unwrap_ofEverySingleBitFlip_isInvalid() {
     WrappedKey wrapped = wrap(random(64), CONTEXT);
     byte[] bytes = wrapped.ciphertext();
     for (int bit = 0; bit < 8 * bytes.length; bit++) {
@@ -184,7 +201,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_ofEveryTruncationAndExtension_isInvalid() {
+  @DisplayName("finds every truncation and extension")
+  final void unwrap_ofEveryTruncationAndExtension_isInvalid() {
     WrappedKey wrapped = wrap(random(64), CONTEXT);
     byte[] bytes = wrapped.ciphertext();
     for (int length = 1; length < bytes.length; length++) {
@@ -207,7 +225,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_ofNoise_isInvalid() {
+  @DisplayName("finds noise of any length")
+  final void unwrap_ofNoise_isInvalid() {
     for (int length : new int[] {1, 2, 16, 82, 146, 300, 4096, WrappedKey.MAX_BYTES}) {
       assertInvalid(
           length + " random bytes", WrappedKey.of(rootKey.currentKeyId(), random(length)), CONTEXT);
@@ -217,7 +236,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_withAnotherContext_isInvalid() {
+  @DisplayName("binds the context")
+  final void unwrap_withAnotherContext_isInvalid() {
     WrappedKey wrapped = wrap(random(32), EncryptionContext.of("a", "1", "b", "2"));
     List<EncryptionContext> others =
         List.of(
@@ -237,14 +257,16 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_withThePairsInAnotherOrder_returnsTheSecret() {
+  @DisplayName("takes the pairs of a context in any order")
+  final void unwrap_withThePairsInAnotherOrder_returnsTheSecret() {
     byte[] secret = random(32);
     WrappedKey wrapped = wrap(secret, EncryptionContext.of("a", "1", "b", "2"));
     assertArrayEquals(secret, unwrap(wrapped, EncryptionContext.of("b", "2", "a", "1")));
   }
 
   @Test
-  void unwrap_ofAnotherRootKeysWork_isNotFound() throws Exception {
+  @DisplayName("says that another root key wrapped it")
+  final void unwrap_ofAnotherRootKeysWork_isNotFound() throws Exception {
     try (RootKey other = openOtherRootKey();
         KeyMaterial key = KeyMaterial.copyOf(random(32))) {
       WrappedKey wrapped = other.wrap(key, CONTEXT);
@@ -253,14 +275,16 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void unwrap_ofOwnWorkUnderAnotherId_isNotFound() {
+  @DisplayName("says so of its own work under another id")
+  final void unwrap_ofOwnWorkUnderAnotherId_isNotFound() {
     WrappedKey wrapped = wrap(random(32), CONTEXT);
     WrappedKey renamed = WrappedKey.of(RootKeyId.of("nobody:knows"), wrapped.ciphertext());
     assertEquals(NOT_FOUND, reasonOf(() -> rootKey.unwrap(renamed, CONTEXT)));
   }
 
   @Test
-  void unwrap_ofAnotherRootKeysWorkUnderThisId_isInvalid() throws Exception {
+  @DisplayName("finds another root key's work under its id")
+  final void unwrap_ofAnotherRootKeysWorkUnderThisId_isInvalid() throws Exception {
     try (RootKey other = openOtherRootKey();
         KeyMaterial key = KeyMaterial.copyOf(random(32))) {
       byte[] ciphertext = other.wrap(key, CONTEXT).ciphertext();
@@ -270,7 +294,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void wrapAndUnwrap_ofNull_throw() {
+  @DisplayName("refuses null")
+  final void wrapAndUnwrap_ofNull_throw() {
     WrappedKey wrapped = wrap(random(32), CONTEXT);
     try (KeyMaterial key = KeyMaterial.copyOf(random(32))) {
       assertNullPointer(() -> rootKey.wrap(absent(), CONTEXT));
@@ -281,7 +306,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void close_thenUse_throws() {
+  @DisplayName("refuses every use after close")
+  final void close_thenUse_throws() {
     WrappedKey wrapped = wrap(random(32), CONTEXT);
     rootKey.close();
     try (KeyMaterial key = KeyMaterial.copyOf(random(32))) {
@@ -291,13 +317,15 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void close_twice_doesNothing() {
+  @DisplayName("may be closed twice")
+  final void close_twice_doesNothing() {
     rootKey.close();
     assertDoesNotThrow(rootKey::close);
   }
 
   @Test
-  void close_ofOneInstance_leavesAnotherOpen() throws Exception {
+  @DisplayName("leaves other instances open when one is closed")
+  final void close_ofOneInstance_leavesAnotherOpen() throws Exception {
     byte[] secret = random(32);
     WrappedKey wrapped = wrap(secret, CONTEXT);
     try (RootKey second = openRootKey()) {
@@ -307,7 +335,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void wrapAndUnwrap_from32Threads_returnEverySecret() throws Exception {
+  @DisplayName("serves 32 threads at once")
+  final void wrapAndUnwrap_from32Threads_returnEverySecret() throws Exception {
     inThreads(
         thread -> {
           for (int call = 0; call < CALLS_PER_THREAD; call++) {
@@ -321,7 +350,8 @@ public abstract class RootKeyContract {
 
   /** A key half wiped would still wrap, and nothing would ever open the result. */
   @Test
-  void close_whileInUse_neverWrapsWhatDoesNotOpen() throws Exception {
+  @DisplayName("never wraps what does not open, closed in the middle or not")
+  final void close_whileInUse_neverWrapsWhatDoesNotOpen() throws Exception {
     List<byte[]> secrets = new ArrayList<>();
     List<WrappedKey> wrapped = new ArrayList<>();
     CountDownLatch busy = new CountDownLatch(THREADS - 1);
@@ -356,7 +386,8 @@ public abstract class RootKeyContract {
   }
 
   @Test
-  void failures_printNeitherSecretNorContextValue() throws Exception {
+  @DisplayName("prints neither a secret nor a context value")
+  final void failures_printNeitherSecretNorContextValue() throws Exception {
     byte[] secret = SECRET_TEXT.getBytes(StandardCharsets.US_ASCII);
     EncryptionContext context = EncryptionContext.of("name", VALUE_TEXT);
     WrappedKey wrapped = wrap(secret, context);

@@ -46,13 +46,14 @@ class KmsExceptionTest {
   void messages_nameKeysetVersionAndReason() {
     assertEquals(
         List.of(
-            "envelope is not authentic for this keyset and context",
+            "envelope is not authentic for this keyset and context; check that the context is the"
+                + " one used to encrypt",
             "malformed envelope: suite at offset 4 is 9",
             "keyset orders version 7 is unavailable (DISABLED): enable it",
             "keyset orders version 7: is primary",
-            "keyset orders was changed by another writer: a keyset of that name exists",
+            "keyset orders was not written: a keyset of that name exists",
             "document of keyset orders is not trustworthy: its mac does not fit",
-            "keyset store: no keyset",
+            "keyset store: no keyset (NOT_FOUND)",
             "root key: slow down (THROTTLED)",
             "rewrap stopped: a table is gone (SOURCE_UNAVAILABLE)"),
         oneOfEach().stream().map(Throwable::getMessage).toList());

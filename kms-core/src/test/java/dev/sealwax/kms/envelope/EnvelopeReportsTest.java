@@ -1,0 +1,297 @@
+package dev.sealwax.kms.envelope;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What listener and statistics are told of an operation: once, and how it really ended. */
+@SuppressWarnings("InputStreamSlowMultibyteRead") // a source that fails need not be fast
+final class EnvelopeReportsTest {
+  private static final EncryptionContext ROW = EncryptionContext.of("row", "42");
+  private static final int LONG = 70_000;
+
+  private final List<KmsEvent> heard = new ArrayList<>();
+  private final EnvelopeRig rig =
+      EnvelopeRig.create(
+          DataKeyPolicy.defaults(), EnvelopeRig.LONG, Runnable::run, this::hearEnvelopes);
+  private final EnvelopeCipher cipher = rig.cipher();
+
+  private void hearEnvelopes(KmsEvent event) {
+    if (List.of(Operation.DECRYPT, Operation.REWRAP, Operation.REENCRYPT)
+        .contains(event.operation())) {
+      heard.add(event);
+    }
+  }
+
+  @AfterEach
+  void close() {
+    rig.close();
+  }
+
+  private KmsEvent only() {
+    assertEquals(1, heard.size(), () -> "heard " + heard);
+    return heard.get(0);
+  }
+
+  private static Throwable cause(KmsEvent event) {
+    return assertInstanceOf(UncheckedIOException.class, event.failure()).getCause();
+  }
+
+  private void assertHeard(Operation operation, Exception failure) {
+    assertEquals(operation, only().operation());
+    assertSame(failure, only().failure());
+    assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  private static void readFrom(SeekableByteChannel channel, long position, int length)
+      throws IOException {
+    channel.position(position);
+    channel.read(ByteBuffer.allocate(length));
+  }
+
+  // --- random access ---
+
+  @Test
+  void channel_isReportedOnClose_withWhatWasRead() throws IOException {
+    SeekableByteChannel channel =
+        cipher.decryptingChannel(new ArrayChannel(cipher.encrypt(new byte[LONG], ROW)), ROW);
+    readFrom(channel, 20_000, 30);
+    readFrom(channel, LONG - 5, 30);
+    assertTrue(heard.isEmpty());
+    assertEquals(0, rig.ciphers.statistics().messagesDecrypted());
+    channel.close();
+    channel.close();
+
+    assertEquals(35, only().bytes());
+    assertTrue(only().isSuccess());
+    assertEquals(1, only().keyVersion());
+    assertEquals(1, rig.ciphers.statistics().messagesDecrypted());
+    assertEquals(35, rig.ciphers.statistics().bytesDecrypted());
+    assertEquals(0, rig.ciphers.statistics().failures());
+  }
+
+  @Test
+  void channel_thatMeetsTampering_reportsItOnce() throws IOException {
+    byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
+    envelope[EnvelopeInfo.inspect(envelope).headerLengthBytes() + 20_000] ^= 1;
+    SeekableByteChannel channel = cipher.decryptingChannel(new ArrayChannel(envelope), ROW);
+    readFrom(channel, 0, 10);
+    DecryptionFailedException failure =
+        assertThrows(DecryptionFailedException.class, () -> readFrom(channel, 17_000, 10));
+    assertThrows(DecryptionFailedException.class, () -> readFrom(channel, 17_000, 10));
+    channel.close();
+
+    assertHeard(Operation.DECRYPT, failure);
+    assertEquals(0, rig.ciphers.statistics().messagesDecrypted());
+  }
+
+  @Test
+  void channel_whoseSourceFails_reportsIt() throws IOException {
+    ArrayChannel source = new ArrayChannel(cipher.encrypt(new byte[LONG], ROW));
+    SeekableByteChannel channel = cipher.decryptingChannel(source, ROW);
+    source.close();
+    IOException failure = assertThrows(IOException.class, () -> readFrom(channel, 0, 10));
+    channel.close();
+
+    assertSame(failure, cause(only()));
+    assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  @Test
+  void channel_tamperedWithAtItsEnd_reportsItOnOpening() {
+    byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
+    envelope[envelope.length - 1] ^= 1;
+
+    assertHeard(
+        Operation.DECRYPT,
+        assertThrows(
+            DecryptionFailedException.class,
+            () -> cipher.decryptingChannel(new ArrayChannel(envelope), ROW)));
+  }
+
+  // --- streams ---
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 3, 50, 100, 130, 200})
+  void stream_whoseSourceFailsAtItsStart_reportsIt(int good) {
+    byte[] envelope = Arrays.copyOf(cipher.encrypt(new byte[LONG], ROW), good);
+    IOException failure = new IOException("source");
+    InputStream source =
+        new InputStream() {
+          private final InputStream start = new ByteArrayInputStream(envelope);
+
+          @Override
+          public int read() throws IOException {
+            int next = start.read();
+            if (next < 0) {
+              throw failure;
+            }
+            return next;
+          }
+        };
+
+    assertSame(
+        failure, assertThrows(IOException.class, () -> cipher.decryptingStream(source, ROW)));
+    assertSame(failure, cause(only()));
+    assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  @Test
+  void channel_whoseSourceFailsAtItsStart_reportsIt() {
+    ArrayChannel source = new ArrayChannel(new byte[0]);
+    source.close();
+    IOException failure =
+        assertThrows(IOException.class, () -> cipher.decryptingChannel(source, ROW));
+
+    assertSame(failure, cause(only()));
+    assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 10, LONG})
+  void decryptingStream_afterClose_hasNoMorePlaintext(int length) throws IOException {
+    InputStream in =
+        cipher.decryptingStream(
+            new ByteArrayInputStream(cipher.encrypt(new byte[length], ROW)), ROW);
+    if (length > 0) {
+      assertEquals(0, in.read());
+    }
+    in.close();
+
+    assertThrows(IOException.class, in::read);
+    assertThrows(IOException.class, () -> in.read(new byte[5]));
+    assertThrows(IOException.class, in::readAllBytes);
+  }
+
+  @Test
+  void decryptingStream_ofAShortMessage_readsAsAnyOther() throws IOException {
+    byte[] message = {1, 2, -3, 4, 5};
+    byte[] envelope = cipher.encrypt(message, ROW);
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      assertEquals(5, in.available());
+      assertEquals(1, in.read());
+      byte[] rest = new byte[9];
+      assertEquals(0, in.read(rest, 0, 0));
+      assertEquals(2, in.read(rest, 1, 2));
+      assertEquals(2, in.read(rest, 3, 6));
+      assertArrayEquals(new byte[] {0, 2, -3, 4, 5, 0, 0, 0, 0}, rest);
+      assertEquals(-1, in.read());
+      assertEquals(-1, in.read(rest));
+      assertEquals(0, in.read(rest, 0, 0));
+      assertThrows(IndexOutOfBoundsException.class, () -> in.read(rest, 8, 2));
+    }
+  }
+
+  // --- rewrap and reencrypt ---
+
+  @Test
+  void reencrypt_isOneOperation_asLongAsBothItsHalves() {
+    EnvelopeRig asking =
+        EnvelopeRig.create(
+            DataKeyPolicy.defaults(), CachePolicy.none(), Runnable::run, this::hearEnvelopes);
+    try (asking) {
+      byte[] envelope = asking.cipher().encrypt(new byte[10], ROW);
+      asking.verbs().rotate(EnvelopeRig.NAME);
+      // The first call of the root key is the one that opens.
+      asking.root.next(Fault.delaying(Duration.ofMillis(60)));
+      asking.cipher().reencrypt(envelope, ROW);
+    }
+
+    assertEquals(Operation.REENCRYPT, only().operation());
+    assertEquals(2, only().keyVersion());
+    assertEquals(10, only().bytes());
+    assertTrue(only().duration().toMillis() >= 60, () -> "took " + only().duration());
+  }
+
+  @Test
+  void reencrypt_ofWhatDoesNotOpen_isReportedOnce() {
+    byte[] envelope = cipher.encrypt(new byte[10], ROW);
+
+    assertHeard(
+        Operation.REENCRYPT,
+        assertThrows(
+            DecryptionFailedException.class,
+            () -> cipher.reencrypt(envelope, EncryptionContext.empty())));
+  }
+
+  @Test
+  void rewrapText_ofWhatIsNoText_isReported() {
+    assertHeard(
+        Operation.REWRAP,
+        assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrapText("swx1.!")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {10, LONG})
+  void rewrap_ofAnEnvelopeWhoseBodyWasCutOff_isRefused(int length) {
+    byte[] envelope = cipher.encrypt(new byte[length], ROW);
+    int headerLength = EnvelopeInfo.inspect(envelope).headerLengthBytes();
+    int shortest = length == 10 ? OpeningPath.ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
+    byte[] cut = Arrays.copyOf(envelope, headerLength + shortest - 1);
+    MalformedEnvelopeException failure =
+        assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrap(cut));
+    assertEquals("body", failure.field());
+    assertHeard(Operation.REWRAP, failure);
+    assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrapText(TextForm.encode(cut)));
+    assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrap(new ArrayChannel(cut)));
+
+    assertEquals(headerLength, cipher.rewrapHeader(cut).length);
+    assertEquals(1, rig.ciphers.statistics().headersRewrapped());
+  }
+
+  @Test
+  void rewrapInPlace_thatCannotWrite_isReportedAsAFailureAlone() {
+    byte[] envelope = cipher.encrypt(new byte[10], ROW);
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    IOException failure = new IOException("sink");
+    ArrayChannel file = new ArrayChannel(envelope);
+    SeekableByteChannel channel =
+        (SeekableByteChannel)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {SeekableByteChannel.class},
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("write")) {
+                    throw failure;
+                  }
+                  return method.invoke(file, arguments);
+                });
+
+    assertSame(failure, assertThrows(IOException.class, () -> cipher.rewrap(channel)));
+    assertSame(failure, cause(only()));
+    assertEquals(0, rig.ciphers.statistics().headersRewrapped());
+  }
+
+  @Test
+  void warmUp_isToldAsWhatItIs() {
+    cipher.warmUp();
+    assertEquals(2, heard.size());
+    assertEquals(2, rig.ciphers.statistics().messagesEncrypted());
+  }
+}
