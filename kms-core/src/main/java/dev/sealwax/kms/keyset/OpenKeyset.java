@@ -286,6 +286,7 @@ public final class OpenKeyset {
       // Half an interval more, so that the next confirmation is there before it is asked for.
       Snapshot next = untilExpiry(latest.confirmed(confirmed, confirmed + shared.overdueNanos()));
       current = next;
+      removeExpired(next, latest);
       return next;
     } finally {
       publishing.unlock();
@@ -347,7 +348,9 @@ public final class OpenKeyset {
       long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
       if (old != null && next - old.refreshNanos() > 0) {
         long hard = old.knownNanos() + shared.hardNanos;
-        current = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
+        Snapshot postponed = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
+        current = postponed;
+        removeExpired(postponed, old);
       }
     } finally {
       publishing.unlock();
@@ -514,9 +517,7 @@ public final class OpenKeyset {
     }
     Snapshot next = untilExpiry(before.readAgain(startedNanos, startedNanos + shared.refreshNanos));
     current = next;
-    if (next.keyset() != before.keyset()) {
-      removeRevoked(next.keyset(), before);
-    }
+    removeExpired(next, before);
     return next;
   }
 
@@ -552,10 +553,17 @@ public final class OpenKeyset {
       }
       Snapshot next = untilExpiry(latest);
       current = next;
-      removeRevoked(next.keyset(), latest);
+      removeExpired(next, latest);
       return next;
     } finally {
       publishing.unlock();
+    }
+  }
+
+  /** Of two snapshots of one revision; only what expires in between sets them apart. */
+  private void removeExpired(Snapshot now, Snapshot before) {
+    if (now.keyset() != before.keyset()) {
+      removeRevoked(now.keyset(), before);
     }
   }
 

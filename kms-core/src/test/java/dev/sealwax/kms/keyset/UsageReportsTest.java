@@ -220,6 +220,18 @@ final class UsageReportsTest {
     assertEquals(0, rotated.version(2).orElseThrow().messages());
   }
 
+  /** Cites KS-22: a busy hour must not use up the versions of a keyset. */
+  @Test
+  void limitReachedOnTheFirstDay_waitsForItsEnd() {
+    Rig.encrypt(meter(rig.process), 3 * LIMIT, 1);
+    rig.runBackground();
+    assertTrue(stored().messages() >= LIMIT);
+    rig.time.advance(Duration.ofDays(1).minusSeconds(1));
+    assertEquals(1, rig.keysets.rotateIfDue("orders").versions().size());
+    rig.time.advance(Duration.ofSeconds(1));
+    assertEquals(2, rig.keysets.rotateIfDue("orders").versions().size());
+  }
+
   @Test
   void destroyedKeyset_isNotReported() {
     Rig.encrypt(meter(rig.process), 10, 1);
