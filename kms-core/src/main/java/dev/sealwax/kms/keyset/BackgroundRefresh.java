@@ -43,7 +43,12 @@ final class BackgroundRefresh {
   /** One read under way. */
   private static final class Run {
     private final CompletableFuture<Boolean> end = new CompletableFuture<>();
+    private final long startedNanos;
     private volatile boolean slow;
+
+    Run(long startedNanos) {
+      this.startedNanos = startedNanos;
+    }
   }
 
   private final KeysetId id;
@@ -70,6 +75,13 @@ final class BackgroundRefresh {
   /** Starts a read, or joins the one under way, and waits for its end if that makes sense. */
   void startAndWait() {
     Run run = startOrJoin();
+    await(run);
+    if (run != null && background.nanoClock().getAsLong() - run.startedNanos >= 2 * intervalNanos) {
+      await(startOrJoin()); // the first had begun so long ago that it may have read what was before
+    }
+  }
+
+  private void await(@Nullable Run run) {
     if (run == null || run.slow || hasJustFailed()) {
       return;
     }
@@ -93,7 +105,7 @@ final class BackgroundRefresh {
   }
 
   private @Nullable Run startOrJoin() {
-    Run mine = new Run();
+    Run mine = new Run(background.nanoClock().getAsLong());
     Run other = underWay.compareAndExchange(null, mine);
     if (other != null) {
       return other;
