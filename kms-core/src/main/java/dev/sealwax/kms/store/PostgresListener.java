@@ -54,7 +54,7 @@ final class PostgresListener implements AutoCloseable {
     if (open != null) {
       try {
         open.abort(Runnable::run); // the thread is reading from it, so it would not answer a close
-      } catch (SQLException e) {
+      } catch (SQLException | RuntimeException e) {
         // Then the thread ends with its next look at the connection.
       }
     }

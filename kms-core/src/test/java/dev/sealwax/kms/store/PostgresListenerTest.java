@@ -1,5 +1,6 @@
 package dev.sealwax.kms.store;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -75,6 +76,31 @@ final class PostgresListenerTest {
       assertTrue(System.nanoTime() < deadline, "thread goes on");
       Thread.sleep(10);
     }
+  }
+
+  /** Pools throw what they like; the store has to end its waits all the same. */
+  @Test
+  void close_connectionThatCannotBeAborted_endsTheWaits() throws Exception {
+    DataSource source =
+        source(
+            () -> {
+              Connection real = listening.getConnection();
+              return (Connection)
+                  Proxy.newProxyInstance(
+                      getClass().getClassLoader(),
+                      new Class<?>[] {Connection.class},
+                      (proxy, method, arguments) -> {
+                        if (method.getName().equals("abort")) {
+                          real.abort(Runnable::run);
+                          throw new IllegalStateException("not by way of the pool");
+                        }
+                        return method.invoke(real, arguments);
+                      });
+            });
+    JdbcKeysetStore store = JdbcKeysetStore.builder(database).listenOn(source).open();
+    awaitListeners(1);
+    assertDoesNotThrow(store::close);
+    assertThrows(IllegalStateException.class, () -> store.awaitWrite(LONG));
   }
 
   @Test
