@@ -1,27 +1,17 @@
 package dev.sealwax.kms.keyset;
 
-import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
-import dev.sealwax.kms.crypto.KeyClosedException;
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
-import dev.sealwax.kms.keyset.Snapshot.Doubt;
-import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
-import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Clock;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -42,9 +32,6 @@ public final class OpenKeyset {
    */
   static final long LOOK_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
-  // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
-  private static final int CACHED_ATTEMPTS = 3;
-
   /**
    * For so long after a word of a write the keyset is read at every interval, whatever the store
    * says: the one who told may be ahead of the one who was read, such as a replica.
@@ -53,15 +40,6 @@ public final class OpenKeyset {
 
   /** For so long a store is believed that says nothing was written. */
   private static final long BELIEF_NANOS = TimeUnit.MINUTES.toNanos(1);
-
-  // Longer than any snapshot lives without being looked at.
-  private static final Duration MAX_AHEAD = Duration.ofDays(3650);
-
-  /** Every state that allows anything allows this. */
-  private static final KeyUse ANY_USE = KeyUse.REENCRYPT;
-
-  /** Identifies a key version within the process. */
-  record VersionId(KeysetId keyset, int version) {}
 
   /**
    * What the keysets of a process share.
@@ -97,14 +75,11 @@ public final class OpenKeyset {
 
   private final KeysetId id;
   private final Shared shared;
+  private final PublishedSnapshot published;
+  private final UnwrappedKeys keys;
   private final SingleFlight<Snapshot> reads = new SingleFlight<>();
   private final SingleFlight<Long> looks = new SingleFlight<>();
   private final BackgroundRefresh refresh;
-  private final ReentrantLock publishing = new ReentrantLock();
-  // Keys of documents before the keyset moved to another root key; reads begun before may still use
-  // them.
-  private final List<DocumentKey> retired = new ArrayList<>(0);
-  private volatile @Nullable Snapshot current;
   // Written within the single flight of looks only.
   private volatile long looksBegun;
   private volatile long lastLookNanos;
@@ -115,11 +90,12 @@ public final class OpenKeyset {
   private volatile long toldNanos;
   private final AtomicInteger writers = new AtomicInteger();
   private volatile @Nullable Refusal lastRefusal;
-  private volatile boolean closed;
 
   OpenKeyset(KeysetId id, Shared shared) {
     this.id = id;
     this.shared = shared;
+    this.published = new PublishedSnapshot(id, shared);
+    this.keys = new UnwrappedKeys(id, published, shared);
     this.refresh =
         new BackgroundRefresh(
             id,
@@ -138,7 +114,7 @@ public final class OpenKeyset {
 
               @Override
               public void onFailure() {
-                postpone();
+                published.postpone();
               }
             });
   }
@@ -159,7 +135,7 @@ public final class OpenKeyset {
    * @throws IllegalStateException if closed
    */
   public Keyset snapshot(int wantedVersion) {
-    Snapshot snapshot = current;
+    Snapshot snapshot = published.get();
     if (snapshot != null
         && shared.nanoClock.getAsLong() - snapshot.refreshNanos() < 0
         && (wantedVersion == 0 || snapshot.keyset().has(wantedVersion))) {
@@ -176,7 +152,7 @@ public final class OpenKeyset {
    * @throws KeysetStoreException also if the document was found missing since then
    */
   public Keyset snapshotToWrap(int wantedVersion) {
-    Snapshot snapshot = current;
+    Snapshot snapshot = published.get();
     if (snapshot == null
         || snapshot.doubt() != null
         || shared.nanoClock.getAsLong() - snapshot.refreshNanos() >= 0
@@ -199,9 +175,9 @@ public final class OpenKeyset {
   }
 
   private Snapshot freshened(@Nullable Snapshot snapshot, int wanted) {
-    requireOpen();
+    published.requireOpen();
     long now = shared.nanoClock.getAsLong();
-    Snapshot usable = snapshot == null ? null : withoutExpired(snapshot);
+    Snapshot usable = snapshot == null ? null : published.withoutExpired(snapshot);
     if (usable == null || now - usable.knownNanos() >= shared.hardNanos) {
       usable = firstRead(wanted, now);
     } else if (now - usable.refreshNanos() >= 0) {
@@ -252,7 +228,7 @@ public final class OpenKeyset {
     mayBeWritten();
     // What this process is writing itself it will know in a moment; reading it before that would
     // find a document that does not fit, and ask the root key why.
-    if (current != null && !closed && writers.get() == 0) {
+    if (published.get() != null && writers.get() == 0) {
       refresh.start();
     }
   }
@@ -277,20 +253,8 @@ public final class OpenKeyset {
         || confirmed - snapshot.readNanos() >= Math.min(BELIEF_NANOS, shared.hardNanos / 4)) {
       return null;
     }
-    publishing.lock();
-    try {
-      Snapshot latest = current;
-      if (latest == null || latest.keyset() != snapshot.keyset() || latest.doubt() != null) {
-        return latest;
-      }
-      // Half an interval more, so that the next confirmation is there before it is asked for.
-      Snapshot next = untilExpiry(latest.confirmed(confirmed, confirmed + shared.overdueNanos()));
-      current = next;
-      removeExpired(next, latest);
-      return next;
-    } finally {
-      publishing.unlock();
-    }
+    // Half an interval more, so that the next confirmation is there before it is asked for.
+    return published.confirm(snapshot, confirmed, confirmed + shared.overdueNanos());
   }
 
   /**
@@ -301,7 +265,7 @@ public final class OpenKeyset {
     long begunBefore = looksBegun;
     while (true) {
       long look = looks.run(() -> look(wanted));
-      Snapshot known = requireCurrent();
+      Snapshot known = published.require();
       if (known.keyset().has(wanted) || look > begunBefore) {
         return known;
       }
@@ -338,28 +302,12 @@ public final class OpenKeyset {
       return old;
     }
     refresh.startAndWait();
-    return requireCurrent();
-  }
-
-  private void postpone() {
-    publishing.lock();
-    try {
-      Snapshot old = current;
-      long next = shared.nanoClock.getAsLong() + shared.refreshNanos;
-      if (old != null && next - old.refreshNanos() > 0) {
-        long hard = old.knownNanos() + shared.hardNanos;
-        Snapshot postponed = untilExpiry(old.postponed(next - hard < 0 ? next : hard));
-        current = postponed;
-        removeExpired(postponed, old);
-      }
-    } finally {
-      publishing.unlock();
-    }
+    return published.require();
   }
 
   /** Whether this process has ever authenticated a document of this keyset. */
   boolean isKnown() {
-    Snapshot snapshot = current;
+    Snapshot snapshot = published.get();
     return snapshot != null && snapshot.isAuthenticated();
   }
 
@@ -369,8 +317,8 @@ public final class OpenKeyset {
 
   /** Reads the keyset now, whatever is known, and makes every later operation see it. */
   Snapshot readNow() {
-    requireOpen();
-    if (current == null) {
+    published.requireOpen();
+    if (published.get() == null) {
       // Shares the root key's call with operations that meet the keyset for the first time at this
       // moment.
       reads.run(() -> read(0));
@@ -399,184 +347,29 @@ public final class OpenKeyset {
       Function<@Nullable Snapshot, @Nullable Loaded> reading) {
     long started = shared.nanoClock.getAsLong();
     long toldBefore = told.get();
-    Snapshot known = current;
+    Snapshot known = published.get();
     try {
       Loaded loaded = reading.apply(known);
       if (loaded == null) {
         return null;
       }
-      Snapshot result = publish(loaded, started);
+      Snapshot result = published.publish(loaded, started);
       heeded.accumulateAndGet(toldBefore, Math::max);
       return result;
     } catch (KeysetCorruptedException e) {
-      doubt(known, e, started);
+      published.doubt(known, e, started);
       throw e;
     } catch (KeysetStoreException e) {
       if (e.reason() == KeysetStoreException.Reason.NOT_FOUND) {
-        doubt(known, e, started);
+        published.doubt(known, e, started);
       }
       throw e;
     }
   }
 
-  private void doubt(@Nullable Snapshot known, KmsException why, long startedNanos) {
-    publishing.lock();
-    try {
-      Snapshot now = current;
-      // A snapshot published after the doubtful document was read is not what it belies.
-      if (known != null && now != null && startedNanos - now.readNanos() >= 0) {
-        current = now.doubted(new Doubt(why, startedNanos));
-      }
-    } finally {
-      publishing.unlock();
-    }
-  }
-
-  /**
-   * Makes {@code loaded} what every later operation sees, unless something newer already is. Takes
-   * its keys over.
-   *
-   * @return what later operations see
-   */
+  /** As {@link PublishedSnapshot#publish}. */
   Snapshot publish(Loaded loaded, long startedNanos) {
-    publishing.lock();
-    try {
-      Snapshot before = current;
-      DocumentKey kept = before == null ? null : before.documentKey();
-      if (closed) {
-        discard(loaded, kept);
-        throw closedKeysets();
-      }
-      if (before != null && before.isAuthenticated()) {
-        if (loaded.keyset().revision() < before.keyset().revision()
-            || loaded.documentKey() == null) {
-          // Another thread has published a newer one since this read began.
-          discard(loaded, kept);
-          return before;
-        }
-        if (loaded.keyset().revision() == before.keyset().revision()) {
-          if (!before.hasContentOf(loaded)) {
-            discard(loaded, kept);
-            throw new KeysetCorruptedException(
-                id,
-                "there are two different documents of revision " + loaded.keyset().revision(),
-                null);
-          }
-          discard(loaded, kept);
-          return confirm(before, startedNanos);
-        }
-        try {
-          // Again, as another thread may have published a revision between this read and the one
-          // it was compared with.
-          KeysetReader.requireFollows(loaded.keyset(), before, loaded.documentKey() == kept);
-        } catch (KeysetCorruptedException e) {
-          discard(loaded, kept);
-          throw e;
-        }
-      }
-      if (kept != null && kept != loaded.documentKey()) {
-        retired.add(kept);
-      }
-      Snapshot next =
-          untilExpiry(
-              new Snapshot(
-                  loaded.keyset(),
-                  loaded.mac(),
-                  loaded.documentKey(),
-                  startedNanos,
-                  startedNanos,
-                  startedNanos + shared.refreshNanos,
-                  null));
-      // Before the snapshot, or a thread that sees the one and not the other would ask the root
-      // key.
-      if (loaded.key() != null) {
-        shared.keys.put(new VersionId(id, loaded.key().version()), loaded.key());
-      }
-      current = next;
-      removeRevoked(next.keyset(), before);
-      return next;
-    } finally {
-      publishing.unlock();
-    }
-  }
-
-  /** Wipes what a read took over and nobody will use; keys that it found here stay. */
-  private void discard(Loaded loaded, @Nullable DocumentKey kept) {
-    DocumentKey documentKey = loaded.documentKey();
-    if (documentKey != null && documentKey != kept && !retired.contains(documentKey)) {
-      documentKey.close();
-    }
-    if (loaded.key() != null) {
-      loaded.key().close();
-    }
-  }
-
-  private Snapshot confirm(Snapshot before, long startedNanos) {
-    if (startedNanos - before.knownNanos() < 0) {
-      return before;
-    }
-    Snapshot next = untilExpiry(before.readAgain(startedNanos, startedNanos + shared.refreshNanos));
-    current = next;
-    removeExpired(next, before);
-    return next;
-  }
-
-  /**
-   * The snapshot as it refuses what has expired by now, to be looked at again when the next thing
-   * does: so no operation has to read a clock for it.
-   */
-  private Snapshot untilExpiry(Snapshot snapshot) {
-    if (!snapshot.keyset().expires()) {
-      return snapshot;
-    }
-    Instant now = shared.wallClock.instant();
-    Instant next = snapshot.keyset().nextExpiry(now);
-    long refresh = snapshot.refreshNanos();
-    if (next != null && Duration.between(now, next).compareTo(MAX_AHEAD) < 0) {
-      long expiry = shared.nanoClock.getAsLong() + Duration.between(now, next).toNanos();
-      refresh = expiry - refresh < 0 ? expiry : refresh;
-    }
-    return snapshot.as(snapshot.keyset().asOf(now), refresh);
-  }
-
-  /** As {@link #untilExpiry}, for a snapshot in use whose time to be looked at has come. */
-  private Snapshot withoutExpired(Snapshot snapshot) {
-    Keyset keyset = snapshot.keyset();
-    if (!keyset.expires() || keyset.asOf(shared.wallClock.instant()) == keyset) {
-      return snapshot;
-    }
-    publishing.lock();
-    try {
-      Snapshot latest = current;
-      if (latest == null) {
-        throw closedKeysets();
-      }
-      Snapshot next = untilExpiry(latest);
-      current = next;
-      removeExpired(next, latest);
-      return next;
-    } finally {
-      publishing.unlock();
-    }
-  }
-
-  /** Of two snapshots of one revision; only what expires in between sets them apart. */
-  private void removeExpired(Snapshot now, Snapshot before) {
-    if (now.keyset() != before.keyset()) {
-      removeRevoked(now.keyset(), before);
-    }
-  }
-
-  private void removeRevoked(Keyset now, @Nullable Snapshot before) {
-    if (before == null) {
-      return;
-    }
-    for (KeyVersion version : now.versions()) {
-      KeyVersion old = before.keyset().find(version.number());
-      if (old != null && before.keyset().allowsAny(old) && !now.allowsAny(version)) {
-        shared.keys.remove(new VersionId(id, version.number()));
-      }
-    }
+    return published.publish(loaded, startedNanos);
   }
 
   /**
@@ -592,87 +385,11 @@ public final class OpenKeyset {
    */
   public <T> T withKeyEncryptionKey(
       Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
-    snapshot.requireUse(version, ANY_USE);
-    VersionId key = new VersionId(id, version);
-    Supplier<KeyEncryptionKey> loader = () -> unwrap(version);
-    for (int attempt = 0; attempt < CACHED_ATTEMPTS; attempt++) {
-      Held<KeyEncryptionKey> held = hold(key, loader);
-      try {
-        return use.apply(held.value());
-      } catch (KeyClosedException e) {
-        // Expired, crowded out or revoked between finding and using it; unwrapping it anew tells
-        // which.
-        requireOpen();
-      } finally {
-        held.closeIfUncached();
-      }
-    }
-    try (KeyEncryptionKey own = loader.get()) {
-      return use.apply(own);
-    }
-  }
-
-  private Held<KeyEncryptionKey> hold(VersionId key, Supplier<KeyEncryptionKey> loader) {
-    Held<KeyEncryptionKey> held = shared.keys.getIfPresent(key);
-    if (held == null) {
-      return shared.keys.load(key, loader);
-    }
-    if (held.needsRenewal(shared.nanoClock.getAsLong())) {
-      shared.keys.renew(key, held, loader);
-    }
-    return held;
-  }
-
-  private KeyEncryptionKey unwrap(int version) {
-    Snapshot newest = requireCurrent();
-    newest.keyset().requireUse(version, ANY_USE);
-    KeyVersion found = newest.keyset().find(version);
-    WrappedKey wrapped = found == null ? null : found.wrapped();
-    DocumentKey documentKey = newest.documentKey();
-    if (wrapped == null || documentKey == null) {
-      throw new AssertionError("a usable version has material and an authenticated document");
-    }
-    try (VersionSecret secret = shared.rootCalls.unwrap(id, version, wrapped)) {
-      if (!secret.belongsWith(documentKey)) {
-        throw new KeysetCorruptedException(
-            id, "version " + version + " was wrapped with another document key", null);
-      }
-      return secret.keyEncryptionKey(version);
-    }
-  }
-
-  private Snapshot requireCurrent() {
-    Snapshot snapshot = current;
-    if (snapshot == null) {
-      requireOpen();
-      throw new IllegalStateException("keyset " + id + " has not been read yet");
-    }
-    return snapshot;
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw closedKeysets();
-    }
-  }
-
-  private static IllegalStateException closedKeysets() {
-    return new IllegalStateException("the Kms is closed");
+    return keys.with(snapshot, version, use);
   }
 
   void close() {
-    publishing.lock();
-    try {
-      closed = true;
-      refresh.close();
-      Snapshot last = current;
-      current = null;
-      if (last != null && last.documentKey() != null) {
-        last.documentKey().close();
-      }
-      retired.forEach(DocumentKey::close);
-    } finally {
-      publishing.unlock();
-    }
+    refresh.close();
+    published.close();
   }
 }

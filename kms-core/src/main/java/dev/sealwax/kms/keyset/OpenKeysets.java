@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * Safe for any thread.
  */
 public final class OpenKeysets implements AutoCloseable {
-  private final KeyCache<OpenKeyset.VersionId, KeyEncryptionKey> keys;
+  private final KeyCache<VersionId, KeyEncryptionKey> keys;
   private final RootCalls rootCalls;
   private final OpenKeyset.Shared shared;
   private final Keysets verbs;

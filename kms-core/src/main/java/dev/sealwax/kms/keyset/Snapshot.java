@@ -1,6 +1,8 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.vocabulary.KmsException;
+import java.time.Duration;
+import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,15 @@ record Snapshot(
    */
   record Doubt(KmsException why, long sinceNanos) {}
 
+  // Longer than any snapshot lives without being looked at.
+  private static final Duration MAX_AHEAD = Duration.ofDays(3650);
+
+  /** What a read that began at {@code read} has yielded. */
+  static Snapshot of(KeysetReader.Loaded loaded, long read, long refresh) {
+    return new Snapshot(
+        loaded.keyset(), loaded.mac(), loaded.documentKey(), read, read, refresh, null);
+  }
+
   boolean isAuthenticated() {
     return documentKey != null;
   }
@@ -60,7 +71,20 @@ record Snapshot(
     return new Snapshot(keyset, mac, documentKey, readNanos, knownNanos, refreshNanos, why);
   }
 
-  Snapshot as(Keyset other, long refresh) {
-    return new Snapshot(other, mac, documentKey, readNanos, knownNanos, refresh, doubt);
+  /**
+   * This as it refuses what has expired by now, to be looked at again when the next thing does: so
+   * no operation has to read a clock for it.
+   *
+   * @param now the wall clock, which says what has expired
+   * @param nowNanos the clock of the other members, at the same moment
+   */
+  Snapshot untilExpiry(Instant now, long nowNanos) {
+    Instant next = keyset.nextExpiry(now);
+    long refresh = refreshNanos;
+    if (next != null && Duration.between(now, next).compareTo(MAX_AHEAD) < 0) {
+      long expiry = nowNanos + Duration.between(now, next).toNanos();
+      refresh = expiry - refresh < 0 ? expiry : refresh;
+    }
+    return new Snapshot(keyset.asOf(now), mac, documentKey, readNanos, knownNanos, refresh, doubt);
   }
 }

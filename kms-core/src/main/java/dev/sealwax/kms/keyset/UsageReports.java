@@ -2,7 +2,6 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
-import dev.sealwax.kms.keyset.OpenKeyset.VersionId;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import java.time.Clock;
 import java.time.Instant;

@@ -1,0 +1,88 @@
+package dev.sealwax.kms.keyset;
+
+import dev.sealwax.kms.cache.Held;
+import dev.sealwax.kms.cache.KeyCache;
+import dev.sealwax.kms.crypto.KeyClosedException;
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+
+/**
+ * Lends the unwrapped versions of one keyset, which the cache that all keysets share owns. Safe for
+ * any thread.
+ */
+final class UnwrappedKeys {
+  // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
+  private static final int CACHED_ATTEMPTS = 3;
+
+  /** Every state that allows anything allows this. */
+  private static final KeyUse ANY_USE = KeyUse.REENCRYPT;
+
+  private final KeysetId id;
+  private final PublishedSnapshot published;
+  private final KeyCache<VersionId, KeyEncryptionKey> keys;
+  private final RootCalls rootCalls;
+  private final LongSupplier nanoClock;
+
+  UnwrappedKeys(KeysetId id, PublishedSnapshot published, OpenKeyset.Shared shared) {
+    this.id = id;
+    this.published = published;
+    this.keys = shared.keys();
+    this.rootCalls = shared.rootCalls();
+    this.nanoClock = shared.nanoClock();
+  }
+
+  /** As {@link OpenKeyset#withKeyEncryptionKey}. */
+  <T> T with(Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
+    snapshot.requireUse(version, ANY_USE);
+    VersionId key = new VersionId(id, version);
+    Supplier<KeyEncryptionKey> loader = () -> unwrap(version);
+    for (int attempt = 0; attempt < CACHED_ATTEMPTS; attempt++) {
+      Held<KeyEncryptionKey> held = hold(key, loader);
+      try {
+        return use.apply(held.value());
+      } catch (KeyClosedException e) {
+        // Expired, crowded out or revoked between finding and using it; unwrapping it anew tells
+        // which.
+        published.requireOpen();
+      } finally {
+        held.closeIfUncached();
+      }
+    }
+    try (KeyEncryptionKey own = loader.get()) {
+      return use.apply(own);
+    }
+  }
+
+  private Held<KeyEncryptionKey> hold(VersionId key, Supplier<KeyEncryptionKey> loader) {
+    Held<KeyEncryptionKey> held = keys.getIfPresent(key);
+    if (held == null) {
+      return keys.load(key, loader);
+    }
+    if (held.needsRenewal(nanoClock.getAsLong())) {
+      keys.renew(key, held, loader);
+    }
+    return held;
+  }
+
+  private KeyEncryptionKey unwrap(int version) {
+    Snapshot newest = published.require();
+    newest.keyset().requireUse(version, ANY_USE);
+    KeyVersion found = newest.keyset().find(version);
+    WrappedKey wrapped = found == null ? null : found.wrapped();
+    DocumentKey documentKey = newest.documentKey();
+    if (wrapped == null || documentKey == null) {
+      throw new AssertionError("a usable version has material and an authenticated document");
+    }
+    try (VersionSecret secret = rootCalls.unwrap(id, version, wrapped)) {
+      if (!secret.belongsWith(documentKey)) {
+        throw new KeysetCorruptedException(
+            id, "version " + version + " was wrapped with another document key", null);
+      }
+      return secret.keyEncryptionKey(version);
+    }
+  }
+}
