@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 final class KeyCacheTest {
   private static final Duration SOFT = Duration.ofSeconds(100);
   private static final Duration HARD = Duration.ofSeconds(1000);
+  private static final int RETRY_DIVISOR = 20;
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 5);
   private final ConcurrentLinkedQueue<Runnable> background = new ConcurrentLinkedQueue<>();
@@ -347,5 +348,147 @@ final class KeyCacheTest {
     Held<Key> held = cache.load("k", Key::new);
     held.closeIfUncached();
     assertTrue(held.value().isOpen());
+  }
+
+  @Test
+  void statistics_countEachUse() {
+    Held<Key> held = cache.load("k", Key::new);
+    present("k");
+    present("k");
+    cache.countHit();
+    assertThrows(IllegalArgumentException.class, () -> cache.load("other", KeyCacheTest::fail));
+    assertNull(cache.getIfPresent("other"));
+    CacheStatistics statistics = cache.statistics();
+    assertEquals(3, statistics.hits());
+    assertEquals(2, statistics.misses());
+    assertEquals(1, statistics.loads());
+    assertEquals(1, statistics.loadFailures());
+    assertEquals(0, statistics.evictions());
+    assertSame(held, present("k"));
+  }
+
+  @Test
+  void clear_closesWhatIsThereAndLoadsAnew() {
+    Held<Key> first = cache.load("a", Key::new);
+    Held<Key> second = cache.load("b", Key::new);
+    cache.clear();
+    assertEquals(1, first.value().closes.get());
+    assertEquals(1, second.value().closes.get());
+    assertNull(cache.getIfPresent("a"));
+    assertTrue(cache.load("a", Key::new).value().isOpen());
+  }
+
+  @Test
+  void softTimeToLive_isShortenedByUpToATenth() {
+    long earliest = SOFT.multipliedBy(9).dividedBy(10).toNanos();
+    boolean differs = false;
+    for (int i = 0; i < 200; i++) {
+      Held<Key> held = cache.load("k" + i, Key::new);
+      assertFalse(held.needsRenewal(now.get() + earliest - 1));
+      assertTrue(held.needsRenewal(now.get() + SOFT.toNanos()));
+      differs |= held.needsRenewal(now.get() + earliest + SOFT.toNanos() / 20);
+    }
+    assertTrue(differs, "keys loaded together must not all be renewed together");
+  }
+
+  @Test
+  void load_whileAnotherLoads_waitsForItsKey() throws Exception {
+    CountDownLatch loading = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    Key slow = new Key();
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    try {
+      Future<Held<Key>> loader =
+          threads.submit(
+              () ->
+                  cache.load(
+                      "k",
+                      () -> {
+                        loading.countDown();
+                        awaitQuietly(go);
+                        return slow;
+                      }));
+      assertTrue(loading.await(60, TimeUnit.SECONDS));
+      AtomicInteger again = new AtomicInteger();
+      Future<Held<Key>> waiter =
+          threads.submit(
+              () ->
+                  cache.load(
+                      "k",
+                      () -> {
+                        again.incrementAndGet();
+                        return new Key();
+                      }));
+      while (cache.statistics().misses() < 2) {
+        Thread.onSpinWait();
+      }
+      go.countDown();
+      assertSame(slow, loader.get(60, TimeUnit.SECONDS).value());
+      assertSame(slow, waiter.get(60, TimeUnit.SECONDS).value());
+      assertEquals(0, again.get());
+    } finally {
+      go.countDown();
+      threads.shutdownNow();
+    }
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      assertTrue(latch.await(60, TimeUnit.SECONDS));
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void renewal_diesOfAnError_isTriedLater() {
+    Key old = new Key();
+    Held<Key> held = cache.load("k", () -> old);
+    advance(SOFT);
+    cache.renew(
+        "k",
+        held,
+        () -> {
+          throw new StackOverflowError("scripted");
+        });
+    assertThrows(StackOverflowError.class, this::runBackground);
+    assertSame(old, present("k").value());
+    assertEquals(1, cache.statistics().refreshFailures());
+    advance(SOFT.dividedBy(RETRY_DIVISOR).minusNanos(1));
+    assertFalse(held.needsRenewal(now.get()));
+    advance(Duration.ofNanos(1));
+    assertTrue(held.needsRenewal(now.get()));
+    Key fresh = new Key();
+    cache.renew("k", held, () -> fresh);
+    runBackground();
+    assertSame(fresh, present("k").value());
+  }
+
+  @Test
+  void close_whileARenewalReplaces_closesTheFreshKey() {
+    Held<Key> held = cache.load("k", Key::new);
+    advance(SOFT);
+    Key fresh = new Key();
+    cache.renew(
+        "k",
+        held,
+        () -> {
+          cache.close();
+          return fresh;
+        });
+    runBackground();
+    assertEquals(1, fresh.closes.get());
+    assertEquals(1, held.value().closes.get());
+    assertNull(cache.getIfPresent("k"));
+  }
+
+  @Test
+  void uncached_isItsCallersToClose() {
+    Key key = new Key();
+    Held<Key> held = Held.uncached(key);
+    assertSame(key, held.value());
+    assertFalse(held.needsRenewal(Long.MAX_VALUE));
+    held.closeIfUncached();
+    assertEquals(1, key.closes.get());
   }
 }
