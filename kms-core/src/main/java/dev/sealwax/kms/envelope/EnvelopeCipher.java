@@ -33,10 +33,12 @@ import java.util.Objects;
 public final class EnvelopeCipher {
   private final SealingPath sealing;
   private final OpeningPath opening;
+  private final RewrapPath rewrapping;
 
-  EnvelopeCipher(SealingPath sealing, OpeningPath opening) {
+  EnvelopeCipher(SealingPath sealing, OpeningPath opening, RewrapPath rewrapping) {
     this.sealing = sealing;
     this.opening = opening;
+    this.rewrapping = rewrapping;
   }
 
   /** The keyset that this cipher works with. */
@@ -87,7 +89,7 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException if either key version may not be used for it
    */
   public byte[] rewrap(byte[] envelope) {
-    return opening.rewrap(Objects.requireNonNull(envelope, "envelope"));
+    return rewrapping.rewrap(Objects.requireNonNull(envelope, "envelope"));
   }
 
   /**
@@ -100,7 +102,7 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException if either key version may not be used for it
    */
   public byte[] rewrapHeader(byte[] header) {
-    return opening.rewrapHeader(Objects.requireNonNull(header, "header"));
+    return rewrapping.rewrapHeader(Objects.requireNonNull(header, "header"));
   }
 
   /**
@@ -117,7 +119,7 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException if either key version may not be used for it
    */
   public void rewrap(SeekableByteChannel channel) throws IOException {
-    opening.rewrapInPlace(Objects.requireNonNull(channel, "channel"));
+    rewrapping.rewrapInPlace(Objects.requireNonNull(channel, "channel"));
   }
 
   /**
@@ -171,7 +173,7 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException as {@link #rewrap} does
    */
   public String rewrapText(String text) {
-    return opening.rewrapText(Objects.requireNonNull(text, "text"));
+    return rewrapping.rewrapText(Objects.requireNonNull(text, "text"));
   }
 
   /**

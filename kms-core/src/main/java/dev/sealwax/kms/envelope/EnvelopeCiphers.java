@@ -51,7 +51,8 @@ public final class EnvelopeCiphers implements AutoCloseable {
     var keyset = keysets.open(id);
     return new EnvelopeCipher(
         new SealingPath(keyset, dataKeys, policy, traffic, announcer),
-        new OpeningPath(keyset, dataKeys, traffic, announcer));
+        new OpeningPath(keyset, dataKeys, traffic, announcer),
+        new RewrapPath(keyset, dataKeys, traffic, announcer));
   }
 
   /** What the ciphers have done so far. */

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.crypto.GcmKey;
 import dev.sealwax.kms.keyset.KeyEncryptionKey;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
@@ -32,6 +33,11 @@ final class EnvelopeHeader {
 
   /** Length of a header whose keyset has the longest name, in bytes. */
   static final int MAX_LEN = NAME_POS + KeysetId.MAX_LENGTH + AFTER_NAME_LEN; // 146
+
+  /** Bounds of the body that follows a header of the one-shot suite, in bytes. */
+  static final int ONE_SHOT_MIN_BODY = GcmKey.NONCE_BYTES + GcmKey.TAG_BYTES; // 28
+
+  static final int ONE_SHOT_MAX_BODY = ONE_SHOT_MIN_BODY + SealingPath.ONE_SHOT_MAX_BYTES;
 
   static final byte FORMAT_VERSION = 1;
   private static final byte[] MAGIC = {'S', 'W', 'X'};
@@ -204,5 +210,31 @@ final class EnvelopeHeader {
   boolean isPrefixOf(byte[] envelope) {
     return envelope.length >= encoded.length
         && Arrays.equals(encoded, 0, encoded.length, envelope, 0, encoded.length);
+  }
+
+  /** Parses a header with nothing behind it. */
+  static EnvelopeHeader parseAlone(byte[] bytes) {
+    EnvelopeHeader header = parse(bytes);
+    if (bytes.length != header.lengthBytes()) {
+      throw new MalformedEnvelopeException(
+          "body", header.lengthBytes(), "follows a header that should stand alone");
+    }
+    return header;
+  }
+
+  /** Refuses a body of a length that none of this suite has. */
+  void requireBody(long bodyLength) {
+    boolean oneShot = suite() == AlgorithmSuite.ONE_SHOT;
+    int shortest = oneShot ? ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
+    if (bodyLength < shortest) {
+      throw new MalformedEnvelopeException(
+          "body", lengthBytes(), "needs at least " + shortest + " bytes, has " + bodyLength);
+    }
+    if (oneShot && bodyLength > ONE_SHOT_MAX_BODY) {
+      throw new MalformedEnvelopeException(
+          "body",
+          lengthBytes(),
+          "may have at most " + ONE_SHOT_MAX_BODY + " bytes in this suite, has more");
+    }
   }
 }

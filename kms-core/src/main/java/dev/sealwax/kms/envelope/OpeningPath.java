@@ -2,7 +2,6 @@ package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.crypto.ChunkCipher;
-import dev.sealwax.kms.crypto.GcmKey;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
@@ -21,14 +20,10 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The way from an envelope back to a plaintext or to another header, in the order of envelope-v1
- * §13: parse, keyset, key version and its state, data key and commitment, body. Safe for concurrent
- * use.
+ * The way from an envelope back to a plaintext, in the order of envelope-v1 §13: parse, keyset, key
+ * version and its state, data key and commitment, body. Safe for concurrent use.
  */
 final class OpeningPath {
-  static final int ONE_SHOT_MIN_BODY = GcmKey.NONCE_BYTES + GcmKey.TAG_BYTES;
-  static final int ONE_SHOT_MAX_BODY = ONE_SHOT_MIN_BODY + SealingPath.ONE_SHOT_MAX_BYTES;
-
   private final OpenKeyset keyset;
   private final DataKeys dataKeys;
   private final Traffic traffic;
@@ -71,7 +66,7 @@ final class OpeningPath {
   byte[] openSplit(SplitEnvelope envelope, EncryptionContext context) {
     byte[] header = envelope.header();
     try {
-      requireHeaderAlone(header);
+      EnvelopeHeader.parseAlone(header);
     } catch (MalformedEnvelopeException e) {
       throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
     }
@@ -84,12 +79,12 @@ final class OpeningPath {
       Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, last);
       if (held != null) {
         EnvelopeHeader header = held.value().header();
-        requireBody(header, envelope.length - header.lengthBytes());
+        header.requireBody(envelope.length - header.lengthBytes());
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
         DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
       } else {
         EnvelopeHeader header = EnvelopeHeader.parse(envelope);
-        requireBody(header, envelope.length - header.lengthBytes());
+        header.requireBody(envelope.length - header.lengthBytes());
         held = dataKey(header, observation);
       }
       try {
@@ -114,7 +109,7 @@ final class OpeningPath {
       byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(envelope);
-      requireBody(header, envelope.length - header.lengthBytes());
+      header.requireBody(envelope.length - header.lengthBytes());
       Keyset snapshot = snapshotFor(header, observation);
       try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
         byte[] plaintext = openBody(key, envelope, context);
@@ -146,83 +141,6 @@ final class OpeningPath {
       traffic.decrypted(plaintext.length);
       return plaintext;
     }
-  }
-
-  // --- headers ---
-
-  /** A whole envelope, whose body is not read but has to be there. */
-  byte[] rewrap(byte[] envelope) {
-    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
-    try {
-      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
-      requireBody(header, envelope.length - header.lengthBytes());
-      byte[] moved = envelope.clone();
-      rewrap(header, observation).writeTo(moved);
-      return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    }
-  }
-
-  String rewrapText(String text) {
-    byte[] envelope;
-    try {
-      envelope = TextForm.decode(text);
-    } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
-    }
-    return TextForm.encode(rewrap(envelope));
-  }
-
-  byte[] rewrapHeader(byte[] start) {
-    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
-    try {
-      byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
-      return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    }
-  }
-
-  void rewrapInPlace(SeekableByteChannel channel) throws IOException {
-    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
-    try {
-      long place = channel.position();
-      try {
-        byte[] old = read(channel, 0, EnvelopeHeader.MAX_LEN);
-        EnvelopeHeader header = EnvelopeHeader.parse(old);
-        requireBody(header, channel.size() - header.lengthBytes());
-        byte[] moved = rewrap(header, observation).encoded();
-        if (!header.isPrefixOf(moved)) {
-          channel.position(0);
-          ByteBuffer out = ByteBuffer.wrap(moved).asReadOnlyBuffer();
-          while (out.hasRemaining()) {
-            channel.write(out);
-          }
-        }
-        rewrapped(moved, observation);
-      } finally {
-        channel.position(place);
-      }
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
-    }
-  }
-
-  private EnvelopeHeader rewrap(EnvelopeHeader header, @Nullable Observation observation) {
-    requireOwn(header, observation);
-    Keyset snapshot = keyset.snapshotToWrap(header.keyVersion());
-    EnvelopeHeader moved = dataKeys.rewrap(header, keyset, snapshot);
-    Observation.key(observation, snapshot.primary(), CacheResult.NONE);
-    return moved;
-  }
-
-  private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
-    traffic.rewrapped.increment();
-    Observation.end(observation, 0, null);
-    return moved;
   }
 
   // --- streams ---
@@ -268,9 +186,9 @@ final class OpeningPath {
       EncryptionContext context,
       @Nullable Observation observation)
       throws IOException {
-    EnvelopeHeader header = requireHeaderAlone(headerBytes);
+    EnvelopeHeader header = EnvelopeHeader.parseAlone(headerBytes);
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
-      byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
+      byte[] sealed = body.readNBytes(EnvelopeHeader.ONE_SHOT_MAX_BODY + 1);
       byte[] plaintext = openWhole(header, sealed, context, observation);
       Observation.end(observation, plaintext.length, null);
       return new OpenedInputStream(plaintext, body);
@@ -278,7 +196,7 @@ final class OpeningPath {
     byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
     byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
     int chunkLength = body.readNBytes(chunk, 0, chunk.length);
-    requireBody(header, prefix.length + chunkLength);
+    header.requireBody(prefix.length + chunkLength);
     ChunkCipher cipher = cipher(header, prefix, context, observation);
     return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
   }
@@ -300,7 +218,7 @@ final class OpeningPath {
       throws IOException {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
-      return channel(requireHeaderAlone(header), body, 0, context, observation);
+      return channel(EnvelopeHeader.parseAlone(header), body, 0, context, observation);
     } catch (RuntimeException e) {
       throw failed(observation, e);
     } catch (IOException e) {
@@ -316,7 +234,7 @@ final class OpeningPath {
       @Nullable Observation observation)
       throws IOException {
     long bodyLength = source.size() - bodyPosition;
-    requireBody(header, bodyLength);
+    header.requireBody(bodyLength);
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] body = read(source, bodyPosition, (int) bodyLength);
       byte[] plaintext = openWhole(header, body, context, observation);
@@ -390,11 +308,12 @@ final class OpeningPath {
   }
 
   private Keyset snapshotFor(EnvelopeHeader header, @Nullable Observation observation) {
-    requireOwn(header, observation);
+    requireOwn(header, keyset, observation);
     return keyset.snapshot(header.keyVersion());
   }
 
-  private void requireOwn(EnvelopeHeader header, @Nullable Observation observation) {
+  static void requireOwn(
+      EnvelopeHeader header, OpenKeyset keyset, @Nullable Observation observation) {
     Observation.key(observation, header.keyVersion(), CacheResult.MISS);
     if (!header.keyset().equals(keyset.id())) {
       throw new KeyUnavailableException(
@@ -402,30 +321,6 @@ final class OpeningPath {
           keyset.id(),
           header.keyVersion(),
           "the envelope names keyset " + header.keyset() + "; use the cipher of that keyset");
-    }
-  }
-
-  private static EnvelopeHeader requireHeaderAlone(byte[] bytes) {
-    EnvelopeHeader header = EnvelopeHeader.parse(bytes);
-    if (bytes.length != header.lengthBytes()) {
-      throw new MalformedEnvelopeException(
-          "body", header.lengthBytes(), "follows a header that should stand alone");
-    }
-    return header;
-  }
-
-  private static void requireBody(EnvelopeHeader header, long bodyLength) {
-    boolean oneShot = header.suite() == AlgorithmSuite.ONE_SHOT;
-    int shortest = oneShot ? ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
-    if (bodyLength < shortest) {
-      throw new MalformedEnvelopeException(
-          "body", header.lengthBytes(), "needs at least " + shortest + " bytes, has " + bodyLength);
-    }
-    if (oneShot && bodyLength > ONE_SHOT_MAX_BODY) {
-      throw new MalformedEnvelopeException(
-          "body",
-          header.lengthBytes(),
-          "may have at most " + ONE_SHOT_MAX_BODY + " bytes in this suite, has more");
     }
   }
 

@@ -252,7 +252,7 @@ final class EnvelopeReportsTest {
   void rewrap_ofAnEnvelopeWhoseBodyWasCutOff_isRefused(int length) {
     byte[] envelope = cipher.encrypt(new byte[length], ROW);
     int headerLength = EnvelopeInfo.inspect(envelope).headerLengthBytes();
-    int shortest = length == 10 ? OpeningPath.ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
+    int shortest = length == 10 ? EnvelopeHeader.ONE_SHOT_MIN_BODY : ChunkedBody.MIN_BYTES;
     byte[] cut = Arrays.copyOf(envelope, headerLength + shortest - 1);
     MalformedEnvelopeException failure =
         assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrap(cut));

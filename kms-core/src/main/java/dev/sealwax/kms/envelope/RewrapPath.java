@@ -1,0 +1,118 @@
+package dev.sealwax.kms.envelope;
+
+import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The way from one header to another: the data key stays, the key version that wraps it changes
+ * (envelope-v1 §11). Bodies are not read. Safe for concurrent use.
+ */
+final class RewrapPath {
+  private final OpenKeyset keyset;
+  private final DataKeys dataKeys;
+  private final Traffic traffic;
+  private final Announcer announcer;
+
+  RewrapPath(OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, Announcer announcer) {
+    this.keyset = keyset;
+    this.dataKeys = dataKeys;
+    this.traffic = traffic;
+    this.announcer = announcer;
+  }
+
+  /** A whole envelope, whose body is not read but has to be there. */
+  byte[] rewrap(byte[] envelope) {
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
+    try {
+      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+      header.requireBody(envelope.length - header.lengthBytes());
+      byte[] moved = envelope.clone();
+      rewrap(header, observation).writeTo(moved);
+      return rewrapped(moved, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  String rewrapText(String text) {
+    byte[] envelope;
+    try {
+      envelope = TextForm.decode(text);
+    } catch (MalformedEnvelopeException e) {
+      throw failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+    }
+    return TextForm.encode(rewrap(envelope));
+  }
+
+  byte[] rewrapHeader(byte[] start) {
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
+    try {
+      byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
+      return rewrapped(moved, observation);
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  void rewrapInPlace(SeekableByteChannel channel) throws IOException {
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
+    try {
+      long place = channel.position();
+      try {
+        byte[] old = OpeningPath.read(channel, 0, EnvelopeHeader.MAX_LEN);
+        EnvelopeHeader header = EnvelopeHeader.parse(old);
+        header.requireBody(channel.size() - header.lengthBytes());
+        byte[] moved = rewrap(header, observation).encoded();
+        if (!header.isPrefixOf(moved)) {
+          channel.position(0);
+          ByteBuffer out = ByteBuffer.wrap(moved).asReadOnlyBuffer();
+          while (out.hasRemaining()) {
+            channel.write(out);
+          }
+        }
+        rewrapped(moved, observation);
+      } finally {
+        channel.position(place);
+      }
+    } catch (RuntimeException e) {
+      throw failed(observation, e);
+    } catch (IOException e) {
+      throw failed(observation, e);
+    }
+  }
+
+  private EnvelopeHeader rewrap(EnvelopeHeader header, @Nullable Observation observation) {
+    OpeningPath.requireOwn(header, keyset, observation);
+    Keyset snapshot = keyset.snapshotToWrap(header.keyVersion());
+    EnvelopeHeader moved = dataKeys.rewrap(header, keyset, snapshot);
+    Observation.key(observation, snapshot.primary(), CacheResult.NONE);
+    return moved;
+  }
+
+  private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
+    traffic.rewrapped.increment();
+    Observation.end(observation, 0, null);
+    return moved;
+  }
+
+  private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
+    traffic.failures.increment();
+    Observation.end(observation, 0, failure);
+    return failure;
+  }
+
+  /** An event holds unchecked exceptions; the caller gets the one that was thrown. */
+  private IOException failed(@Nullable Observation observation, IOException failure) {
+    failed(observation, new UncheckedIOException(failure));
+    return failure;
+  }
+}
