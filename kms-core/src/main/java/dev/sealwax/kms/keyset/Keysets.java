@@ -45,8 +45,6 @@ import org.jspecify.annotations.Nullable;
  * its state does not allow the change, and nothing is written.
  */
 public final class Keysets {
-  private static final int PAGE = 256;
-
   /** Documents have room for four digits of a year. */
   private static final Instant END_OF_TIME = Instant.parse("9999-12-31T00:00:00Z");
 
@@ -139,7 +137,7 @@ public final class Keysets {
     keysets.requireOpen();
     return StreamSupport.stream(
         Spliterators.spliteratorUnknownSize(
-            new KeysetNames(store, PAGE), Spliterator.ORDERED | Spliterator.NONNULL),
+            new KeysetNames(store), Spliterator.ORDERED | Spliterator.NONNULL),
         false);
   }
 
