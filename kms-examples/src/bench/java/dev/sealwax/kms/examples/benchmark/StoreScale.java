@@ -10,12 +10,17 @@ import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a store costs with few and with very many keysets in it: its pages, one document, and the
@@ -57,9 +62,34 @@ public final class StoreScale {
         }
         var source = postgres.getDatabase("postgres", database);
         JdbcKeysetStore.createTables(source);
-        measure("PostgreSQL", count, document, () -> JdbcKeysetStore.open(source));
+        try (Connection connection = source.getConnection()) {
+          DataSource pool = poolOf(connection);
+          measure("PostgreSQL", count, document, () -> JdbcKeysetStore.open(pool));
+        }
       }
     }
+  }
+
+  /** Lends one connection again and again, as a pool does to a single thread. */
+  private static DataSource poolOf(Connection connection) {
+    Connection lent =
+        proxy(
+            Connection.class,
+            (method, arguments) ->
+                method.getName().equals("close") ? null : method.invoke(connection, arguments));
+    return proxy(DataSource.class, (method, arguments) -> lent);
+  }
+
+  private interface Call {
+    @Nullable Object run(Method method, Object @Nullable [] arguments) throws Exception;
+  }
+
+  private static <T> T proxy(Class<T> type, Call call) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            type.getClassLoader(),
+            new Class<?>[] {type},
+            (self, method, arguments) -> call.run(method, arguments)));
   }
 
   private static String document(Path directory) throws Exception {
@@ -88,9 +118,10 @@ public final class StoreScale {
       double all = micros(10, () -> listAll(store)) / 1e3;
       double one = micros(10 * ROUNDS, () -> store.load(ids.get(random.nextInt(ids.size()))));
       var before = store.position();
+      String second = document.replaceFirst("\"revision\":\\s*1", "\"revision\":2");
       double nothing = micros(10 * ROUNDS, () -> store.changesAfter(before));
       for (int i = 0; i < 10; i++) {
-        store.replace(new StoredKeyset(ids.get(i * (count / 10)), 2, document));
+        store.replace(new StoredKeyset(ids.get(i * (count / 10)), 2, second));
       }
       double ten = micros(10 * ROUNDS, () -> store.changesAfter(before));
       System.out.printf(
