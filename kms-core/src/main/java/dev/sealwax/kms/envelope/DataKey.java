@@ -122,7 +122,7 @@ final class DataKey implements AutoCloseable {
     info[label.length] = (byte) suite.id();
     info[label.length + 1] = (byte) name.length;
     System.arraycopy(name, 0, info, label.length + 2, name.length);
-    return Hkdf.SHA256.expand(dataKey, info, 32);
+    return Hkdf.expand(dataKey, info, 32);
   }
 
   EnvelopeHeader header() {
