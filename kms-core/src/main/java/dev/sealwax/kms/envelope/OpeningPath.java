@@ -14,7 +14,6 @@ import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.util.Arrays;
@@ -51,10 +50,11 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       byte[] plaintext = openArray(envelope, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return plaintext;
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -63,7 +63,8 @@ final class OpeningPath {
     try {
       envelope = TextForm.decode(text);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      throw e;
     }
     return open(envelope, context);
   }
@@ -73,7 +74,8 @@ final class OpeningPath {
     try {
       requireHeaderAlone(header);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      throw e;
     }
     return open(envelope.join(), context);
   }
@@ -123,8 +125,9 @@ final class OpeningPath {
         }
         return plaintext;
       }
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -159,8 +162,9 @@ final class OpeningPath {
       byte[] moved = envelope.clone();
       rewrap(header, observation).writeTo(moved);
       return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -169,7 +173,8 @@ final class OpeningPath {
     try {
       envelope = TextForm.decode(text);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+      throw e;
     }
     return TextForm.encode(rewrap(envelope));
   }
@@ -179,8 +184,9 @@ final class OpeningPath {
     try {
       byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
       return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -204,10 +210,9 @@ final class OpeningPath {
       } finally {
         channel.position(place);
       }
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -221,7 +226,7 @@ final class OpeningPath {
 
   private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
     traffic.rewrapped.increment();
-    Observation.end(observation, 0, null);
+    Observation.succeeded(observation, 0);
     return moved;
   }
 
@@ -231,10 +236,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return stream(readHeader(envelope), envelope, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -243,10 +247,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return stream(header, body, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -272,7 +275,7 @@ final class OpeningPath {
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] sealed = body.readNBytes(ONE_SHOT_MAX_BODY + 1);
       byte[] plaintext = openWhole(header, sealed, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return new OpenedInputStream(plaintext, body);
     }
     byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
@@ -280,7 +283,8 @@ final class OpeningPath {
     int chunkLength = body.readNBytes(chunk, 0, chunk.length);
     requireBody(header, prefix.length + chunkLength);
     ChunkCipher cipher = cipher(header, prefix, context, observation);
-    return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
+    return new DecryptingInputStream(
+        body, cipher, chunk, chunkLength, StreamEnd.ofDecryption(observation, traffic));
   }
 
   SeekableByteChannel channel(SeekableByteChannel envelope, EncryptionContext context)
@@ -289,10 +293,9 @@ final class OpeningPath {
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(read(envelope, 0, EnvelopeHeader.MAX_LEN));
       return channel(header, envelope, header.lengthBytes(), context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -301,10 +304,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return channel(requireHeaderAlone(header), body, 0, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -320,7 +322,7 @@ final class OpeningPath {
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] body = read(source, bodyPosition, (int) bodyLength);
       byte[] plaintext = openWhole(header, body, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return DecryptingChannel.ofWhole(source, plaintext);
     }
     byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
@@ -330,7 +332,7 @@ final class OpeningPath {
         bodyPosition + ChunkCipher.PREFIX_BYTES,
         bodyLength - ChunkCipher.PREFIX_BYTES,
         cipher,
-        streamEnd(observation));
+        StreamEnd.ofDecryption(observation, traffic));
   }
 
   private byte[] openWhole(
@@ -429,20 +431,9 @@ final class OpeningPath {
     }
   }
 
-  private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
+  private void failed(@Nullable Observation observation, Throwable failure) {
     traffic.failures.increment();
-    Observation.end(observation, 0, failure);
-    return failure;
-  }
-
-  /** An event holds unchecked exceptions; the caller gets the one that was thrown. */
-  private IOException failed(@Nullable Observation observation, IOException failure) {
-    failed(observation, new UncheckedIOException(failure));
-    return failure;
-  }
-
-  private StreamEnd streamEnd(@Nullable Observation observation) {
-    return new StreamEnd(observation, traffic::decrypted, traffic.failures::increment);
+    Observation.failed(observation, failure);
   }
 
   /** Up to {@code length} bytes from {@code position} on; fewer at the end of the channel. */
