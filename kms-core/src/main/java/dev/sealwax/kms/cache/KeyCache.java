@@ -113,7 +113,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /**
    * Loads the entry, or waits for the load under way.
    *
-   * @param loader makes the value on this thread; what it throws is thrown here and to all who wait
+   * @param loader makes the value on this thread; what it throws is thrown here, and to all who
+   *     wait as {@link SharedFailures} says
    * @return the entry; with {@link CachePolicy#none()} it is the caller's alone, see {@link
    *     Held#closeIfUncached}
    * @throws IllegalStateException if the cache is closed
@@ -186,10 +187,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     try {
       return future.join();
     } catch (CancellationException e) {
-      // The type is the contract, so waiters get the loader's own exception.
       Throwable failure = future instanceof Load<V> load ? load.failure : null;
       if (failure instanceof RuntimeException runtime) {
-        throw runtime;
+        throw SharedFailures.forAnotherCaller(runtime);
       }
       if (failure instanceof Error error) {
         throw error;

@@ -36,11 +36,14 @@ public final class RecentFailures<K, E extends RuntimeException> {
             .build();
   }
 
-  /** Throws the failure that was remembered for {@code key} within the pause, if there is one. */
+  /**
+   * Throws the failure that was remembered for {@code key} within the pause, if there is one, to
+   * each caller as its own.
+   */
   public void rethrow(K key) {
     E failure = failures.getIfPresent(key);
     if (failure != null) {
-      throw failure;
+      throw SharedFailures.forAnotherCaller(failure);
     }
   }
 

@@ -39,6 +39,8 @@ final class DataKey implements AutoCloseable {
   private @Nullable Keyset fitToEncrypt;
   private @Nullable Keyset fitToDecrypt;
 
+  private volatile @Nullable LastOpened rememberedBy;
+
   private DataKey(EnvelopeHeader header, byte[] dataKey, UsageBudget budget, Traffic traffic) {
     this.header = header;
     byte[] messageKey = derive(MESSAGE_KEY_LABEL, dataKey, header.suite(), header.keyset());
@@ -122,7 +124,7 @@ final class DataKey implements AutoCloseable {
     info[label.length] = (byte) suite.id();
     info[label.length + 1] = (byte) name.length;
     System.arraycopy(name, 0, info, label.length + 2, name.length);
-    return Hkdf.SHA256.expand(dataKey, info, 32);
+    return Hkdf.expand(dataKey, info, 32);
   }
 
   EnvelopeHeader header() {
@@ -161,6 +163,11 @@ final class DataKey implements AutoCloseable {
     fitToDecrypt = snapshot;
   }
 
+  /** Notes who is to let go of this key once it is wiped. */
+  void rememberedBy(LastOpened last) {
+    rememberedBy = last;
+  }
+
   /** Counts one more owner, who will {@link #close}; false if the key is wiped already. */
   boolean share() {
     while (true) {
@@ -182,6 +189,10 @@ final class DataKey implements AutoCloseable {
       }
       if (streams != null) {
         streams.close();
+      }
+      LastOpened last = rememberedBy;
+      if (last != null) {
+        last.forget(this);
       }
     }
   }

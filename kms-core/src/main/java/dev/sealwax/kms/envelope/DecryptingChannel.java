@@ -6,7 +6,6 @@ import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NonWritableChannelException;
@@ -84,7 +83,7 @@ final class DecryptingChannel implements SeekableByteChannel {
       channel.chunkIndex = NONE;
       channel.openChunk(size / CHUNK_BYTES);
       return channel;
-    } catch (RuntimeException | IOException e) {
+    } catch (IOException | RuntimeException | Error e) {
       cipher.close();
       throw e;
     }
@@ -111,18 +110,11 @@ final class DecryptingChannel implements SeekableByteChannel {
   private void openChunkToRead(long index) throws IOException {
     try {
       openChunk(index);
-    } catch (RuntimeException e) {
-      report(e);
+    } catch (IOException | RuntimeException | Error e) {
+      if (end != null) {
+        end.failed(e);
+      }
       throw e;
-    } catch (IOException e) {
-      report(new UncheckedIOException(e));
-      throw e;
-    }
-  }
-
-  private void report(RuntimeException failure) {
-    if (end != null) {
-      end.failed(failure);
     }
   }
 

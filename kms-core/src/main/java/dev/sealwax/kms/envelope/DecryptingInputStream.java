@@ -6,6 +6,7 @@ import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
 import dev.sealwax.kms.crypto.ChunkCipher;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Objects;
@@ -14,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Reads as the plaintext of a chunked body, with memory for one chunk. Every byte returned is
  * authentic; the end of stream is returned only after the last chunk has proved that nothing is
- * missing. For one thread at a time.
+ * missing. Who closes it before that has abandoned it. For one thread at a time.
  */
 final class DecryptingInputStream extends InputStream {
   private final InputStream source;
@@ -87,10 +88,13 @@ final class DecryptingInputStream extends InputStream {
         failure = e;
         end.failed(e);
         throw e;
-      } catch (IOException e) {
+      } catch (IOException | Error e) {
         // Bytes already taken from the source are lost, so a later read could not continue.
-        failure = new UncheckedIOException("the source of the stream failed before", e);
-        end.failed(failure);
+        failure =
+            e instanceof IOException source
+                ? new UncheckedIOException("the source of the stream failed before", source)
+                : new IllegalStateException("the stream failed before", e);
+        end.failed(e);
         throw e;
       }
     }
@@ -111,11 +115,27 @@ final class DecryptingInputStream extends InputStream {
     chunks++;
   }
 
+  /** As any other stream; a sink that fails is how the decryption ends. */
+  @Override
+  public long transferTo(OutputStream sink) throws IOException {
+    try {
+      return super.transferTo(sink);
+    } catch (IOException | RuntimeException | Error e) {
+      end.failed(e);
+      throw e;
+    }
+  }
+
   @Override
   public void close() throws IOException {
     closed = true;
     cipher.close();
     Arrays.fill(plaintext, (byte) 0);
+    end.abandoned(handedOut());
     source.close();
+  }
+
+  private long handedOut() {
+    return chunks == 0 ? 0 : (chunks - 1) * CHUNK_BYTES + position;
   }
 }

@@ -76,10 +76,16 @@ final class EncryptingInputStream extends InputStream {
     // Stays set if the source throws: bytes already taken from it are lost, so what follows could
     // not be right.
     broken = true;
-    int length = source.readNBytes(plaintext, 0, CHUNK_BYTES);
-    ready = sealed;
-    position = 0;
-    limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
+    int length;
+    try {
+      length = source.readNBytes(plaintext, 0, CHUNK_BYTES);
+      ready = sealed;
+      position = 0;
+      limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
+    } catch (IOException | RuntimeException | Error e) {
+      end.failed(e);
+      throw e;
+    }
     if (closed) {
       // By another thread, during the read.
       throw new IOException("the stream was closed");
@@ -96,7 +102,7 @@ final class EncryptingInputStream extends InputStream {
   @Override
   public void close() throws IOException {
     if (!sealedLast) {
-      end.failed(new IllegalStateException("stream was closed before its end"));
+      end.abandoned(0);
     }
     closed = true;
     cipher.close();

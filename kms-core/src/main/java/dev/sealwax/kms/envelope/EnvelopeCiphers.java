@@ -64,6 +64,7 @@ public final class EnvelopeCiphers implements AutoCloseable {
         traffic.decryptedBytes(),
         traffic.rewrapped.sum(),
         traffic.failures.sum(),
+        traffic.abandoned.sum(),
         dataKeys.encryptStatistics(),
         dataKeys.decryptStatistics());
   }

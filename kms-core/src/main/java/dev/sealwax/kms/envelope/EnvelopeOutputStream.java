@@ -7,7 +7,6 @@ import dev.sealwax.kms.crypto.ChunkCipher;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -105,7 +104,7 @@ public final class EnvelopeOutputStream extends OutputStream {
   public void abort() throws IOException {
     if (open) {
       broken = true;
-      end.failed(new IllegalStateException("stream was aborted"));
+      end.abandoned(0);
       close();
     }
   }
@@ -145,10 +144,7 @@ public final class EnvelopeOutputStream extends OutputStream {
         }
       }
       sourceEnded = true;
-    } catch (IOException e) {
-      end.failed(new UncheckedIOException(e));
-      throw e;
-    } catch (RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       end.failed(e);
       throw e;
     } finally {
@@ -163,13 +159,18 @@ public final class EnvelopeOutputStream extends OutputStream {
   private void writeChunk(byte[] in, int offset, int length) throws IOException {
     // Stays set if anything below throws: after half a chunk nothing more can be right.
     broken = true;
-    byte[] start = opening;
-    if (start != null) {
-      sink.write(start);
-      opening = null;
+    try {
+      byte[] start = opening;
+      if (start != null) {
+        sink.write(start);
+        opening = null;
+      }
+      int sealedLength = cipher.seal(chunks, in, offset, length, sealed, 0);
+      sink.write(sealed, 0, sealedLength);
+    } catch (IOException | RuntimeException | Error e) {
+      end.failed(e);
+      throw e;
     }
-    int sealedLength = cipher.seal(chunks, in, offset, length, sealed, 0);
-    sink.write(sealed, 0, sealedLength);
     chunks++;
     broken = false;
   }

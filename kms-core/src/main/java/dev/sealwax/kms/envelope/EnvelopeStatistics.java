@@ -16,6 +16,8 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
  *     was, but a message of the one-shot suite as a whole, when it is opened
  * @param headersRewrapped headers moved to another key version, or found to be there already
  * @param failures operations that ended with an exception
+ * @param abandoned streams that the application aborted or closed before their end; they count as
+ *     neither messages nor failures
  * @param encryptKeys the cache of data keys that encrypt
  * @param decryptKeys the cache of data keys that decrypt
  */
@@ -26,5 +28,6 @@ public record EnvelopeStatistics(
     long bytesDecrypted,
     long headersRewrapped,
     long failures,
+    long abandoned,
     CacheStatistics encryptKeys,
     CacheStatistics decryptKeys) {}

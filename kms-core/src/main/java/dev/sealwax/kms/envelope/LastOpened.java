@@ -37,6 +37,7 @@ final class LastOpened {
     Entry last = entry;
     long now = nanoClock.getAsLong();
     if (last == null || last.step != now) {
+      held.value().rememberedBy(this);
       entry = new Entry(held, now);
     }
   }
@@ -44,5 +45,13 @@ final class LastOpened {
   /** To be called when the key found has turned out to be closed. */
   void forget() {
     entry = null;
+  }
+
+  /** Lets go of a key that is wiped: there may be a cipher for each of a hundred thousand. */
+  void forget(DataKey wiped) {
+    Entry last = entry;
+    if (last != null && last.held.value() == wiped) {
+      entry = null;
+    }
   }
 }

@@ -3,6 +3,8 @@ package dev.sealwax.kms.envelope;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsEvent.Outcome;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,17 +38,36 @@ final class Observation {
     }
   }
 
-  static void end(
-      @Nullable Observation observation, long bytes, @Nullable RuntimeException failure) {
+  static void succeeded(@Nullable Observation observation, long bytes) {
     if (observation != null) {
-      observation.announcer.tell(
-          observation.operation,
-          observation.keyset,
-          observation.keyVersion,
-          observation.cache,
-          bytes,
-          observation.startNanos,
-          failure);
+      observation.end(Outcome.SUCCESS, bytes, null);
     }
+  }
+
+  static void failed(@Nullable Observation observation, Throwable failure) {
+    if (observation != null) {
+      observation.end(Outcome.FAILURE, 0, failure);
+    }
+  }
+
+  /** The application gave a stream up. */
+  static void abandoned(@Nullable Observation observation, long bytes) {
+    if (observation != null) {
+      observation.end(Outcome.ABANDONED, bytes, null);
+    }
+  }
+
+  private void end(Outcome outcome, long bytes, @Nullable Throwable failure) {
+    announcer.tell(
+        new KmsEvent(
+            operation,
+            keyset,
+            keyVersion,
+            KmsEvent.Change.NONE,
+            cache,
+            outcome,
+            bytes,
+            Duration.ofNanos(System.nanoTime() - startNanos),
+            failure));
   }
 }

@@ -13,7 +13,6 @@ import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.util.Arrays;
@@ -46,10 +45,11 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       byte[] plaintext = openArray(envelope, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return plaintext;
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -58,7 +58,8 @@ final class OpeningPath {
     try {
       envelope = TextForm.decode(text);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      throw e;
     }
     return open(envelope, context);
   }
@@ -68,7 +69,8 @@ final class OpeningPath {
     try {
       EnvelopeHeader.parseAlone(header);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      throw e;
     }
     return open(envelope.join(), context);
   }
@@ -118,8 +120,9 @@ final class OpeningPath {
         }
         return plaintext;
       }
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -149,10 +152,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return stream(readHeader(envelope), envelope, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -161,10 +163,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return stream(header, body, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -190,7 +191,7 @@ final class OpeningPath {
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] sealed = body.readNBytes(EnvelopeHeader.ONE_SHOT_MAX_BODY + 1);
       byte[] plaintext = openWhole(header, sealed, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return new OpenedInputStream(plaintext, body);
     }
     byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
@@ -198,7 +199,8 @@ final class OpeningPath {
     int chunkLength = body.readNBytes(chunk, 0, chunk.length);
     header.requireBody(prefix.length + chunkLength);
     ChunkCipher cipher = cipher(header, prefix, context, observation);
-    return new DecryptingInputStream(body, cipher, chunk, chunkLength, streamEnd(observation));
+    return new DecryptingInputStream(
+        body, cipher, chunk, chunkLength, StreamEnd.ofDecryption(observation, traffic));
   }
 
   SeekableByteChannel channel(SeekableByteChannel envelope, EncryptionContext context)
@@ -207,10 +209,9 @@ final class OpeningPath {
     try {
       EnvelopeHeader header = EnvelopeHeader.parse(read(envelope, 0, EnvelopeHeader.MAX_LEN));
       return channel(header, envelope, header.lengthBytes(), context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -219,10 +220,9 @@ final class OpeningPath {
     Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
       return channel(EnvelopeHeader.parseAlone(header), body, 0, context, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -238,7 +238,7 @@ final class OpeningPath {
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] body = read(source, bodyPosition, (int) bodyLength);
       byte[] plaintext = openWhole(header, body, context, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return DecryptingChannel.ofWhole(source, plaintext);
     }
     byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
@@ -248,7 +248,7 @@ final class OpeningPath {
         bodyPosition + ChunkCipher.PREFIX_BYTES,
         bodyLength - ChunkCipher.PREFIX_BYTES,
         cipher,
-        streamEnd(observation));
+        StreamEnd.ofDecryption(observation, traffic));
   }
 
   private byte[] openWhole(
@@ -324,20 +324,9 @@ final class OpeningPath {
     }
   }
 
-  private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
+  private void failed(@Nullable Observation observation, Throwable failure) {
     traffic.failures.increment();
-    Observation.end(observation, 0, failure);
-    return failure;
-  }
-
-  /** An event holds unchecked exceptions; the caller gets the one that was thrown. */
-  private IOException failed(@Nullable Observation observation, IOException failure) {
-    failed(observation, new UncheckedIOException(failure));
-    return failure;
-  }
-
-  private StreamEnd streamEnd(@Nullable Observation observation) {
-    return new StreamEnd(observation, traffic::decrypted, traffic.failures::increment);
+    Observation.failed(observation, failure);
   }
 
   /** Up to {@code length} bytes from {@code position} on; fewer at the end of the channel. */

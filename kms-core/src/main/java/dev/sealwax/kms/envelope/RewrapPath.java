@@ -7,7 +7,6 @@ import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import org.jspecify.annotations.Nullable;
@@ -38,8 +37,9 @@ final class RewrapPath {
       byte[] moved = envelope.clone();
       rewrap(header, observation).writeTo(moved);
       return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -48,7 +48,8 @@ final class RewrapPath {
     try {
       envelope = TextForm.decode(text);
     } catch (MalformedEnvelopeException e) {
-      throw failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+      failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+      throw e;
     }
     return TextForm.encode(rewrap(envelope));
   }
@@ -58,8 +59,9 @@ final class RewrapPath {
     try {
       byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
       return rewrapped(moved, observation);
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -83,10 +85,9 @@ final class RewrapPath {
       } finally {
         channel.position(place);
       }
-    } catch (RuntimeException e) {
-      throw failed(observation, e);
-    } catch (IOException e) {
-      throw failed(observation, e);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
     }
   }
 
@@ -100,19 +101,12 @@ final class RewrapPath {
 
   private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
     traffic.rewrapped.increment();
-    Observation.end(observation, 0, null);
+    Observation.succeeded(observation, 0);
     return moved;
   }
 
-  private RuntimeException failed(@Nullable Observation observation, RuntimeException failure) {
+  private void failed(@Nullable Observation observation, Throwable failure) {
     traffic.failures.increment();
-    Observation.end(observation, 0, failure);
-    return failure;
-  }
-
-  /** An event holds unchecked exceptions; the caller gets the one that was thrown. */
-  private IOException failed(@Nullable Observation observation, IOException failure) {
-    failed(observation, new UncheckedIOException(failure));
-    return failure;
+    Observation.failed(observation, failure);
   }
 }

@@ -79,11 +79,11 @@ final class SealingPath {
           plaintext.length <= ONE_SHOT_MAX_BYTES
               ? sealOneShot(plaintext, context, alone, observation)
               : sealChunked(plaintext, context, alone, observation);
-      Observation.end(observation, plaintext.length, null);
+      Observation.succeeded(observation, plaintext.length);
       return envelope;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       traffic.failures.increment();
-      Observation.end(observation, 0, e);
+      Observation.failed(observation, e);
       throw e;
     }
   }
@@ -169,28 +169,26 @@ final class SealingPath {
   EnvelopeOutputStream stream(
       OutputStream sink, EncryptionContext context, HeaderPlace headerPlace) {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
+    StreamEnd end = StreamEnd.ofEncryption(observation, traffic);
     try {
       StreamStart start = startStream(context, 0, /* alone= */ false, observation);
-      return new EnvelopeOutputStream(sink, start, headerPlace, streamEnd(observation));
-    } catch (RuntimeException e) {
-      streamEnd(observation).failed(e);
+      return new EnvelopeOutputStream(sink, start, headerPlace, end);
+    } catch (RuntimeException | Error e) {
+      end.failed(e);
       throw e;
     }
   }
 
   InputStream pullingStream(InputStream plaintext, EncryptionContext context) {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
+    StreamEnd end = StreamEnd.ofEncryption(observation, traffic);
     try {
       StreamStart start = startStream(context, 0, /* alone= */ false, observation);
-      return new EncryptingInputStream(plaintext, start, streamEnd(observation));
-    } catch (RuntimeException e) {
-      streamEnd(observation).failed(e);
+      return new EncryptingInputStream(plaintext, start, end);
+    } catch (RuntimeException | Error e) {
+      end.failed(e);
       throw e;
     }
-  }
-
-  private StreamEnd streamEnd(@Nullable Observation observation) {
-    return new StreamEnd(observation, traffic::encrypted, traffic.failures::increment);
   }
 
   long chunkedEnvelopeLength(long plaintextBytes) {

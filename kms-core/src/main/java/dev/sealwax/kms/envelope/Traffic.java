@@ -14,6 +14,7 @@ final class Traffic {
   private final LongAdder decryptedBytes = new LongAdder();
   final LongAdder rewrapped = new LongAdder();
   final LongAdder failures = new LongAdder();
+  final LongAdder abandoned = new LongAdder();
 
   Tallies sealed() {
     return sealed;

@@ -3,7 +3,9 @@ package dev.sealwax.kms.events;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
+import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsEvent.Outcome;
 import dev.sealwax.kms.vocabulary.KmsListener;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -73,6 +75,16 @@ public final class Announcer {
 
   /** Runs {@code work} of a whole keyset or key version, and tells how it ended. */
   public <T> T reporting(Operation operation, KeysetId keyset, int version, Supplier<T> work) {
+    return reporting(operation, Change.NONE, keyset, version, work);
+  }
+
+  /** Runs {@code work} that changes a keyset, and tells how it ended. */
+  public <T> T reporting(Change change, KeysetId keyset, int version, Supplier<T> work) {
+    return reporting(Operation.KEYSET_CHANGE, change, keyset, version, work);
+  }
+
+  private <T> T reporting(
+      Operation operation, Change change, KeysetId keyset, int version, Supplier<T> work) {
     if (!isHeard()) {
       return work.get();
     }
@@ -80,29 +92,33 @@ public final class Announcer {
     T result;
     try {
       result = work.get();
-    } catch (RuntimeException e) {
-      tell(operation, keyset, version, CacheResult.NONE, 0, start, e);
+    } catch (RuntimeException | Error e) {
+      tell(ended(operation, change, keyset, version, Outcome.FAILURE, start, e));
       throw e;
     }
-    tell(operation, keyset, version, CacheResult.NONE, 0, start, null);
+    tell(ended(operation, change, keyset, version, Outcome.SUCCESS, start, null));
     return result;
   }
 
-  /** Tells of an operation that began at {@code startNanos} and ends now. */
-  public void tell(
+  private static KmsEvent ended(
       Operation operation,
+      Change change,
       KeysetId keyset,
       int version,
-      CacheResult cache,
-      long bytes,
+      Outcome outcome,
       long startNanos,
-      @Nullable RuntimeException failure) {
+      @Nullable Throwable failure) {
+    Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
+    return new KmsEvent(
+        operation, keyset, version, change, CacheResult.NONE, outcome, 0, duration, failure);
+  }
+
+  /** Tells of an operation that ends now. */
+  public void tell(KmsEvent event) {
     KmsListener told = listener;
     if (told == null) {
       return;
     }
-    Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
-    KmsEvent event = new KmsEvent(operation, keyset, version, cache, bytes, duration, failure);
     Turn turn = TURN.get();
     if (turn == null) {
       tellNow(told, event);

@@ -63,10 +63,10 @@ final class DocumentKey implements AutoCloseable {
     byte[] message = body.getBytes(StandardCharsets.UTF_8);
     synchronized (key) {
       requireOpen();
-      byte[] macKey = Hkdf.SHA256.expand(key, LABEL, MAC_BYTES);
+      byte[] macKey = Hkdf.expand(key, LABEL, MAC_BYTES);
       try {
         // HKDF-Extract is HMAC under its first argument, by definition (RFC 5869 §2.2).
-        return Base64.getEncoder().encodeToString(Hkdf.SHA256.extract(macKey, message));
+        return Base64.getEncoder().encodeToString(Hkdf.extract(macKey, message));
       } finally {
         Arrays.fill(macKey, (byte) 0);
       }

@@ -10,7 +10,7 @@ import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
-import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.security.SecureRandom;
 import java.time.Clock;
@@ -84,7 +84,7 @@ public final class Keysets {
     KeysetId id = KeysetId.of(name);
     Objects.requireNonNull(template, "template");
     OpenKeyset open = keysets.open(id);
-    return announcer.reporting(Operation.KEYSET_CHANGE, id, 0, () -> createNow(open, template));
+    return announcer.reporting(Change.CREATE, id, 0, () -> createNow(open, template));
   }
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
@@ -143,7 +143,8 @@ public final class Keysets {
 
   /** Adds an enabled version and makes it the primary; older versions go on opening envelopes. */
   public Keyset rotate(String name) {
-    return change(name, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
+    return change(
+        name, Change.ROTATE, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
   }
 
   /**
@@ -179,11 +180,13 @@ public final class Keysets {
           case PUBLISH ->
               change(
                   name,
+                  Change.PUBLISH,
                   "given a pending version, as its rotation is due",
                   s -> ifStill(step, s, done, due -> withNewVersion(due, KeysetChange::publish)));
           case PROMOTE ->
               change(
                   name,
+                  Change.PROMOTE,
                   "rotated, as that was due",
                   s -> ifStill(step, s, done, this::withWaitingVersionPromoted));
         };
@@ -214,7 +217,10 @@ public final class Keysets {
    */
   public Keyset rollback(String name) {
     return changeAll(
-        name, "rolled back to the primary before", k -> KeysetChange.rollback(k, now()));
+        name,
+        Change.ROLLBACK,
+        "rolled back to the primary before",
+        k -> KeysetChange.rollback(k, now()));
   }
 
   /**
@@ -224,7 +230,10 @@ public final class Keysets {
   public Keyset setRotationPolicy(String name, RotationPolicy policy) {
     Objects.requireNonNull(policy, "rotation policy");
     return changeAll(
-        name, "given the " + policy, keyset -> KeysetChange.setRotationPolicy(keyset, policy));
+        name,
+        Change.SET_ROTATION_POLICY,
+        "given the " + policy,
+        keyset -> KeysetChange.setRotationPolicy(keyset, policy));
   }
 
   /**
@@ -232,13 +241,21 @@ public final class Keysets {
    * make such envelopes.
    */
   public Keyset publish(String name) {
-    return change(name, "given a pending version", s -> withNewVersion(s, KeysetChange::publish));
+    return change(
+        name,
+        Change.PUBLISH,
+        "given a pending version",
+        s -> withNewVersion(s, KeysetChange::publish));
   }
 
   /** Makes a pending or enabled version the primary. */
   public Keyset promote(String name, int version) {
     return change(
-        name, version, "promoted", keyset -> KeysetChange.promote(keyset, version, now()));
+        name,
+        version,
+        Change.PROMOTE,
+        "promoted",
+        keyset -> KeysetChange.promote(keyset, version, now()));
   }
 
   /**
@@ -246,12 +263,14 @@ public final class Keysets {
    * #enable}.
    */
   public Keyset disable(String name, int version) {
-    return change(name, version, "disabled", keyset -> KeysetChange.disable(keyset, version));
+    return change(
+        name, version, Change.DISABLE, "disabled", keyset -> KeysetChange.disable(keyset, version));
   }
 
   /** Switches a disabled version on again. */
   public Keyset enable(String name, int version) {
-    return change(name, version, "enabled", keyset -> KeysetChange.enable(keyset, version));
+    return change(
+        name, version, Change.ENABLE, "enabled", keyset -> KeysetChange.enable(keyset, version));
   }
 
   /**
@@ -260,7 +279,11 @@ public final class Keysets {
    */
   public Keyset compromise(String name, int version) {
     return change(
-        name, version, "marked compromised", keyset -> KeysetChange.compromise(keyset, version));
+        name,
+        version,
+        Change.COMPROMISE,
+        "marked compromised",
+        keyset -> KeysetChange.compromise(keyset, version));
   }
 
   /**
@@ -312,8 +335,8 @@ public final class Keysets {
     return change(
         name,
         version,
-        "scheduled for destruction"
-            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        scheduling(guard),
+        scheduled(guard),
         keyset -> KeysetChange.schedule(keyset, version, dueAt.apply(keyset), guard));
   }
 
@@ -339,9 +362,20 @@ public final class Keysets {
   private Keyset scheduleAll(String name, DestructionGuard guard) {
     return changeAll(
         name,
-        "scheduled for destruction"
-            + (guard.override() == null ? "" : ", overriding its use: " + guard.override()),
+        scheduling(guard),
+        scheduled(guard),
         keyset -> KeysetChange.scheduleAll(keyset, KeysetChange.dueAt(keyset, guard.now()), guard));
+  }
+
+  private static Change scheduling(DestructionGuard guard) {
+    return guard.override() == null
+        ? Change.SCHEDULE_DESTRUCTION
+        : Change.SCHEDULE_DESTRUCTION_DESPITE_USE;
+  }
+
+  private static String scheduled(DestructionGuard guard) {
+    return "scheduled for destruction"
+        + (guard.override() == null ? "" : ", overriding its use: " + guard.override());
   }
 
   private DestructionGuard guard() {
@@ -357,7 +391,8 @@ public final class Keysets {
    */
   public Keyset setExpiry(String name, Instant at) {
     requireFuture(at);
-    return changeAll(name, "made to expire at " + at, k -> KeysetChange.setExpiry(k, at));
+    return changeAll(
+        name, Change.SET_EXPIRY, "made to expire at " + at, k -> KeysetChange.setExpiry(k, at));
   }
 
   /**
@@ -370,12 +405,20 @@ public final class Keysets {
   public Keyset setExpiry(String name, int version, Instant at) {
     requireFuture(at);
     return change(
-        name, version, "made to expire at " + at, k -> KeysetChange.setExpiry(k, version, at));
+        name,
+        version,
+        Change.SET_EXPIRY,
+        "made to expire at " + at,
+        k -> KeysetChange.setExpiry(k, version, at));
   }
 
   /** Lets the keyset expire no more; versions with a date of their own still do. */
   public Keyset removeExpiry(String name) {
-    return changeAll(name, "freed from its date of expiry", k -> KeysetChange.setExpiry(k, null));
+    return changeAll(
+        name,
+        Change.REMOVE_EXPIRY,
+        "freed from its date of expiry",
+        k -> KeysetChange.setExpiry(k, null));
   }
 
   /** Lets a version expire no more, unless its keyset does. */
@@ -383,6 +426,7 @@ public final class Keysets {
     return change(
         name,
         version,
+        Change.REMOVE_EXPIRY,
         "freed from its date of expiry",
         k -> KeysetChange.setExpiry(k, version, null));
   }
@@ -406,12 +450,13 @@ public final class Keysets {
    */
   public Keyset placeHold(String name, String reason) {
     LegalHold hold = new LegalHold(now(), reason);
-    return changeAll(name, "held: " + reason, keyset -> KeysetChange.hold(keyset, hold));
+    return changeAll(
+        name, Change.PLACE_HOLD, "held: " + reason, keyset -> KeysetChange.hold(keyset, hold));
   }
 
   /** Ends a hold. A destruction that has become due meanwhile can be carried out at once. */
   public Keyset releaseHold(String name) {
-    return changeAll(name, "released from its hold", KeysetChange::release);
+    return changeAll(name, Change.RELEASE_HOLD, "released from its hold", KeysetChange::release);
   }
 
   /**
@@ -420,7 +465,11 @@ public final class Keysets {
    */
   public Keyset cancelDestruction(String name, int version) {
     return change(
-        name, version, "saved from destruction", keyset -> KeysetChange.cancel(keyset, version));
+        name,
+        version,
+        Change.CANCEL_DESTRUCTION,
+        "saved from destruction",
+        keyset -> KeysetChange.cancel(keyset, version));
   }
 
   /**
@@ -428,7 +477,8 @@ public final class Keysets {
    * one.
    */
   public Keyset cancelDestruction(String name) {
-    return changeAll(name, "saved from destruction", KeysetChange::cancelAll);
+    return changeAll(
+        name, Change.CANCEL_DESTRUCTION, "saved from destruction", KeysetChange::cancelAll);
   }
 
   /**
@@ -451,12 +501,17 @@ public final class Keysets {
 
   private Keyset destroy(String name, int version, DestructionGuard guard) {
     return change(
-        name, version, "destroyed", keyset -> KeysetChange.destroy(keyset, version, guard));
+        name,
+        version,
+        Change.DESTROY,
+        "destroyed",
+        keyset -> KeysetChange.destroy(keyset, version, guard));
   }
 
   /** Deletes the material of all versions, all of which must be due. The name stays taken. */
   public Keyset destroy(String name) {
-    return changeAll(name, "destroyed", keyset -> KeysetChange.destroyAll(keyset, guard()));
+    return changeAll(
+        name, Change.DESTROY, "destroyed", keyset -> KeysetChange.destroyAll(keyset, guard()));
   }
 
   /**
@@ -476,6 +531,7 @@ public final class Keysets {
     Keyset after =
         changeAll(
             name,
+            Change.DESTROY,
             "changed: what was due is destroyed",
             before -> {
               Keyset next = KeysetChange.destroyDue(before, guard);
@@ -540,7 +596,11 @@ public final class Keysets {
     RootMove move = new RootMove(rootCalls, target, random);
     KeysetId id = KeysetId.of(name);
     try {
-      return change(name, "moved to root key " + target.currentKeyId(), move::propose);
+      return change(
+          name,
+          Change.MOVE_TO_ROOT_KEY,
+          "moved to root key " + target.currentKeyId(),
+          move::propose);
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.NOT_FOUND) {
         KeysetReader reader = new KeysetReader(store, rootCalls.over(target), announcer);
@@ -550,27 +610,30 @@ public final class Keysets {
     }
   }
 
-  private Keyset change(String name, int version, String done, Function<Keyset, Keyset> step) {
-    return write(name, version, "changed: version " + version + " " + done, proposing(step));
+  private Keyset change(
+      String name, int version, Change change, String done, Function<Keyset, Keyset> step) {
+    return write(
+        name, version, change, "changed: version " + version + " " + done, proposing(step));
   }
 
-  private Keyset changeAll(String name, String done, Function<Keyset, Keyset> step) {
-    return change(name, done, proposing(step));
+  private Keyset changeAll(String name, Change change, String done, Function<Keyset, Keyset> step) {
+    return change(name, change, done, proposing(step));
   }
 
   private static Function<Snapshot, Proposal> proposing(Function<Keyset, Keyset> step) {
     return snapshot -> new Proposal(step.apply(snapshot.keyset()), documentKey(snapshot), null);
   }
 
-  private Keyset change(String name, String done, Function<Snapshot, Proposal> step) {
-    return write(name, 0, done, step);
+  private Keyset change(
+      String name, Change change, String done, Function<Snapshot, Proposal> step) {
+    return write(name, 0, change, done, step);
   }
 
-  private Keyset write(String name, int version, String done, Function<Snapshot, Proposal> step) {
+  private Keyset write(
+      String name, int version, Change change, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
-    return announcer.reporting(
-        Operation.KEYSET_CHANGE, id, version, () -> writer.change(open, done, step));
+    return announcer.reporting(change, id, version, () -> writer.change(open, done, step));
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */

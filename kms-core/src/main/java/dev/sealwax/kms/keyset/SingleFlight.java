@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.cache.SharedFailures;
 import dev.sealwax.kms.events.Announcer;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -9,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes concurrent callers share one run of the same work: the first does it on its own thread, the
- * others wait and get its result or its exception.
+ * others wait and get its result, or its exception as {@link SharedFailures} says.
  *
  * <p>Waiting ignores interrupts, which stay set, because the work itself is bounded by the timeouts
  * of store and root key. Safe for any thread; holds no lock.
@@ -52,7 +53,7 @@ final class SingleFlight<T> {
       return other.join();
     } catch (CompletionException e) {
       if (e.getCause() instanceof RuntimeException failure) {
-        throw failure;
+        throw SharedFailures.forAnotherCaller(failure);
       }
       if (e.getCause() instanceof Error error) {
         throw error;

@@ -69,9 +69,9 @@ final class SealedSecret {
   }
 
   private static byte[] derive(byte[] inputKey, byte[] label, byte[] salt) {
-    byte[] pseudorandomKey = Hkdf.SHA256.extract(salt, inputKey);
+    byte[] pseudorandomKey = Hkdf.extract(salt, inputKey);
     try {
-      return Hkdf.SHA256.expand(pseudorandomKey, label, SingleUseGcm.KEY_BYTES + COMMITMENT_LEN);
+      return Hkdf.expand(pseudorandomKey, label, SingleUseGcm.KEY_BYTES + COMMITMENT_LEN);
     } finally {
       Arrays.fill(pseudorandomKey, (byte) 0);
     }

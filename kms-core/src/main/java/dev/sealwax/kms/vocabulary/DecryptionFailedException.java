@@ -17,4 +17,13 @@ public final class DecryptionFailedException extends KmsException {
             + " used to encrypt",
         null);
   }
+
+  private DecryptionFailedException(DecryptionFailedException original) {
+    super(original);
+  }
+
+  @Override
+  public DecryptionFailedException forAnotherCaller() {
+    return new DecryptionFailedException(this);
+  }
 }

@@ -16,6 +16,12 @@ public final class KeyStateException extends KmsException {
     this.version = version;
   }
 
+  private KeyStateException(KeyStateException original) {
+    super(original);
+    this.keyset = original.keyset;
+    this.version = original.version;
+  }
+
   public KeysetId keyset() {
     return keyset;
   }
@@ -23,5 +29,10 @@ public final class KeyStateException extends KmsException {
   /** The key version whose state should have changed. */
   public int version() {
     return version;
+  }
+
+  @Override
+  public KeyStateException forAnotherCaller() {
+    return new KeyStateException(this);
   }
 }

@@ -46,6 +46,13 @@ public final class KeyUnavailableException extends KmsException {
     this.version = version;
   }
 
+  private KeyUnavailableException(KeyUnavailableException original) {
+    super(original);
+    this.reason = original.reason;
+    this.keyset = original.keyset;
+    this.version = original.version;
+  }
+
   public Reason reason() {
     return reason;
   }
@@ -58,5 +65,10 @@ public final class KeyUnavailableException extends KmsException {
   /** The key version asked for. */
   public int version() {
     return version;
+  }
+
+  @Override
+  public KeyUnavailableException forAnotherCaller() {
+    return new KeyUnavailableException(this);
   }
 }

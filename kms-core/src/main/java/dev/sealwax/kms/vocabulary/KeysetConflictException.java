@@ -14,7 +14,17 @@ public final class KeysetConflictException extends KmsException {
     this.keyset = keyset;
   }
 
+  private KeysetConflictException(KeysetConflictException original) {
+    super(original);
+    this.keyset = original.keyset;
+  }
+
   public KeysetId keyset() {
     return keyset;
+  }
+
+  @Override
+  public KeysetConflictException forAnotherCaller() {
+    return new KeysetConflictException(this);
   }
 }

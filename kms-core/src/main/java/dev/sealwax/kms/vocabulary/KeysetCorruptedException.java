@@ -17,7 +17,17 @@ public final class KeysetCorruptedException extends KmsException {
     this.keyset = keyset;
   }
 
+  private KeysetCorruptedException(KeysetCorruptedException original) {
+    super(original);
+    this.keyset = original.keyset;
+  }
+
   public KeysetId keyset() {
     return keyset;
+  }
+
+  @Override
+  public KeysetCorruptedException forAnotherCaller() {
+    return new KeysetCorruptedException(this);
   }
 }

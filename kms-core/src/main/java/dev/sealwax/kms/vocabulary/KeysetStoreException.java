@@ -37,7 +37,17 @@ public final class KeysetStoreException extends KmsException {
     this.reason = reason;
   }
 
+  private KeysetStoreException(KeysetStoreException original) {
+    super(original);
+    this.reason = original.reason;
+  }
+
   public Reason reason() {
     return reason;
+  }
+
+  @Override
+  public KeysetStoreException forAnotherCaller() {
+    return new KeysetStoreException(this);
   }
 }

@@ -25,4 +25,16 @@ public abstract sealed class KmsException extends RuntimeException
   KmsException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
+
+  /** For {@link #forAnotherCaller}. */
+  KmsException(KmsException original) {
+    super(original.getMessage(), original);
+  }
+
+  /**
+   * The same failure for another caller, who has waited for the same work or asked again at once:
+   * the same type with the same answers, this one as its cause, and the stack trace of the other
+   * caller.
+   */
+  public abstract KmsException forAnotherCaller();
 }

@@ -24,6 +24,12 @@ public final class MalformedEnvelopeException extends KmsException {
     this.offset = offset;
   }
 
+  private MalformedEnvelopeException(MalformedEnvelopeException original) {
+    super(original);
+    this.field = original.field;
+    this.offset = original.offset;
+  }
+
   /** The offending field, as the format's specification names it. */
   public String field() {
     return field;
@@ -32,5 +38,10 @@ public final class MalformedEnvelopeException extends KmsException {
   /** Where the field starts, in bytes (characters for the text form). */
   public long offset() {
     return offset;
+  }
+
+  @Override
+  public MalformedEnvelopeException forAnotherCaller() {
+    return new MalformedEnvelopeException(this);
   }
 }

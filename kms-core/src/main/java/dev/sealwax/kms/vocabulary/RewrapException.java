@@ -39,7 +39,17 @@ public final class RewrapException extends KmsException {
     this.reason = reason;
   }
 
+  private RewrapException(RewrapException original) {
+    super(original);
+    this.reason = original.reason;
+  }
+
   public Reason reason() {
     return reason;
+  }
+
+  @Override
+  public RewrapException forAnotherCaller() {
+    return new RewrapException(this);
   }
 }

@@ -51,7 +51,17 @@ public final class RootKeyException extends KmsException {
     this(reason, problem, null);
   }
 
+  private RootKeyException(RootKeyException original) {
+    super(original);
+    this.reason = original.reason;
+  }
+
   public Reason reason() {
     return reason;
+  }
+
+  @Override
+  public RootKeyException forAnotherCaller() {
+    return new RootKeyException(this);
   }
 }

@@ -2,7 +2,8 @@ package dev.sealwax.kms.envelope;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,11 +14,14 @@ import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.KmsEvent.Outcome;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
+import java.io.OutputStream;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
@@ -35,6 +39,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class EnvelopeReportsTest {
   private static final EncryptionContext ROW = EncryptionContext.of("row", "42");
   private static final int LONG = 70_000;
+  private static final int CHUNK = 16 * 1024;
 
   private final List<KmsEvent> heard = new ArrayList<>();
   private final EnvelopeRig rig =
@@ -42,9 +47,13 @@ final class EnvelopeReportsTest {
           DataKeyPolicy.defaults(), EnvelopeRig.LONG, Runnable::run, this::hearEnvelopes);
   private final EnvelopeCipher cipher = rig.cipher();
 
+  /** Whichever is no preparation of the test at hand. */
+  private Operation told = Operation.DECRYPT;
+
   private void hearEnvelopes(KmsEvent event) {
-    if (List.of(Operation.DECRYPT, Operation.REWRAP, Operation.REENCRYPT)
-        .contains(event.operation())) {
+    if (event.operation() == told
+        || event.operation() == Operation.REWRAP
+        || event.operation() == Operation.REENCRYPT) {
       heard.add(event);
     }
   }
@@ -59,14 +68,23 @@ final class EnvelopeReportsTest {
     return heard.get(0);
   }
 
-  private static Throwable cause(KmsEvent event) {
-    return assertInstanceOf(UncheckedIOException.class, event.failure()).getCause();
-  }
-
   private void assertHeard(Operation operation, Exception failure) {
     assertEquals(operation, only().operation());
     assertSame(failure, only().failure());
     assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  private void assertAbandoned(Operation operation, long bytes) {
+    assertEquals(operation, only().operation());
+    assertEquals(Outcome.ABANDONED, only().outcome());
+    assertFalse(only().isSuccess());
+    assertNull(only().failure());
+    assertEquals(bytes, only().bytes());
+    assertEquals(1, only().keyVersion());
+    EnvelopeStatistics statistics = rig.ciphers.statistics();
+    assertEquals(1, statistics.abandoned());
+    assertEquals(0, statistics.failures());
+    assertEquals(0, statistics.messagesDecrypted());
   }
 
   private static void readFrom(SeekableByteChannel channel, long position, int length)
@@ -119,7 +137,7 @@ final class EnvelopeReportsTest {
     IOException failure = assertThrows(IOException.class, () -> readFrom(channel, 0, 10));
     channel.close();
 
-    assertSame(failure, cause(only()));
+    assertSame(failure, only().failure());
     assertEquals(1, rig.ciphers.statistics().failures());
   }
 
@@ -158,8 +176,151 @@ final class EnvelopeReportsTest {
 
     assertSame(
         failure, assertThrows(IOException.class, () -> cipher.decryptingStream(source, ROW)));
-    assertSame(failure, cause(only()));
+    assertSame(failure, only().failure());
     assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 20_000, 3 * CHUNK})
+  void decryptingStream_closedBeforeItsEnd_isAbandonedOnce(int read) throws IOException {
+    // The end of a message of whole chunks is an empty chunk, which nobody has asked for here.
+    byte[] envelope = cipher.encrypt(new byte[3 * CHUNK], ROW);
+    InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW);
+    assertEquals(read, in.readNBytes(read).length);
+    assertTrue(heard.isEmpty());
+    in.close();
+    in.close();
+
+    assertAbandoned(Operation.DECRYPT, read);
+  }
+
+  @Test
+  void decryptingStream_whoseEndWasAuthenticated_isASuccessWhateverWasRead() throws IOException {
+    byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      assertEquals(LONG - 1, in.readNBytes(LONG - 1).length);
+    }
+
+    assertEquals(Outcome.SUCCESS, only().outcome());
+    assertEquals(LONG, only().bytes());
+    assertEquals(0, rig.ciphers.statistics().abandoned());
+    assertEquals(1, rig.ciphers.statistics().messagesDecrypted());
+  }
+
+  @Test
+  void decryptingStream_closedAfterAFailure_reportsTheFailureAlone() throws IOException {
+    byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
+    envelope[envelope.length - 1] ^= 1;
+    DecryptionFailedException failure;
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      failure = assertThrows(DecryptionFailedException.class, in::readAllBytes);
+    }
+
+    assertHeard(Operation.DECRYPT, failure);
+    assertEquals(0, rig.ciphers.statistics().abandoned());
+  }
+
+  @Test
+  void decrypt_toASinkThatFails_isAFailure() {
+    IOException failure = new IOException("sink");
+    InputStream source = new ByteArrayInputStream(cipher.encrypt(new byte[LONG], ROW));
+    assertSame(
+        failure,
+        assertThrows(
+            IOException.class, () -> cipher.decrypt(source, failingAfter(20_000, failure), ROW)));
+
+    assertHeard(Operation.DECRYPT, failure);
+    assertEquals(0, rig.ciphers.statistics().abandoned());
+  }
+
+  private static OutputStream failingAfter(int good, IOException failure) {
+    return new OutputStream() {
+      private int written;
+
+      @Override
+      public void write(int b) throws IOException {
+        if (written++ == good) {
+          throw failure;
+        }
+      }
+    };
+  }
+
+  @Test
+  void encryptingStream_aborted_isAbandonedOnce() throws IOException {
+    told = Operation.ENCRYPT;
+    EnvelopeOutputStream out = cipher.encryptingStream(new ByteArrayOutputStream(), ROW);
+    out.write(new byte[20_000]);
+    out.abort();
+    out.close();
+
+    assertAbandoned(Operation.ENCRYPT, 0);
+  }
+
+  @Test
+  void encryptingStream_whoseSinkFails_reportsWhatItThrew() throws IOException {
+    told = Operation.ENCRYPT;
+    IOException failure = new IOException("sink");
+    EnvelopeOutputStream out = cipher.encryptingStream(failingAfter(300, failure), ROW);
+    assertSame(failure, assertThrows(IOException.class, () -> out.write(new byte[20_000])));
+    out.close();
+
+    assertHeard(Operation.ENCRYPT, failure);
+    assertEquals(0, rig.ciphers.statistics().abandoned());
+  }
+
+  @Test
+  void pullingStream_closedBeforeItsEnd_isAbandonedOnce() throws IOException {
+    told = Operation.ENCRYPT;
+    InputStream in = cipher.encryptingStream(new ByteArrayInputStream(new byte[LONG]), ROW);
+    assertEquals(20_000, in.readNBytes(20_000).length);
+    in.close();
+    in.close();
+
+    assertAbandoned(Operation.ENCRYPT, 0);
+  }
+
+  @Test
+  void pullingStream_whoseSourceFails_reportsWhatItThrew() throws IOException {
+    told = Operation.ENCRYPT;
+    IOException failure = new IOException("source");
+    InputStream source =
+        new InputStream() {
+          @Override
+          public int read() throws IOException {
+            throw failure;
+          }
+        };
+    try (InputStream in = cipher.encryptingStream(source, ROW)) {
+      assertSame(failure, assertThrows(IOException.class, in::readAllBytes));
+    }
+
+    assertHeard(Operation.ENCRYPT, failure);
+    assertEquals(0, rig.ciphers.statistics().abandoned());
+  }
+
+  /** An Error is no failure of a key, but the operation has ended by it. */
+  @Test
+  void error_inTheMiddleOfAStream_isToldAndLeavesNothingToRead() throws IOException {
+    StackOverflowError error = new StackOverflowError("scripted");
+    byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
+    InputStream source =
+        new FilterInputStream(new ByteArrayInputStream(envelope)) {
+          @Override
+          public int readNBytes(byte[] into, int offset, int length) throws IOException {
+            if (in.available() < 30_000) {
+              throw error;
+            }
+            return super.readNBytes(into, offset, length);
+          }
+        };
+    try (InputStream in = cipher.decryptingStream(source, ROW)) {
+      assertSame(error, assertThrows(StackOverflowError.class, in::readAllBytes));
+      assertSame(error, assertThrows(IllegalStateException.class, in::read).getCause());
+    }
+
+    assertEquals(Outcome.FAILURE, only().outcome());
+    assertSame(error, only().failure());
   }
 
   @Test
@@ -169,7 +330,7 @@ final class EnvelopeReportsTest {
     IOException failure =
         assertThrows(IOException.class, () -> cipher.decryptingChannel(source, ROW));
 
-    assertSame(failure, cause(only()));
+    assertSame(failure, only().failure());
     assertEquals(1, rig.ciphers.statistics().failures());
   }
 
@@ -284,7 +445,7 @@ final class EnvelopeReportsTest {
                 });
 
     assertSame(failure, assertThrows(IOException.class, () -> cipher.rewrap(channel)));
-    assertSame(failure, cause(only()));
+    assertSame(failure, only().failure());
     assertEquals(0, rig.ciphers.statistics().headersRewrapped());
   }
 

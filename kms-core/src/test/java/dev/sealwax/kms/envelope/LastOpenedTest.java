@@ -2,12 +2,19 @@ package dev.sealwax.kms.envelope;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.sealwax.kms.cache.Held;
+import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Arrays;
 import org.junit.jupiter.api.AfterEach;
@@ -58,6 +65,36 @@ class LastOpenedTest {
   void closedKey_isUnwrappedAgain() {
     rig.ciphers.discardDataKeys();
     assertArrayEquals(MESSAGE, rig.cipher().decrypt(envelope, ROW));
+  }
+
+  @Test
+  void wipedKey_isLetGoOf() {
+    LastOpened last = new LastOpened(rig.nanos::get);
+    DataKey first = key();
+    last.remember(Held.uncached(first));
+    byte[] start = first.header().toBytes();
+    assertSame(first, last.find(start).value());
+    first.close();
+    assertNull(last.find(start));
+
+    rig.pass(Duration.ofMillis(50));
+    DataKey second = key();
+    last.remember(Held.uncached(first));
+    rig.pass(Duration.ofMillis(50));
+    last.remember(Held.uncached(second));
+    last.forget(first);
+    assertSame(second, last.find(second.header().toBytes()).value());
+    second.close();
+  }
+
+  private static DataKey key() {
+    return DataKey.generate(
+        AlgorithmSuite.ONE_SHOT,
+        KeysetId.of(EnvelopeRig.NAME),
+        TestKeysets.keyEncryptionKey(1, new byte[32]),
+        new UsageBudget(1, 1),
+        new SecureRandom(),
+        new Traffic());
   }
 
   @Test

@@ -28,6 +28,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import javax.crypto.Cipher;
 import javax.crypto.spec.SecretKeySpec;
+import org.bouncycastle.crypto.digests.SHA512Digest;
+import org.bouncycastle.crypto.generators.HKDFBytesGenerator;
+import org.bouncycastle.crypto.params.HKDFParameters;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -225,8 +228,7 @@ class KeyRemnantsMemoryTest {
         });
     byte[] documentKey = keys.get("document key");
     keys.put(
-        "document MAC key",
-        Hkdf.SHA256.expand(documentKey, Hkdf.label("sealwax/keyset-document/v1"), 32));
+        "document MAC key", Hkdf.expand(documentKey, Hkdf.label("sealwax/keyset-document/v1"), 32));
     for (Path path : envelopes) {
       putEnvelopeKeys(keys, path, spy.versions);
     }
@@ -236,9 +238,9 @@ class KeyRemnantsMemoryTest {
 
   private static void putSealingKeys(
       Map<String, byte[]> keys, String name, byte[] inputKey, String label, byte[] salt) {
-    byte[] extracted = Hkdf.SHA256.extract(salt, inputKey);
+    byte[] extracted = Hkdf.extract(salt, inputKey);
     keys.put(name + ", extracted", extracted);
-    keys.put(name + ", AES key", Hkdf.SHA256.expand(extracted, Hkdf.label(label), 32));
+    keys.put(name + ", AES key", Hkdf.expand(extracted, Hkdf.label(label), 32));
   }
 
   private static void putEnvelopeKeys(
@@ -253,7 +255,7 @@ class KeyRemnantsMemoryTest {
     byte[] name = KeyRemnantsChild.NAME.getBytes(StandardCharsets.US_ASCII);
     byte[] label = Hkdf.label("sealwax/envelope/v1/message-key");
     byte[] messageKey =
-        Hkdf.SHA256.expand(
+        Hkdf.expand(
             dataKey,
             ByteBuffer.allocate(label.length + 2 + name.length)
                 .put(label)
@@ -267,16 +269,18 @@ class KeyRemnantsMemoryTest {
     if (info.suite() == AlgorithmSuite.CHUNKED) {
       byte[] chunkLabel = Hkdf.label("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM");
       byte[] context = KeyRemnantsChild.CONTEXT.toCanonicalBytes();
-      byte[] derived =
-          Hkdf.SHA512.expand(
+      HKDFBytesGenerator expansion = new HKDFBytesGenerator(new SHA512Digest());
+      expansion.init(
+          HKDFParameters.skipExtractParameters(
               messageKey,
               ByteBuffer.allocate(chunkLabel.length + 24 + context.length)
                   .put(chunkLabel)
                   .put(envelope, body, 24)
                   .put(context)
-                  .array(),
-              76);
-      keys.put("chunk key of " + path.getFileName(), Arrays.copyOf(derived, 32));
+                  .array()));
+      byte[] chunkKey = new byte[32];
+      expansion.generateBytes(chunkKey, 0, chunkKey.length);
+      keys.put("chunk key of " + path.getFileName(), chunkKey);
     }
   }
 

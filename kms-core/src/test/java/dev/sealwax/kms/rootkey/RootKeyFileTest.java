@@ -30,8 +30,7 @@ final class RootKeyFileTest {
 
   /** Argon2id is a function of these inputs; a cheap one shows the same about the format. */
   private static byte[] cheap(Argon2Cost cost, byte[] passphrase, byte[] salt) {
-    return Hkdf.SHA256.expand(
-        Hkdf.SHA256.extract(salt, passphrase), cost.encoded(), RootKeyFile.ROOT_KEY_LEN);
+    return Hkdf.expand(Hkdf.extract(salt, passphrase), cost.encoded(), RootKeyFile.ROOT_KEY_LEN);
   }
 
   private static Sealing passphrase(char[] passphrase) {

@@ -12,7 +12,12 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,7 +42,16 @@ final class FileKeysetStoreFaultsTest {
           PosixFilePermission.OWNER_WRITE,
           PosixFilePermission.OWNER_EXECUTE);
 
+  /** A child and its tracer take turns, so one of them leaves a second processor idle. */
+  private static final int CHILDREN = 2;
+
   @TempDir Path temporary;
+  private final ExecutorService threads = Executors.newFixedThreadPool(CHILDREN);
+
+  @AfterEach
+  void stop() {
+    threads.shutdownNow();
+  }
 
   /**
    * What the child finds: how large documents are, and how many keysets and leftovers are there
@@ -56,7 +70,7 @@ final class FileKeysetStoreFaultsTest {
     List<DynamicTest> tests = new ArrayList<>();
     for (Scene scene : scenes) {
       for (Fault fault : faultsOf(scene)) {
-        tests.add(DynamicTest.dynamicTest(fault + ", " + scene, () -> inject(scene, fault)));
+        tests.add(begun(fault + ", " + scene, () -> inject(scene, fault)));
       }
     }
     assertTrue(
@@ -75,10 +89,33 @@ final class FileKeysetStoreFaultsTest {
     for (Call call :
         script.subList(script.indexOf(named.get(0)), script.indexOf(named.get(1)) + 1)) {
       Fault fault = new Fault(call.name(), call.number(), "error=EIO");
-      tests.add(DynamicTest.dynamicTest(fault.toString(), () -> failRotation(fault)));
+      tests.add(begun(fault.toString(), () -> failRotation(fault)));
     }
     assertTrue(tests.size() >= 4, () -> "only " + tests.size() + " calls");
     return tests.stream();
+  }
+
+  private interface Case {
+    void run() throws Exception;
+  }
+
+  /** A test that has begun, beside others; JUnit waits for its end. */
+  private DynamicTest begun(String name, Case test) {
+    Future<?> end =
+        threads.submit(
+            () -> {
+              test.run();
+              return null;
+            });
+    return DynamicTest.dynamicTest(
+        name,
+        () -> {
+          try {
+            end.get();
+          } catch (ExecutionException e) {
+            throw e.getCause();
+          }
+        });
   }
 
   private void failRotation(Fault fault) throws Exception {

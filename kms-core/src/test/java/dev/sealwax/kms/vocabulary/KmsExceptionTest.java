@@ -2,16 +2,20 @@ package dev.sealwax.kms.vocabulary;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -90,19 +94,56 @@ class KmsExceptionTest {
   }
 
   @Test
-  void event_isASuccessUnlessItHasAFailure() {
-    KmsEvent done = event(null);
-    assertTrue(done.isSuccess());
-    assertNull(done.failure());
-    assertFalse(event(new DecryptionFailedException()).isSuccess());
+  void forAnotherCaller_givesTheSameAnswersAndNamesTheOriginal()
+      throws ReflectiveOperationException {
+    for (KmsException original : oneOfEach()) {
+      KmsException other = original.forAnotherCaller();
+
+      assertNotSame(original, other);
+      assertSame(original.getClass(), other.getClass());
+      assertSame(original, other.getCause());
+      assertEquals(original.getMessage(), other.getMessage());
+      assertEquals("oneOfEach", method(original));
+      assertEquals("forAnotherCaller_givesTheSameAnswersAndNamesTheOriginal", method(other));
+      for (Method answer : original.getClass().getDeclaredMethods()) {
+        if (answer.getParameterCount() == 0 && !answer.getName().equals("forAnotherCaller")) {
+          assertEquals(answer.invoke(original), answer.invoke(other), answer::getName);
+        }
+      }
+    }
   }
 
-  private static KmsEvent event(RuntimeException failure) {
+  /** The first method of this test in the stack trace. */
+  private static String method(KmsException thrown) {
+    return Stream.of(thrown.getStackTrace())
+        .filter(frame -> frame.getClassName().equals(KmsExceptionTest.class.getName()))
+        .findFirst()
+        .orElseThrow()
+        .getMethodName();
+  }
+
+  @Test
+  void event_hasAFailureIfAndOnlyIfItFailed() {
+    Throwable failure = new DecryptionFailedException();
+    KmsEvent done = event(KmsEvent.Outcome.SUCCESS, null);
+    assertTrue(done.isSuccess());
+    assertNull(done.failure());
+    assertFalse(event(KmsEvent.Outcome.FAILURE, failure).isSuccess());
+    assertFalse(event(KmsEvent.Outcome.ABANDONED, null).isSuccess());
+    for (KmsEvent.Outcome outcome : KmsEvent.Outcome.values()) {
+      Throwable wrong = outcome == KmsEvent.Outcome.FAILURE ? null : failure;
+      assertThrows(IllegalArgumentException.class, () -> event(outcome, wrong));
+    }
+  }
+
+  private static KmsEvent event(KmsEvent.Outcome outcome, Throwable failure) {
     return new KmsEvent(
         KmsEvent.Operation.DECRYPT,
         ORDERS,
         1,
+        KmsEvent.Change.NONE,
         KmsEvent.CacheResult.HIT,
+        outcome,
         5,
         Duration.ofMillis(1),
         failure);

@@ -1,0 +1,59 @@
+package dev.sealwax.kms.keyset;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+final class SingleFlightTest {
+  @Test
+  void failure_isEachCallersOwn() throws InterruptedException {
+    SingleFlight<String> flight = new SingleFlight<>();
+    KeysetStoreException failure = ScriptedStore.unavailable();
+    CountDownLatch running = new CountDownLatch(1);
+    AtomicReference<Throwable> waiter = new AtomicReference<>();
+    Thread other =
+        new Thread(
+            () -> {
+              running.countDown();
+              waiter.set(
+                  assertThrows(RuntimeException.class, () -> flight.run(() -> "another run")));
+            });
+    KeysetStoreException leader =
+        assertThrows(
+            KeysetStoreException.class,
+            () ->
+                flight.run(
+                    () -> {
+                      other.start();
+                      awaitWaiting(running, other);
+                      throw failure;
+                    }));
+    other.join();
+
+    assertSame(failure, leader);
+    assertNotSame(failure, waiter.get());
+    assertSame(failure, waiter.get().getCause());
+    assertEquals(
+        failure.reason(), assertInstanceOf(KeysetStoreException.class, waiter.get()).reason());
+  }
+
+  private static void awaitWaiting(CountDownLatch running, Thread thread) {
+    try {
+      running.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+    while (thread.getState() != Thread.State.WAITING) {
+      Thread.onSpinWait();
+    }
+  }
+}
