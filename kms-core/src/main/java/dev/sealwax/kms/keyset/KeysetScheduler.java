@@ -63,6 +63,7 @@ public final class KeysetScheduler implements AutoCloseable {
   }
 
   private final Keysets keysets;
+  private final DueChanges due;
   private final KeysetStore store;
   private final Clock wallClock;
   private final LongSupplier nanoClock;
@@ -81,6 +82,7 @@ public final class KeysetScheduler implements AutoCloseable {
 
   KeysetScheduler(
       Keysets keysets,
+      DueChanges due,
       KeysetStore store,
       Clock wallClock,
       LongSupplier nanoClock,
@@ -90,6 +92,7 @@ public final class KeysetScheduler implements AutoCloseable {
       @Nullable VersionUse inventory) {
     RotationPolicy.requireWithin("scheduler interval", interval, MIN_INTERVAL, MAX_INTERVAL);
     this.keysets = keysets;
+    this.due = due;
     this.store = store;
     this.wallClock = wallClock;
     this.nanoClock = nanoClock;
@@ -184,9 +187,9 @@ public final class KeysetScheduler implements AutoCloseable {
       return;
     }
     try {
-      boolean due = isAnythingDue(id);
-      boolean done = due && doWhatIsDue(id.value());
-      if (due && !done) {
+      boolean anything = isAnythingDue(id);
+      boolean done = anything && doWhatIsDue(id.value());
+      if (anything && !done) {
         stillDue(id);
       } else {
         troubles.remove(id);
@@ -206,12 +209,12 @@ public final class KeysetScheduler implements AutoCloseable {
    */
   private boolean isAnythingDue(KeysetId id) {
     StoredKeyset stored = store.load(id).orElse(null);
-    return stored != null && keysets.isAnythingDue(KeysetJson.read(stored));
+    return stored != null && due.isAnythingDue(KeysetJson.read(stored));
   }
 
   /** Whether what is due was done or is on its way. */
   private boolean doWhatIsDue(String name) {
-    Keysets.Rotated rotated = keysets.rotateByPolicy(name);
+    DueChanges.Rotated rotated = due.rotate(name);
     Keyset keyset = rotated.keyset();
     if (rotated.step() == RotationStep.PUBLISH) {
       int published = RotationStep.waiting(keyset).map(KeyVersion::number).orElse(0);
@@ -220,13 +223,13 @@ public final class KeysetScheduler implements AutoCloseable {
       tell(new ScheduledChange(keyset.id(), Outcome.PROMOTED, keyset.primary(), null));
     }
     if (!distrusting) {
-      Keysets.Destroyed destroyed = keysets.destroyWhatIsDue(name, inventory);
+      DueChanges.Destroyed destroyed = due.destroy(name, inventory);
       for (int version : destroyed.versions()) {
         tell(new ScheduledChange(keyset.id(), Outcome.DESTROYED, version, null));
       }
       keyset = destroyed.keyset();
     }
-    return !keysets.isOverdue(keyset);
+    return !due.isOverdue(keyset);
   }
 
   private void stillDue(KeysetId id) {

@@ -1,7 +1,6 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.events.Announcer;
-import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.KeysetStore;
@@ -17,13 +16,11 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
@@ -51,11 +48,11 @@ public final class Keysets {
   private final OpenKeysets keysets;
   private final KeysetStore store;
   private final RootCalls rootCalls;
-  private final UsageReports usage;
   private final Announcer announcer;
   private final Clock wallClock;
   private final SecureRandom random;
-  private final KeysetWriter writer;
+  private final KeysetChanges changes;
+  private final DueChanges due;
 
   Keysets(
       OpenKeysets keysets,
@@ -68,11 +65,13 @@ public final class Keysets {
     this.keysets = keysets;
     this.store = store;
     this.rootCalls = rootCalls;
-    this.usage = usage;
     this.announcer = announcer;
     this.wallClock = wallClock;
     this.random = random;
-    this.writer = new KeysetWriter(store);
+    this.changes =
+        new KeysetChanges(
+            keysets, new KeysetWriter(store), rootCalls, announcer, wallClock, random);
+    this.due = new DueChanges(changes, usage);
   }
 
   /**
@@ -104,11 +103,11 @@ public final class Keysets {
     boolean written = false;
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
       WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
-      Instant now = now();
+      Instant now = changes.now();
       KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
       Keyset keyset = Keyset.of(id, 1, template, null, null, now, 1, 0, List.of(first));
       key = secret.keyEncryptionKey(1);
-      Keyset created = writer.create(open, keyset, documentKey, key);
+      Keyset created = changes.create(open, keyset, documentKey, key);
       written = true;
       return created;
     } finally {
@@ -126,7 +125,7 @@ public final class Keysets {
    * another one has changed.
    */
   public Keyset get(String name) {
-    return keysets.open(KeysetId.of(name)).readNow().keyset();
+    return changes.read(name);
   }
 
   /**
@@ -143,8 +142,11 @@ public final class Keysets {
 
   /** Adds an enabled version and makes it the primary; older versions go on opening envelopes. */
   public Keyset rotate(String name) {
-    return change(
-        name, Change.ROTATE, "rotated", snapshot -> withNewVersion(snapshot, KeysetChange::rotate));
+    return changes.to(
+        name,
+        Change.ROTATE,
+        "rotated",
+        snapshot -> changes.withNewVersion(snapshot, KeysetChange::rotate));
   }
 
   /**
@@ -156,59 +158,7 @@ public final class Keysets {
    * call this at any time; each step happens once.
    */
   public Keyset rotateIfDue(String name) {
-    return rotateByPolicy(name).keyset();
-  }
-
-  /**
-   * A keyset after a step of its rotation.
-   *
-   * @param step what this call, and no other process, has done
-   */
-  record Rotated(Keyset keyset, RotationStep step) {}
-
-  Rotated rotateByPolicy(String name) {
-    Keyset keyset = get(name);
-    if (usage.decides(keyset, now())) {
-      usage.report(keyset);
-      keyset = get(name);
-    }
-    RotationStep step = RotationStep.of(keyset, now());
-    AtomicBoolean done = new AtomicBoolean();
-    Keyset now =
-        switch (step) {
-          case NONE -> keyset;
-          case PUBLISH ->
-              change(
-                  name,
-                  Change.PUBLISH,
-                  "given a pending version, as its rotation is due",
-                  s -> ifStill(step, s, done, due -> withNewVersion(due, KeysetChange::publish)));
-          case PROMOTE ->
-              change(
-                  name,
-                  Change.PROMOTE,
-                  "rotated, as that was due",
-                  s -> ifStill(step, s, done, this::withWaitingVersionPromoted));
-        };
-    return new Rotated(now, done.get() ? step : RotationStep.NONE);
-  }
-
-  /** Proposes nothing if another process has taken the step meanwhile. */
-  private Proposal ifStill(
-      RotationStep step,
-      Snapshot snapshot,
-      AtomicBoolean done,
-      Function<Snapshot, Proposal> proposal) {
-    done.set(RotationStep.of(snapshot.keyset(), now()) == step);
-    return done.get()
-        ? proposal.apply(snapshot)
-        : new Proposal(snapshot.keyset(), documentKey(snapshot), null);
-  }
-
-  private Proposal withWaitingVersionPromoted(Snapshot snapshot) {
-    Keyset keyset = snapshot.keyset();
-    int waiting = RotationStep.waiting(keyset).orElseThrow().number();
-    return new Proposal(KeysetChange.promote(keyset, waiting, now()), documentKey(snapshot), null);
+    return due.rotate(name).keyset();
   }
 
   /**
@@ -216,11 +166,11 @@ public final class Keysets {
    * envelopes. Its age counts from now; what it has encrypted goes on counting.
    */
   public Keyset rollback(String name) {
-    return changeAll(
+    return changes.toAll(
         name,
         Change.ROLLBACK,
         "rolled back to the primary before",
-        k -> KeysetChange.rollback(k, now()));
+        k -> KeysetChange.rollback(k, changes.now()));
   }
 
   /**
@@ -229,7 +179,7 @@ public final class Keysets {
    */
   public Keyset setRotationPolicy(String name, RotationPolicy policy) {
     Objects.requireNonNull(policy, "rotation policy");
-    return changeAll(
+    return changes.toAll(
         name,
         Change.SET_ROTATION_POLICY,
         "given the " + policy,
@@ -241,21 +191,21 @@ public final class Keysets {
    * make such envelopes.
    */
   public Keyset publish(String name) {
-    return change(
+    return changes.to(
         name,
         Change.PUBLISH,
         "given a pending version",
-        s -> withNewVersion(s, KeysetChange::publish));
+        s -> changes.withNewVersion(s, KeysetChange::publish));
   }
 
   /** Makes a pending or enabled version the primary. */
   public Keyset promote(String name, int version) {
-    return change(
+    return changes.to(
         name,
         version,
         Change.PROMOTE,
         "promoted",
-        keyset -> KeysetChange.promote(keyset, version, now()));
+        keyset -> KeysetChange.promote(keyset, version, changes.now()));
   }
 
   /**
@@ -263,13 +213,13 @@ public final class Keysets {
    * #enable}.
    */
   public Keyset disable(String name, int version) {
-    return change(
+    return changes.to(
         name, version, Change.DISABLE, "disabled", keyset -> KeysetChange.disable(keyset, version));
   }
 
   /** Switches a disabled version on again. */
   public Keyset enable(String name, int version) {
-    return change(
+    return changes.to(
         name, version, Change.ENABLE, "enabled", keyset -> KeysetChange.enable(keyset, version));
   }
 
@@ -278,7 +228,7 @@ public final class Keysets {
    * data.
    */
   public Keyset compromise(String name, int version) {
-    return change(
+    return changes.to(
         name,
         version,
         Change.COMPROMISE,
@@ -332,7 +282,7 @@ public final class Keysets {
 
   private Keyset schedule(
       String name, int version, Function<Keyset, Instant> dueAt, DestructionGuard guard) {
-    return change(
+    return changes.to(
         name,
         version,
         scheduling(guard),
@@ -360,7 +310,7 @@ public final class Keysets {
   }
 
   private Keyset scheduleAll(String name, DestructionGuard guard) {
-    return changeAll(
+    return changes.toAll(
         name,
         scheduling(guard),
         scheduled(guard),
@@ -379,7 +329,7 @@ public final class Keysets {
   }
 
   private DestructionGuard guard() {
-    return DestructionGuard.at(now());
+    return DestructionGuard.at(changes.now());
   }
 
   /**
@@ -391,7 +341,7 @@ public final class Keysets {
    */
   public Keyset setExpiry(String name, Instant at) {
     requireFuture(at);
-    return changeAll(
+    return changes.toAll(
         name, Change.SET_EXPIRY, "made to expire at " + at, k -> KeysetChange.setExpiry(k, at));
   }
 
@@ -404,7 +354,7 @@ public final class Keysets {
    */
   public Keyset setExpiry(String name, int version, Instant at) {
     requireFuture(at);
-    return change(
+    return changes.to(
         name,
         version,
         Change.SET_EXPIRY,
@@ -414,7 +364,7 @@ public final class Keysets {
 
   /** Lets the keyset expire no more; versions with a date of their own still do. */
   public Keyset removeExpiry(String name) {
-    return changeAll(
+    return changes.toAll(
         name,
         Change.REMOVE_EXPIRY,
         "freed from its date of expiry",
@@ -423,7 +373,7 @@ public final class Keysets {
 
   /** Lets a version expire no more, unless its keyset does. */
   public Keyset removeExpiry(String name, int version) {
-    return change(
+    return changes.to(
         name,
         version,
         Change.REMOVE_EXPIRY,
@@ -433,7 +383,7 @@ public final class Keysets {
 
   private void requireFuture(Instant at) {
     Objects.requireNonNull(at, "expiry");
-    Instant now = now();
+    Instant now = changes.now();
     if (!at.isAfter(now)
         || !at.isBefore(END_OF_TIME)
         || !at.equals(at.truncatedTo(ChronoUnit.SECONDS))) {
@@ -449,14 +399,15 @@ public final class Keysets {
    * @param reason 1 to {@value KeysetTemplate#MAX_TEXT_LENGTH} printable ASCII characters
    */
   public Keyset placeHold(String name, String reason) {
-    LegalHold hold = new LegalHold(now(), reason);
-    return changeAll(
+    LegalHold hold = new LegalHold(changes.now(), reason);
+    return changes.toAll(
         name, Change.PLACE_HOLD, "held: " + reason, keyset -> KeysetChange.hold(keyset, hold));
   }
 
   /** Ends a hold. A destruction that has become due meanwhile can be carried out at once. */
   public Keyset releaseHold(String name) {
-    return changeAll(name, Change.RELEASE_HOLD, "released from its hold", KeysetChange::release);
+    return changes.toAll(
+        name, Change.RELEASE_HOLD, "released from its hold", KeysetChange::release);
   }
 
   /**
@@ -464,7 +415,7 @@ public final class Keysets {
    * disabled.
    */
   public Keyset cancelDestruction(String name, int version) {
-    return change(
+    return changes.to(
         name,
         version,
         Change.CANCEL_DESTRUCTION,
@@ -477,7 +428,7 @@ public final class Keysets {
    * one.
    */
   public Keyset cancelDestruction(String name) {
-    return changeAll(
+    return changes.toAll(
         name, Change.CANCEL_DESTRUCTION, "saved from destruction", KeysetChange::cancelAll);
   }
 
@@ -500,7 +451,7 @@ public final class Keysets {
   }
 
   private Keyset destroy(String name, int version, DestructionGuard guard) {
-    return change(
+    return changes.to(
         name,
         version,
         Change.DESTROY,
@@ -510,61 +461,12 @@ public final class Keysets {
 
   /** Deletes the material of all versions, all of which must be due. The name stays taken. */
   public Keyset destroy(String name) {
-    return changeAll(
+    return changes.toAll(
         name, Change.DESTROY, "destroyed", keyset -> KeysetChange.destroyAll(keyset, guard()));
   }
 
-  /**
-   * A keyset after the destructions that were due.
-   *
-   * @param versions what this call, and no other process, has destroyed
-   */
-  record Destroyed(Keyset keyset, List<Integer> versions) {}
-
-  Destroyed destroyWhatIsDue(String name, @Nullable VersionUse inventory) {
-    Keyset keyset = get(name);
-    DestructionGuard guard = guard().asking(inventory);
-    if (KeysetChange.destroyDue(keyset, guard) == keyset) {
-      return new Destroyed(keyset, List.of());
-    }
-    List<Integer> gone = new ArrayList<>();
-    Keyset after =
-        changeAll(
-            name,
-            Change.DESTROY,
-            "changed: what was due is destroyed",
-            before -> {
-              Keyset next = KeysetChange.destroyDue(before, guard);
-              gone.clear();
-              for (KeyVersion version : before.versions()) {
-                if (!next.versions().contains(version)) {
-                  gone.add(version.number());
-                }
-              }
-              return next;
-            });
-    return new Destroyed(after, gone);
-  }
-
-  /** Whether a scheduler has anything to do with a keyset of that content. */
-  boolean isAnythingDue(Keyset claimed) {
-    if (claimed.isDestroyed()) {
-      return false;
-    }
-    return claimed.isRotationDue(now())
-        || usage.decides(claimed, now())
-        || isDestructionDue(claimed);
-  }
-
-  private boolean isDestructionDue(Keyset keyset) {
-    return keyset.hold().isEmpty()
-        && keyset.versions().stream().anyMatch(version -> KeysetChange.isDue(version, now()));
-  }
-
-  /** Whether something is due that is not on its way. */
-  boolean isOverdue(Keyset keyset) {
-    return isAnythingDue(keyset)
-        && !(RotationStep.isUnderWay(keyset, now()) && !isDestructionDue(keyset));
+  DueChanges due() {
+    return due;
   }
 
   /**
@@ -579,7 +481,7 @@ public final class Keysets {
       SchedulerListener listener,
       @Nullable VersionUse inventory) {
     return new KeysetScheduler(
-        this, store, wallClock, nanoClock, executor, interval, listener, inventory);
+        this, due, store, wallClock, nanoClock, executor, interval, listener, inventory);
   }
 
   /**
@@ -596,7 +498,7 @@ public final class Keysets {
     RootMove move = new RootMove(rootCalls, target, random);
     KeysetId id = KeysetId.of(name);
     try {
-      return change(
+      return changes.to(
           name,
           Change.MOVE_TO_ROOT_KEY,
           "moved to root key " + target.currentKeyId(),
@@ -608,58 +510,5 @@ public final class Keysets {
       }
       throw e;
     }
-  }
-
-  private Keyset change(
-      String name, int version, Change change, String done, Function<Keyset, Keyset> step) {
-    return write(
-        name, version, change, "changed: version " + version + " " + done, proposing(step));
-  }
-
-  private Keyset changeAll(String name, Change change, String done, Function<Keyset, Keyset> step) {
-    return change(name, change, done, proposing(step));
-  }
-
-  private static Function<Snapshot, Proposal> proposing(Function<Keyset, Keyset> step) {
-    return snapshot -> new Proposal(step.apply(snapshot.keyset()), documentKey(snapshot), null);
-  }
-
-  private Keyset change(
-      String name, Change change, String done, Function<Snapshot, Proposal> step) {
-    return write(name, 0, change, done, step);
-  }
-
-  private Keyset write(
-      String name, int version, Change change, String done, Function<Snapshot, Proposal> step) {
-    KeysetId id = KeysetId.of(name);
-    OpenKeyset open = keysets.open(id);
-    return announcer.reporting(change, id, version, () -> writer.change(open, done, step));
-  }
-
-  /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */
-  private interface Adding {
-    Keyset apply(Keyset keyset, Instant now, WrappedKey wrapped);
-  }
-
-  private Proposal withNewVersion(Snapshot snapshot, Adding adding) {
-    Keyset keyset = snapshot.keyset();
-    DocumentKey documentKey = documentKey(snapshot);
-    int number = KeysetChange.nextNumber(keyset);
-    try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
-      WrappedKey wrapped = rootCalls.wrap(keyset.id(), number, secret);
-      return new Proposal(
-          adding.apply(keyset, now(), wrapped), documentKey, secret.keyEncryptionKey(number));
-    }
-  }
-
-  private static DocumentKey documentKey(Snapshot snapshot) {
-    // Only the document of a destroyed keyset has none, and the writer refuses that before any
-    // step.
-    return Objects.requireNonNull(snapshot.documentKey(), "document key");
-  }
-
-  /** Documents carry whole seconds. */
-  private Instant now() {
-    return wallClock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
 }

@@ -126,7 +126,7 @@ final class ChangeEventsTest {
     keysets.scheduleDestruction("orders", 1);
     assertTold(Change.SCHEDULE_DESTRUCTION, 1);
     rig.time.advance(Duration.ofDays(30));
-    keysets.destroyWhatIsDue("orders", null);
+    keysets.due().destroy("orders", null);
     assertTold(Change.DESTROY, 0);
   }
 

@@ -72,7 +72,7 @@ final class DestructionGuardTest {
     assertRefused(() -> keysets.destroy("orders", 1, (k, v) -> Answer.UNUSED));
     assertRefused(() -> keysets.destroy("orders"));
     assertRefused(() -> keysets.placeHold("orders", "case 8"));
-    assertEquals(List.of(), keysets.destroyWhatIsDue("orders", null).versions());
+    assertEquals(List.of(), keysets.due().destroy("orders", null).versions());
     keysets.rotate("orders");
     keysets.disable("orders", 2);
     assertEquals(held.hold(), keysets.get("orders").hold(), "the rest goes on");
@@ -222,9 +222,9 @@ final class DestructionGuardTest {
     rig.time.advance(WINDOW);
     answer.set(Answer.IN_USE);
     assertRefused(() -> keysets.destroy("orders", 1, inventory));
-    assertEquals(List.of(), keysets.destroyWhatIsDue("orders", inventory).versions());
+    assertEquals(List.of(), keysets.due().destroy("orders", inventory).versions());
     answer.set(Answer.UNUSED);
-    assertEquals(List.of(1), keysets.destroyWhatIsDue("orders", inventory).versions());
+    assertEquals(List.of(1), keysets.due().destroy("orders", inventory).versions());
   }
 
   @Test

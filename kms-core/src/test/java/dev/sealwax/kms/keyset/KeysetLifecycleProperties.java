@@ -154,7 +154,7 @@ final class KeysetLifecycleProperties {
               version,
               rig.time.instant().truncatedTo(ChronoUnit.SECONDS).plus(Duration.ofDays(20)));
       case KEEP -> verbs.removeExpiry("k", version);
-      case DESTROY_DUE -> verbs.destroyWhatIsDue("k", null).keyset();
+      case DESTROY_DUE -> verbs.due().destroy("k", null).keyset();
       case USE -> {
         UsageMeter meter = rig.open("k").meter(keyset, keyset.primary());
         if (meter != null) {

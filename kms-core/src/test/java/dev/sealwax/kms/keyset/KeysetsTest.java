@@ -221,12 +221,12 @@ final class KeysetsTest {
             other.rotateIfDue("orders");
           }
         };
-    Keysets.Rotated lost = keysets.rotateByPolicy("orders");
+    DueChanges.Rotated lost = keysets.due().rotate("orders");
     assertEquals(RotationStep.NONE, lost.step(), "the other has done it");
     assertEquals(2, lost.keyset().versions().size());
     rig.time.advance(Duration.ofMinutes(1));
     once.set(0);
-    lost = keysets.rotateByPolicy("orders");
+    lost = keysets.due().rotate("orders");
     assertEquals(RotationStep.NONE, lost.step());
     assertEquals(2, lost.keyset().primary());
     assertEquals(3, lost.keyset().revision());
