@@ -3,8 +3,10 @@ package dev.sealwax.kms.examples;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -124,6 +126,23 @@ final class SmallExamplesTest {
     assertContains("resumed and done             version 2: 20,000\n");
     assertContains("second scan                  20,000 verified and decrypted, 0 failed\n");
     assertContains("not yet: [WRITERS_MAY_REMAIN]");
+  }
+
+  @Test
+  void rotateAFleet_rotatesAndOpensEveryMessage() throws Exception {
+    boolean passed;
+    try (EmbeddedPostgres server = EmbeddedPostgres.start()) {
+      String url = server.getJdbcUrl("postgres", "postgres");
+      passed = RotateAFleet.run(directory, url, Duration.ofSeconds(10), captured.terminal());
+    }
+
+    assertTrue(passed, captured::out);
+    assertTrue(
+        captured
+            .out()
+            .matches("(?s).*\nrotations +([1-9]\\d*), of which the processes won \\1\n.*"),
+        captured::out);
+    assertContains("decrypt errors  0\n");
   }
 
   private void assertContains(String expected) {
