@@ -11,6 +11,7 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
+import dev.sealwax.kms.keyset.ManualTime;
 import dev.sealwax.kms.keyset.RotationPolicy;
 import dev.sealwax.kms.keyset.ScheduledChange;
 import dev.sealwax.kms.keyset.ScheduledChange.Outcome;
@@ -22,6 +23,7 @@ import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
+import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeyStateException;
@@ -34,7 +36,6 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +46,6 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -85,9 +85,9 @@ class KmsTest {
   @Test
   void scheduler_started_rotatesUntilClose() throws InterruptedException {
     BlockingQueue<ScheduledChange> changes = new LinkedBlockingQueue<>();
-    AtomicReference<Instant> now = new AtomicReference<>(Instant.now());
-    try (Kms kms = withOrders(builder().clock(new SettableClock(now)))) {
-      now.updateAndGet(instant -> instant.plus(Duration.ofDays(91)));
+    ManualTime time = new ManualTime();
+    try (Kms kms = withOrders(builder().clock(time))) {
+      time.advance(Duration.ofDays(91));
       kms.startScheduler(Duration.ofSeconds(1), changes::add);
       assertEquals(
           new ScheduledChange(KeysetId.of("orders"), Outcome.PUBLISHED, 2, null),
@@ -444,68 +444,28 @@ class KmsTest {
     }
   }
 
-  private static final class SpyStore implements KeysetStore {
-    private final KeysetStore target = InMemoryKeysetStore.create();
+  private static final class SpyStore extends ForwardingKeysetStore {
     private int loads;
     private int closed;
     private RuntimeException failure;
 
+    SpyStore() {
+      super(InMemoryKeysetStore.create());
+    }
+
     @Override
     public Optional<StoredKeyset> load(KeysetId id) {
       loads++;
-      return target.load(id);
-    }
-
-    @Override
-    public void create(StoredKeyset first) {
-      target.create(first);
-    }
-
-    @Override
-    public void replace(StoredKeyset next) {
-      target.replace(next);
-    }
-
-    @Override
-    public List<KeysetId> list(int limit) {
-      return target.list(limit);
-    }
-
-    @Override
-    public List<KeysetId> listAfter(KeysetId after, int limit) {
-      return target.listAfter(after, limit);
+      return super.load(id);
     }
 
     @Override
     public void close() {
       closed++;
-      target.close();
+      super.close();
       if (failure != null) {
         throw failure;
       }
-    }
-  }
-
-  private static final class SettableClock extends Clock {
-    private final AtomicReference<Instant> now;
-
-    SettableClock(AtomicReference<Instant> now) {
-      this.now = now;
-    }
-
-    @Override
-    public Instant instant() {
-      return now.get();
-    }
-
-    @Override
-    public ZoneId getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      throw new UnsupportedOperationException();
     }
   }
 }

@@ -8,9 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
@@ -41,12 +41,7 @@ class ListenerTest {
   private final AtomicReference<Kms> kms = new AtomicReference<>();
 
   private Kms open(KmsListener listener) {
-    Path file = directory.resolve("root.key");
-    KeyMaterial sealingKey = KeyMaterial.copyOf(new byte[32]);
-    LocalRootKey root =
-        file.toFile().exists()
-            ? LocalRootKey.open(file, sealingKey)
-            : LocalRootKey.create(file, sealingKey);
+    LocalRootKey root = TestRootKeys.openOrCreate(directory.resolve("root.key"));
     FileKeysetStore store = FileKeysetStore.at(directory.resolve("keysets"));
     Kms opened = Kms.builder().rootKey(root).store(store).listener(listener).build();
     kms.set(opened);

@@ -37,12 +37,12 @@ import dev.sealwax.kms.rewrap.RewrapReport;
 import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
-import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -84,35 +84,24 @@ class RedactionTest {
   @TempDir Path directory;
 
   /** Remembers the secrets that pass through it. */
-  private static final class Spy implements RootKey {
-    private final RootKey target;
+  private static final class Spy extends ForwardingRootKey {
     private final List<byte[]> secrets = new ArrayList<>();
 
     Spy(RootKey target) {
-      this.target = target;
-    }
-
-    @Override
-    public RootKeyId currentKeyId() {
-      return target.currentKeyId();
+      super(target);
     }
 
     @Override
     public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
       secrets.add(key.use(byte[]::clone));
-      return target.wrap(key, context);
+      return super.wrap(key, context);
     }
 
     @Override
     public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
-      KeyMaterial key = target.unwrap(wrapped, context);
+      KeyMaterial key = super.unwrap(wrapped, context);
       secrets.add(key.use(byte[]::clone));
       return key;
-    }
-
-    @Override
-    public void close() {
-      target.close();
     }
   }
 

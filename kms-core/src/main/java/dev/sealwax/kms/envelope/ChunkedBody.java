@@ -52,6 +52,15 @@ final class ChunkedBody {
     return prefix;
   }
 
+  /** Header and prefix of a message: what stands before its first chunk. */
+  static byte[] opening(StreamStart start) {
+    EnvelopeHeader header = start.header();
+    byte[] prefix = prefix(start.salt(), start.cipher());
+    byte[] opening = Arrays.copyOf(header.encoded(), header.lengthBytes() + prefix.length);
+    System.arraycopy(prefix, 0, opening, header.lengthBytes(), prefix.length);
+    return opening;
+  }
+
   static byte[] seal(EnvelopeHeader header, byte[] salt, ChunkCipher cipher, byte[] plaintext) {
     long length = header.lengthBytes() + lengthFor(plaintext.length);
     if (length > MAX_ARRAY_BYTES) {

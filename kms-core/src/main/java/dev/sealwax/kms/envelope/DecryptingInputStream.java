@@ -9,7 +9,6 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,15 +16,12 @@ import org.jspecify.annotations.Nullable;
  * authentic; the end of stream is returned only after the last chunk has proved that nothing is
  * missing. Who closes it before that has abandoned it. For one thread at a time.
  */
-final class DecryptingInputStream extends InputStream {
+final class DecryptingInputStream extends ReadyInputStream {
   private final InputStream source;
   private final ChunkCipher cipher;
   private final StreamEnd end;
   private final byte[] sealed;
-  private final byte[] plaintext = new byte[CHUNK_BYTES];
   private int sealedLength;
-  private int position;
-  private int limit;
   private long chunks;
   private boolean openedLast;
   private @Nullable RuntimeException failure;
@@ -39,6 +35,7 @@ final class DecryptingInputStream extends InputStream {
    */
   DecryptingInputStream(
       InputStream source, ChunkCipher cipher, byte[] firstChunk, int firstLength, StreamEnd end) {
+    super(new byte[CHUNK_BYTES]);
     this.source = source;
     this.cipher = cipher;
     this.sealed = firstChunk;
@@ -47,31 +44,7 @@ final class DecryptingInputStream extends InputStream {
   }
 
   @Override
-  public int read() throws IOException {
-    return fill() ? plaintext[position++] & 0xff : -1;
-  }
-
-  @Override
-  public int read(byte[] out, int offset, int length) throws IOException {
-    Objects.checkFromIndexSize(offset, length, out.length);
-    if (length == 0) {
-      return 0;
-    }
-    if (!fill()) {
-      return -1;
-    }
-    int part = Math.min(length, limit - position);
-    System.arraycopy(plaintext, position, out, offset, part);
-    position += part;
-    return part;
-  }
-
-  @Override
-  public int available() {
-    return limit - position;
-  }
-
-  private boolean fill() throws IOException {
+  boolean fill() throws IOException {
     if (closed) {
       throw new IOException("the stream is closed");
     }
@@ -107,7 +80,7 @@ final class DecryptingInputStream extends InputStream {
     }
     position = 0;
     limit = 0;
-    limit = cipher.open(chunks, sealed, 0, sealedLength, plaintext, 0);
+    limit = cipher.open(chunks, sealed, 0, sealedLength, ready, 0);
     if (sealedLength < SEALED_CHUNK_BYTES) {
       openedLast = true;
       end.succeeded(chunks * CHUNK_BYTES + limit);
@@ -130,7 +103,7 @@ final class DecryptingInputStream extends InputStream {
   public void close() throws IOException {
     closed = true;
     cipher.close();
-    Arrays.fill(plaintext, (byte) 0);
+    Arrays.fill(ready, (byte) 0);
     end.abandoned(handedOut());
     source.close();
   }

@@ -38,13 +38,10 @@ public final class EnvelopeOutputStream extends OutputStream {
     this.header = start.header();
     this.cipher = start.cipher();
     this.end = end;
-    byte[] prefix = ChunkedBody.prefix(start.salt(), cipher);
-    if (headerPlace == HeaderPlace.DETACHED) {
-      opening = prefix;
-    } else {
-      opening = Arrays.copyOf(header.encoded(), header.lengthBytes() + prefix.length);
-      System.arraycopy(prefix, 0, opening, header.lengthBytes(), prefix.length);
-    }
+    this.opening =
+        headerPlace == HeaderPlace.DETACHED
+            ? ChunkedBody.prefix(start.salt(), cipher)
+            : ChunkedBody.opening(start);
   }
 
   /** A copy of the envelope's header; to be kept by whoever asked for a detached one. */

@@ -3,29 +3,20 @@ package dev.sealwax.kms.envelope;
 import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
+import dev.sealwax.kms.keyset.ManualTime;
 import dev.sealwax.kms.keyset.OpenKeysets;
-import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsListener;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.concurrent.Executor;
-import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,7 +27,7 @@ final class EnvelopeRig implements AutoCloseable {
   static final String NAME = "orders";
   static final CachePolicy LONG = CachePolicy.of(Duration.ofHours(1), Duration.ofHours(2), 10_000);
 
-  final AtomicLong nanos = new AtomicLong(1);
+  final ManualTime time = new ManualTime();
   final FaultyRootKey root;
   final KeysetStore store;
   final OpenKeysets keysets;
@@ -52,17 +43,10 @@ final class EnvelopeRig implements AutoCloseable {
     this.root = root;
     this.store = store;
     SecureRandom random = new SecureRandom();
-    Background background = new Background(nanos::get, refresher, refresher, task -> {});
+    Background background = new Background(time, refresher, refresher, task -> {});
     this.keysets =
         OpenKeysets.open(
-            store,
-            root,
-            keyVersions,
-            Duration.ofDays(1),
-            new RigClock(nanos),
-            background,
-            random,
-            listener);
+            store, root, keyVersions, Duration.ofDays(1), time, background, random, listener);
     this.ciphers = new EnvelopeCiphers(keysets, policy, background, random, listener);
   }
 
@@ -81,7 +65,7 @@ final class EnvelopeRig implements AutoCloseable {
       @Nullable KmsListener listener) {
     EnvelopeRig rig =
         new EnvelopeRig(
-            FaultyRootKey.around(rootKey()),
+            FaultyRootKey.around(TestRootKeys.inMemory()),
             InMemoryKeysetStore.create(),
             policy,
             keyVersions,
@@ -113,20 +97,6 @@ final class EnvelopeRig implements AutoCloseable {
     return new EnvelopeRig(FaultyRootKey.around(root), store, policy, LONG, Runnable::run, null);
   }
 
-  static RootKey rootKey() {
-    try {
-      Path file = Files.createTempDirectory("sealwax-rig").resolve("root.key");
-      try (KeyMaterial sealingKey = KeyMaterial.random(new SecureRandom(), 32)) {
-        return LocalRootKey.create(file, sealingKey);
-      } finally {
-        Files.delete(file);
-        Files.delete(file.getParent());
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   Keysets verbs() {
     return keysets.keysets();
   }
@@ -139,38 +109,13 @@ final class EnvelopeRig implements AutoCloseable {
     return ciphers.cipher(KeysetId.of(name));
   }
 
-  void pass(Duration time) {
-    nanos.addAndGet(time.toNanos());
+  void pass(Duration by) {
+    time.advance(by);
   }
 
   @Override
   public void close() {
     ciphers.close();
     keysets.close();
-  }
-
-  /** Moves with the monotonic clock. */
-  private static final class RigClock extends Clock {
-    private static final Instant START = Instant.parse("2030-01-01T00:00:00Z");
-    private final AtomicLong nanos;
-
-    RigClock(AtomicLong nanos) {
-      this.nanos = nanos;
-    }
-
-    @Override
-    public Instant instant() {
-      return START.plusNanos(nanos.get());
-    }
-
-    @Override
-    public ZoneId getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      throw new UnsupportedOperationException();
-    }
   }
 }

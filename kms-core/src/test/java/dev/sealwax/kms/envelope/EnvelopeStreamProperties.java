@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.sealwax.kms.keyset.KeyState;
 import dev.sealwax.kms.keyset.TestKeysets;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.ByteArrayInputStream;
@@ -37,7 +38,7 @@ class EnvelopeStreamProperties {
   @BeforeContainer
   static void open() {
     rig.close();
-    var root = EnvelopeRig.rootKey();
+    var root = TestRootKeys.inMemory();
     rig =
         EnvelopeRig.over(
             root,

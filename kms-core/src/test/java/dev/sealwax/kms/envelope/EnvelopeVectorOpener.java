@@ -3,6 +3,7 @@ package dev.sealwax.kms.envelope;
 import dev.sealwax.kms.keyset.KeyState;
 import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.ByteArrayOutputStream;
@@ -21,7 +22,7 @@ import java.util.List;
  */
 final class EnvelopeVectorOpener implements VectorOpener {
   // One for all: making one writes a file and waits for the disk.
-  private static final RootKey ROOT = EnvelopeRig.rootKey();
+  private static final RootKey ROOT = TestRootKeys.inMemory();
 
   private final EnvelopeRig rig;
   private final EnvelopeCipher cipher;

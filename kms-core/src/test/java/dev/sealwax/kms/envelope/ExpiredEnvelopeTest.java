@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.sealwax.kms.keyset.ManualTime;
 import dev.sealwax.kms.keyset.RotationPolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
@@ -22,7 +23,7 @@ import org.junit.jupiter.api.function.Executable;
  */
 final class ExpiredEnvelopeTest {
   private static final EncryptionContext CONTEXT = EncryptionContext.empty();
-  private static final Instant NOW = Instant.parse("2030-01-01T00:00:00Z");
+  private static final Instant NOW = ManualTime.START;
   private static final byte[] MESSAGE = new byte[100];
   private static final byte[] LONG_MESSAGE = new byte[40_000];
 

@@ -69,7 +69,7 @@ class LastOpenedTest {
 
   @Test
   void wipedKey_isLetGoOf() {
-    LastOpened last = new LastOpened(rig.nanos::get);
+    LastOpened last = new LastOpened(rig.time);
     DataKey first = key();
     last.remember(Held.uncached(first));
     byte[] start = first.header().toBytes();

@@ -12,7 +12,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -96,14 +95,12 @@ final class DestructionGuardTest {
   void hold_outcomeUnknownAndOtherWriterWon_isPlacedAllTheSame() {
     create(KeysetTemplate.defaults());
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     assertTrue(keysets.placeHold("orders", "case 7").hold().isPresent());
     assertTrue(keysets.get("orders").hold().isPresent());
   }
@@ -210,13 +207,7 @@ final class DestructionGuardTest {
     assertRefused(() -> keysets.scheduleDestruction("orders", 1, inventory));
     answer.set(Answer.UNUSED);
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
-    rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-          }
-        };
+    rig.store.beforeWrite = ScriptedStore.once(() -> other.publish("orders"));
     keysets.scheduleDestruction("orders", 1, inventory);
     assertEquals(List.of("orders 1", "orders 1", "orders 1"), asked, "once for each call");
     rig.time.advance(WINDOW);

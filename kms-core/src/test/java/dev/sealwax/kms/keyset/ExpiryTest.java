@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -232,14 +231,12 @@ final class ExpiryTest {
   @Test
   void setExpiry_outcomeUnknownAndOtherWriterWon_triesAgain() {
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     keysets.setExpiry("orders", EXPIRY);
     assertEquals(Optional.of(EXPIRY), keysets.get("orders").expiresAt());
   }

@@ -8,6 +8,7 @@ import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.store.WatchableKeysetStore;
+import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.security.SecureRandom;
@@ -32,7 +33,7 @@ class KeysetWatchTest {
 
   private final ManualTime time = new ManualTime();
   private final ScriptedRootKey root = new ScriptedRootKey("test:one");
-  private final TellingStore store = new TellingStore();
+  private final TellingStore store = new TellingStore(InMemoryKeysetStore.create());
   private final OpenKeysets writer = open(store.silent(), task -> {});
   private final OpenKeysets reader = open(store, this::start);
   private volatile boolean onThreads;
@@ -252,8 +253,9 @@ class KeysetWatchTest {
     }
   }
 
-  private static final class TellingStore implements WatchableKeysetStore {
-    private final InMemoryKeysetStore memory = InMemoryKeysetStore.create();
+  private static final class TellingStore extends ForwardingKeysetStore
+      implements WatchableKeysetStore {
+    private final InMemoryKeysetStore memory;
     private final AtomicInteger loads = new AtomicInteger();
     private final Asked asked = new Asked();
     private volatile Runnable afterLoad = () -> {};
@@ -262,34 +264,14 @@ class KeysetWatchTest {
     private volatile boolean failing;
     private boolean first = true;
 
+    TellingStore(InMemoryKeysetStore memory) {
+      super(memory);
+      this.memory = memory;
+    }
+
     /** The same keysets, for a process that does not follow them. */
     KeysetStore silent() {
-      return new KeysetStore() {
-        @Override
-        public Optional<StoredKeyset> load(KeysetId id) {
-          return memory.load(id);
-        }
-
-        @Override
-        public void create(StoredKeyset keyset) {
-          memory.create(keyset);
-        }
-
-        @Override
-        public void replace(StoredKeyset next) {
-          memory.replace(next);
-        }
-
-        @Override
-        public List<KeysetId> list(int limit) {
-          return memory.list(limit);
-        }
-
-        @Override
-        public List<KeysetId> listAfter(KeysetId after, int limit) {
-          return memory.listAfter(after, limit);
-        }
-
+      return new ForwardingKeysetStore(memory) {
         @Override
         public void close() {}
       };
@@ -299,29 +281,9 @@ class KeysetWatchTest {
     public Optional<StoredKeyset> load(KeysetId id) {
       loads.incrementAndGet();
       StoredKeyset old = lagging;
-      Optional<StoredKeyset> found = old != null ? Optional.of(old) : memory.load(id);
+      Optional<StoredKeyset> found = old != null ? Optional.of(old) : super.load(id);
       afterLoad.run();
       return found;
-    }
-
-    @Override
-    public void create(StoredKeyset keyset) {
-      memory.create(keyset);
-    }
-
-    @Override
-    public void replace(StoredKeyset next) {
-      memory.replace(next);
-    }
-
-    @Override
-    public List<KeysetId> list(int limit) {
-      return memory.list(limit);
-    }
-
-    @Override
-    public List<KeysetId> listAfter(KeysetId after, int limit) {
-      return memory.listAfter(after, limit);
     }
 
     @Override

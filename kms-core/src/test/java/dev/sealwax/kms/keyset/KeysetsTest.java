@@ -100,13 +100,9 @@ final class KeysetsTest {
   @Test
   void create_twoAtOnce_oneWins() {
     Keysets other = rig.process().keysets();
-    AtomicInteger once = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.create("logs", KeysetTemplate.defaults().withOwner("other"));
-          }
-        };
+        ScriptedStore.once(
+            () -> other.create("logs", KeysetTemplate.defaults().withOwner("other")));
     assertThrows(
         KeysetConflictException.class, () -> keysets.create("logs", KeysetTemplate.defaults()));
     assertEquals(Optional.of("other"), keysets.get("logs").owner());
@@ -252,14 +248,12 @@ final class KeysetsTest {
   @Test
   void setRotationPolicy_outcomeUnknownAndOtherWriterWon_triesAgain() {
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     assertEquals(
         RotationPolicy.manual(),
         keysets.setRotationPolicy("orders", RotationPolicy.manual()).rotationPolicy());
@@ -547,13 +541,7 @@ final class KeysetsTest {
   @Test
   void rotate_otherWriterFaster_triesAgainOnTheNewerKeyset() {
     Keysets other = rig.process().keysets();
-    AtomicInteger once = new AtomicInteger();
-    rig.store.beforeWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.rotate("orders");
-          }
-        };
+    rig.store.beforeWrite = ScriptedStore.once(() -> other.rotate("orders"));
     Keyset rotated = keysets.rotate("orders");
     assertEquals(3, rotated.primary());
     assertEquals(3, rotated.versions().size());
@@ -562,13 +550,7 @@ final class KeysetsTest {
   @Test
   void disable_otherWriterMadeItImpossible_throws() {
     Keysets other = rig.process().keysets();
-    AtomicInteger once = new AtomicInteger();
-    rig.store.beforeWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.compromise("orders", 1);
-          }
-        };
+    rig.store.beforeWrite = ScriptedStore.once(() -> other.compromise("orders", 1));
     assertThrows(KeyStateException.class, () -> keysets.disable("orders", 1));
     assertEquals(KeyState.COMPROMISED, keysets.get("orders").version(1).orElseThrow().state());
   }
@@ -625,14 +607,12 @@ final class KeysetsTest {
   @Test
   void rotate_outcomeUnknownWrittenAndOvertaken_isNotDoneTwice() {
     Keysets other = rig.process().keysets();
-    AtomicInteger once = new AtomicInteger();
     rig.store.afterWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     Keyset now = keysets.rotate("orders");
     assertEquals(3, now.versions().size());
     assertEquals(2, now.primary());
@@ -649,14 +629,12 @@ final class KeysetsTest {
   @Test
   void rotate_outcomeUnknownAndOtherWriterWon_triesAgain() {
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     Keyset rotated = keysets.rotate("orders");
     assertEquals(3, rotated.primary());
     assertEquals(KeyState.PENDING, rotated.version(2).orElseThrow().state());
@@ -666,14 +644,12 @@ final class KeysetsTest {
   void promote_outcomeUnknownAndOtherWriterWon_triesAgain() {
     keysets.rotate("orders");
     Keysets other = rig.process().keysets();
-    AtomicInteger writes = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (writes.getAndIncrement() == 0) {
-            other.publish("orders");
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.publish("orders");
+              ScriptedStore.fail();
+            });
     assertEquals(1, keysets.promote("orders", 1).primary());
     assertEquals(4, rig.store.stored("orders").revision());
   }

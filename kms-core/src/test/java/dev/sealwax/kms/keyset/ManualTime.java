@@ -9,15 +9,15 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /** Wall clock and monotonic clock that move only when a test says so. */
-final class ManualTime extends Clock implements LongSupplier {
-  static final Instant START = Instant.parse("2030-01-01T00:00:00Z");
+public final class ManualTime extends Clock implements LongSupplier {
+  public static final Instant START = Instant.parse("2030-01-01T00:00:00Z");
 
   // Not 0, and near the overflow of a long: monotonic clocks may start anywhere.
   private static final long ORIGIN = Long.MAX_VALUE - 1_000_000;
   private final AtomicLong elapsedNanos = new AtomicLong();
   private final AtomicLong steppedNanos = new AtomicLong();
 
-  void advance(Duration by) {
+  public void advance(Duration by) {
     elapsedNanos.addAndGet(by.toNanos());
   }
 

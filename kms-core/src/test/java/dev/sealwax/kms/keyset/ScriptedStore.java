@@ -8,6 +8,7 @@ import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
 
@@ -30,6 +31,16 @@ final class ScriptedStore implements KeysetStore {
 
   static void fail() {
     throw unavailable();
+  }
+
+  /** For a step of a script that is taken the first time only: what it does may call the store. */
+  static Runnable once(Runnable step) {
+    AtomicBoolean taken = new AtomicBoolean();
+    return () -> {
+      if (!taken.getAndSet(true)) {
+        step.run();
+      }
+    };
   }
 
   StoredKeyset stored(String name) {

@@ -14,7 +14,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -165,14 +164,12 @@ final class UsageReportsTest {
     UsageMeter meter = meter(rig.process);
     OpenKeysets other = rig.process();
     Rig.encrypt(meter(other), 7, 1);
-    AtomicInteger once = new AtomicInteger();
     rig.store.beforeWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.close();
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.close();
+              ScriptedStore.fail();
+            });
     Rig.encrypt(meter, BLOCK, 1);
     rig.runBackground();
     assertEquals(BLOCK + 7, stored().messages());
@@ -184,14 +181,12 @@ final class UsageReportsTest {
     rig.keysets.rotate("orders");
     OpenKeysets other = rig.process();
     Rig.encrypt(meter(other), 7, 1);
-    AtomicInteger once = new AtomicInteger();
     rig.store.afterWrite =
-        () -> {
-          if (once.getAndIncrement() == 0) {
-            other.close();
-            ScriptedStore.fail();
-          }
-        };
+        ScriptedStore.once(
+            () -> {
+              other.close();
+              ScriptedStore.fail();
+            });
     Keyset now = rig.keysets.disable("orders", 2);
     assertEquals(KeyState.DISABLED, now.version(2).orElseThrow().state());
     assertEquals(7, now.version(2).orElseThrow().messages());

@@ -1,12 +1,9 @@
 package dev.sealwax.kms.rewrap;
 
 import dev.sealwax.kms.Kms;
-import dev.sealwax.kms.rootkey.LocalRootKey;
-import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.store.FileKeysetStore;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -43,16 +40,11 @@ final class RewrapChild {
   }
 
   /** Root key and keysets in files of {@code home}, made if they are missing. */
-  static Kms kms(Path home) throws IOException {
-    Path file = home.resolve("root.key");
-    RootKey root;
-    try (KeyMaterial sealingKey = KeyMaterial.owning(new byte[32])) {
-      root =
-          Files.exists(file)
-              ? LocalRootKey.open(file, sealingKey)
-              : LocalRootKey.create(file, sealingKey);
-    }
-    return Kms.builder().rootKey(root).store(FileKeysetStore.at(home.resolve("keysets"))).build();
+  static Kms kms(Path home) {
+    return Kms.builder()
+        .rootKey(TestRootKeys.openOrCreate(home.resolve("root.key")))
+        .store(FileKeysetStore.at(home.resolve("keysets")))
+        .build();
   }
 
   private static EnvelopeSource source(String kind, String place) throws IOException {

@@ -10,6 +10,7 @@ import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.store.FileKeysetStore;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.io.File;
@@ -55,36 +56,20 @@ class KeyRemnantsMemoryTest {
   @TempDir Path directory;
 
   /** Remembers what the root key hands out, and what it handed it out for. */
-  private static final class Spy implements RootKey {
-    private final RootKey target;
+  private static final class Spy extends ForwardingRootKey {
     private final Map<String, byte[]> versions = new LinkedHashMap<>();
     private final List<byte[]> salts = new ArrayList<>();
 
     Spy(RootKey target) {
-      this.target = target;
-    }
-
-    @Override
-    public RootKeyId currentKeyId() {
-      return target.currentKeyId();
-    }
-
-    @Override
-    public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
-      return target.wrap(key, context);
+      super(target);
     }
 
     @Override
     public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
-      KeyMaterial material = target.unwrap(wrapped, context);
+      KeyMaterial material = super.unwrap(wrapped, context);
       versions.put(context.asMap().get("version"), material.use(byte[]::clone));
       salts.add(Arrays.copyOfRange(wrapped.ciphertext(), 1, 33));
       return material;
-    }
-
-    @Override
-    public void close() {
-      target.close();
     }
   }
 

@@ -1,8 +1,6 @@
 package dev.sealwax.kms.rootkey;
 
 import dev.sealwax.kms.testkit.RootKeyContract;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -21,11 +19,6 @@ final class LocalRootKeyContractTest extends RootKeyContract {
   }
 
   private RootKey openOrCreate(String name) {
-    Path file = directory.resolve(name);
-    try (KeyMaterial sealingKey = KeyMaterial.copyOf(new byte[32])) {
-      return Files.exists(file)
-          ? LocalRootKey.open(file, sealingKey)
-          : LocalRootKey.create(file, sealingKey);
-    }
+    return TestRootKeys.openOrCreate(directory.resolve(name));
   }
 }

@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -157,24 +158,8 @@ final class RoutingRootKeyTest {
 
   /** A root key whose close fails. */
   private static FaultyRootKey failingOnClose(String id, RuntimeException failure) {
-    PlainRootKey plain = new PlainRootKey(id);
     return FaultyRootKey.around(
-        new RootKey() {
-          @Override
-          public RootKeyId currentKeyId() {
-            return plain.currentKeyId();
-          }
-
-          @Override
-          public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
-            return plain.wrap(key, context);
-          }
-
-          @Override
-          public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
-            return plain.unwrap(wrapped, context);
-          }
-
+        new ForwardingRootKey(new PlainRootKey(id)) {
           @Override
           public void close() {
             throw failure;

@@ -6,8 +6,8 @@ import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -65,12 +65,7 @@ class TimeToRevokeTest {
   }
 
   private Kms open(KeysetStore store) {
-    Path file = directory.resolve("root.key");
-    KeyMaterial sealingKey = KeyMaterial.copyOf(new byte[32]);
-    LocalRootKey root =
-        file.toFile().exists()
-            ? LocalRootKey.open(file, sealingKey)
-            : LocalRootKey.create(file, sealingKey);
+    LocalRootKey root = TestRootKeys.openOrCreate(directory.resolve("root.key"));
     return Kms.builder().rootKey(root).store(store).build();
   }
 

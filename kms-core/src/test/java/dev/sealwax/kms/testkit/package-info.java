@@ -1,4 +1,7 @@
-/** What an implementation of a Sealwax interface must pass: abstract JUnit classes to extend. */
+/**
+ * What an implementation of a Sealwax interface must pass, as abstract JUnit classes to extend; and
+ * doubles of these interfaces, for the tests of applications.
+ */
 @NullMarked
 package dev.sealwax.kms.testkit;
 

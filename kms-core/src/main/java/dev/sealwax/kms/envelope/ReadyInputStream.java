@@ -1,0 +1,46 @@
+package dev.sealwax.kms.envelope;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Objects;
+
+/** A stream that hands out what its subclass makes ready, a piece at a time. */
+abstract class ReadyInputStream extends InputStream {
+  /** Holds the bytes from {@link #position} to {@link #limit}. */
+  byte[] ready;
+
+  int position;
+  int limit;
+
+  ReadyInputStream(byte[] ready) {
+    this.ready = ready;
+  }
+
+  /** Makes at least one byte ready unless some are; false at the end of the stream. */
+  abstract boolean fill() throws IOException;
+
+  @Override
+  public final int read() throws IOException {
+    return fill() ? ready[position++] & 0xff : -1;
+  }
+
+  @Override
+  public final int read(byte[] out, int offset, int length) throws IOException {
+    Objects.checkFromIndexSize(offset, length, out.length);
+    if (length == 0) {
+      return 0;
+    }
+    if (!fill()) {
+      return -1;
+    }
+    int part = Math.min(length, limit - position);
+    System.arraycopy(ready, position, out, offset, part);
+    position += part;
+    return part;
+  }
+
+  @Override
+  public final int available() {
+    return limit - position;
+  }
+}

@@ -1,0 +1,41 @@
+package dev.sealwax.kms.testkit;
+
+import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import java.util.Objects;
+
+/**
+ * A root key that passes every call on to another one, which it owns and closes. For tests:
+ * override what should be watched or changed; for failures by script there is {@link
+ * FaultyRootKey}.
+ */
+public abstract class ForwardingRootKey implements RootKey {
+  private final RootKey target;
+
+  protected ForwardingRootKey(RootKey target) {
+    this.target = Objects.requireNonNull(target, "target");
+  }
+
+  @Override
+  public RootKeyId currentKeyId() {
+    return target.currentKeyId();
+  }
+
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+    return target.wrap(key, context);
+  }
+
+  @Override
+  public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
+    return target.unwrap(wrapped, context);
+  }
+
+  @Override
+  public void close() {
+    target.close();
+  }
+}
