@@ -56,16 +56,12 @@ final class FleetChild {
               new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII))
                   .readLine());
       System.out.println(work(kms, directory, store, number, outbox, start));
-    } catch (Throwable e) {
-      e.printStackTrace();
-      // Other threads of this process would wait for the one that failed.
-      Runtime.getRuntime().halt(3);
     }
   }
 
   private static FleetCounts work(
       Kms kms, Path directory, WriteRecorder store, int number, FleetMail.Outbox outbox, long start)
-      throws IOException, InterruptedException, ExecutionException {
+      throws IOException, InterruptedException {
     FleetSize size = FleetSize.chosen();
     FleetLoad load = new FleetLoad(kms, directory);
     AtomicInteger writing = new AtomicInteger(size.writers());
@@ -98,7 +94,13 @@ final class FleetChild {
     ExecutorCompletionService<Object> running = new ExecutorCompletionService<>(threads);
     tasks.forEach(running::submit);
     for (int i = 0; i < tasks.size(); i++) {
-      running.take().get();
+      try {
+        running.take().get();
+      } catch (ExecutionException e) {
+        e.printStackTrace();
+        // The other threads of this process would wait for the one that failed.
+        Runtime.getRuntime().halt(3);
+      }
     }
     threads.shutdown();
     return load.counts(store.conflicts());
