@@ -9,7 +9,6 @@ import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
-import java.io.ByteArrayOutputStream;
 import java.security.GeneralSecurityException;
 import java.util.Arrays;
 import java.util.List;
@@ -52,7 +51,7 @@ final class KeyCommitmentTest {
           ReferenceDecoder.gcm(Cipher.DECRYPT_MODE, messageKeys[1], nonce, AAD, sealed)
         };
         assertFalse(Arrays.equals(readings[0], readings[1]), "one ciphertext, two plaintexts");
-        byte[] body = cat(nonce, sealed);
+        byte[] body = ReferenceDecoder.cat(nonce, sealed);
         for (int key = 0; key < 2; key++) {
           for (int commitment = 0; commitment < 2; commitment++) {
             byte[] header =
@@ -64,9 +63,10 @@ final class KeyCommitmentTest {
                         derive("commitment", commitment, 1))
                     .toBytes();
             if (key == commitment) {
-              assertArrayEquals(readings[key], opener.open(ROW, cat(header, body)));
+              assertArrayEquals(
+                  readings[key], opener.open(ROW, ReferenceDecoder.cat(header, body)));
             } else {
-              accepted += accepted(opener, cat(header, body));
+              accepted += accepted(opener, ReferenceDecoder.cat(header, body));
             }
           }
         }
@@ -100,7 +100,7 @@ final class KeyCommitmentTest {
               EnvelopeHeader.of(
                       AlgorithmSuite.CHUNKED, KeysetId.of(KEYSET), 1, wrapped[key], inHeader)
                   .toBytes();
-          byte[] envelope = cat(header, salt, inBody, chunk);
+          byte[] envelope = ReferenceDecoder.cat(header, salt, inBody, chunk);
           if (mix == 0 || mix == 7) {
             assertArrayEquals(readings[key], opener.open(ROW, envelope));
           } else {
@@ -151,13 +151,5 @@ final class KeyCommitmentTest {
     byte[] out = new byte[length];
     random.nextBytes(out);
     return out;
-  }
-
-  private static byte[] cat(byte[]... parts) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    for (byte[] part : parts) {
-      out.writeBytes(part);
-    }
-    return out.toByteArray();
   }
 }

@@ -214,7 +214,8 @@ final class ReferenceDecoder {
     return out;
   }
 
-  private static byte[] cat(byte[]... parts) {
+  /** One after the other. */
+  static byte[] cat(byte[]... parts) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     for (byte[] part : parts) {
       out.writeBytes(part);

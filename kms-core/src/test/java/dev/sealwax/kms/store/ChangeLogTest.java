@@ -63,7 +63,7 @@ final class ChangeLogTest {
                 LOG.append(second, B);
                 return null;
               });
-      awaitLockWait();
+      PostgresServer.awaitLockWait(database);
       // Nothing is committed: whoever asks now must find both later.
       assertEquals(new Changes(start, true, Set.of()), store.changesAfter(start));
 
@@ -164,7 +164,9 @@ final class ChangeLogTest {
     assertTrue(store.changesAfter(early).complete());
     assertEquals(10_198, store.changesAfter(early).written().size());
     create("b"); // number 10,200
-    assertEquals(ChangeLog.KEPT, number("SELECT count(*) - 1 FROM sealwax_keysets_changes"));
+    assertEquals(
+        ChangeLog.KEPT,
+        PostgresServer.number(database, "SELECT count(*) - 1 FROM sealwax_keysets_changes"));
     assertFalse(store.changesAfter(early).complete());
     assertFalse(store.changesAfter(start).complete(), "row 0 stays, and proves nothing");
     Changes kept = store.changesAfter(new Position("201:token201"));
@@ -231,21 +233,6 @@ final class ChangeLogTest {
 
   private void execute(String... statements) throws SQLException {
     PostgresServer.execute(database, statements);
-  }
-
-  private void awaitLockWait() throws Exception {
-    while (number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
-      Thread.sleep(10);
-    }
-  }
-
-  private long number(String query) throws SQLException {
-    try (Connection connection = database.getConnection();
-        Statement sql = connection.createStatement();
-        ResultSet row = sql.executeQuery(query)) {
-      row.next();
-      return row.getLong(1);
-    }
   }
 
   private String plan(String query) throws SQLException {

@@ -323,7 +323,7 @@ final class JdbcKeysetStoreOutagesTest {
       sql.execute("SET deadlock_timeout = '1min'");
       sql.execute("SELECT * FROM sealwax_keysets_changes WHERE change_number = 0 FOR UPDATE");
       Future<?> replacing = thread.submit(() -> store.replace(SECOND));
-      awaitLockWait();
+      PostgresServer.awaitLockWait(database);
       sql.execute("UPDATE sealwax_keysets SET revision = revision"); // returns when it gave way
       other.rollback();
       replacing.get(30, TimeUnit.SECONDS);
@@ -532,23 +532,9 @@ final class JdbcKeysetStoreOutagesTest {
   }
 
   private long deadlocks() throws SQLException {
-    return number(
+    return PostgresServer.number(
+        database,
         "SELECT pg_stat_force_next_flush() IS NULL, deadlocks FROM pg_stat_database"
             + " WHERE datname = current_database()");
-  }
-
-  private void awaitLockWait() throws Exception {
-    while (number("SELECT true, count(*) FROM pg_locks WHERE NOT granted") == 0) {
-      Thread.sleep(10);
-    }
-  }
-
-  private long number(String query) throws SQLException {
-    try (Connection connection = database.getConnection();
-        Statement sql = connection.createStatement();
-        ResultSet row = sql.executeQuery(query)) {
-      row.next();
-      return row.getLong(2);
-    }
   }
 }

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -116,6 +117,23 @@ final class PostgresServer {
       for (String sql : statements) {
         statement.execute(sql);
       }
+    }
+  }
+
+  /** What a query says in the last column of its only row. */
+  static long number(DataSource source, String query) throws SQLException {
+    try (Connection connection = source.getConnection();
+        Statement sql = connection.createStatement();
+        ResultSet row = sql.executeQuery(query)) {
+      row.next();
+      return row.getLong(row.getMetaData().getColumnCount());
+    }
+  }
+
+  /** Returns once somebody waits for a lock. */
+  static void awaitLockWait(DataSource source) throws Exception {
+    while (number(source, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
+      Thread.sleep(10);
     }
   }
 }
