@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -75,6 +76,8 @@ public final class DirectoryEnvelopeSource implements EnvelopeSource {
    */
   public static DirectoryEnvelopeSource of(Path directory, Predicate<Path> wanted)
       throws IOException {
+    Objects.requireNonNull(directory, "directory");
+    Objects.requireNonNull(wanted, "wanted");
     EnvelopeDirectory opened = new EnvelopeDirectory(directory.toRealPath());
     Path lockPath = opened.root().resolve(HeaderJournal.PREFIX + ".lock");
     FileChannel lockFile = FileChannel.open(lockPath, LOCK, DurableFiles.ownerOnly(lockPath));

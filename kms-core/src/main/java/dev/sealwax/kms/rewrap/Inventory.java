@@ -2,6 +2,7 @@ package dev.sealwax.kms.rewrap;
 
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeInfo;
+import dev.sealwax.kms.keyset.VersionUse;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -9,6 +10,7 @@ import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 
 /**
@@ -24,6 +26,7 @@ public final class Inventory {
   private final Map<KeysetId, EnvelopeCipher> ciphers;
 
   private Inventory(List<EnvelopeCipher> ciphers) {
+    Objects.requireNonNull(ciphers, "ciphers");
     Map<KeysetId, EnvelopeCipher> byName = new TreeMap<>();
     ciphers.forEach(cipher -> byName.put(cipher.keyset(), cipher));
     this.ciphers = byName;
@@ -47,6 +50,7 @@ public final class Inventory {
    * @throws dev.sealwax.kms.vocabulary.KmsException if it verifies, and keys cannot be had
    */
   public InventoryReport count(List<EnvelopeSource> sources) throws IOException {
+    Objects.requireNonNull(sources, "sources");
     InventoryCount count = new InventoryCount();
     for (EnvelopeSource source : sources) {
       List<EnvelopeRecord> page = source.scan(null, PAGE);
@@ -56,6 +60,37 @@ public final class Inventory {
       }
     }
     return count.report();
+  }
+
+  /** Opens the places that hold all envelopes of some keysets. */
+  @FunctionalInterface
+  public interface Sources {
+    /**
+     * New sources, at least one; whoever asked closes them.
+     *
+     * @throws IOException if one of them cannot be opened
+     */
+    List<EnvelopeSource> open() throws IOException;
+  }
+
+  /**
+   * Lets this inventory decide whether a version may be scheduled for destruction and destroyed,
+   * for {@code Keysets} and the scheduler.
+   *
+   * <p>Each question is a scan of all sources. A version is in use if any header names it; if a
+   * source fails, a record is no envelope or cannot be read, it is not known, which counts as in
+   * use. A scan that found something is believed for an hour, so that a scheduler does not scan
+   * once a minute; after a rewrap, ask by a new object.
+   *
+   * <p>A scan sees what is stored. Writers that have not heard of the newer primary yet are the
+   * {@linkplain dev.sealwax.kms.keyset.KeysetTemplate quiet period's} to guard against.
+   *
+   * @param sources everything that can hold envelopes of the keysets in question: what it leaves
+   *     out is lost with the version
+   * @return safe for any thread
+   */
+  public VersionUse asVersionUse(Sources sources) {
+    return new InventoryUse(this, Objects.requireNonNull(sources, "sources"), System::nanoTime);
   }
 
   private void add(EnvelopeRecord record, InventoryCount count) {

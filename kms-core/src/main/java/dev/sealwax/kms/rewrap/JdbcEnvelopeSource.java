@@ -83,6 +83,8 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
   public static JdbcEnvelopeSource of(Connections connections, String table, String column)
       throws IOException {
     Objects.requireNonNull(connections, "connections");
+    Objects.requireNonNull(table, "table");
+    Objects.requireNonNull(column, "column");
     try (Connection connection = connections.open()) {
       EnvelopeTable found = EnvelopeTable.find(connection, table, column);
       return new JdbcEnvelopeSource(

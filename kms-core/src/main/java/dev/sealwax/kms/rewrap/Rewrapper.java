@@ -165,6 +165,7 @@ public final class Rewrapper {
 
     private Builder(Keysets keysets, List<EnvelopeCipher> ciphers) {
       this.keysets = Objects.requireNonNull(keysets, "keysets");
+      Objects.requireNonNull(ciphers, "ciphers");
       ciphers.forEach(cipher -> this.ciphers.put(cipher.keyset(), cipher));
     }
 
@@ -232,7 +233,7 @@ public final class Rewrapper {
      * @throws IllegalArgumentException if negative
      */
     public Builder patience(Duration patience) {
-      if (patience.isNegative()) {
+      if (Objects.requireNonNull(patience, "patience").isNegative()) {
         throw new IllegalArgumentException("patience must not be negative, got " + patience);
       }
       this.patience = patience;
@@ -248,7 +249,7 @@ public final class Rewrapper {
      * @throws IllegalArgumentException if negative
      */
     public Builder settlingTime(Duration time) {
-      if (time.isNegative()) {
+      if (Objects.requireNonNull(time, "settling time").isNegative()) {
         throw new IllegalArgumentException("settling time must not be negative, got " + time);
       }
       this.settlingTime = time;
