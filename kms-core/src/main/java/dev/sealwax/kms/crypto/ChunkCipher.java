@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.crypto.AEADBadTagException;
 import javax.crypto.Cipher;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Seals or opens the chunks of one message of C2SP chunked-encryption. Owned by one thread at a
@@ -57,14 +58,17 @@ public final class ChunkCipher implements AutoCloseable {
   private final byte[] commitment;
   private final Cipher cipher = AesGcm.newCipher();
   private final AtomicInteger state = new AtomicInteger(IDLE);
+  private final @Nullable UsageMeter meter;
   private long lastSealed = -1;
 
   /**
    * Splits what was derived.
    *
    * @param derived key, base nonce and commitment; the caller wipes it
+   * @param meter counts the bytes that are sealed, if somebody wants to know
    */
-  ChunkCipher(byte[] derived) {
+  ChunkCipher(byte[] derived, @Nullable UsageMeter meter) {
+    this.meter = meter;
     byte[] keyBytes = Arrays.copyOf(derived, KEY_BYTES);
     key = new WipeableKey(keyBytes, "AES");
     Arrays.fill(keyBytes, (byte) 0);
@@ -98,7 +102,11 @@ public final class ChunkCipher implements AutoCloseable {
    */
   public int seal(long index, byte[] in, int offset, int length, byte[] out, int outOffset) {
     try {
-      return run(Cipher.ENCRYPT_MODE, index, in, offset, length, out, outOffset);
+      int written = run(Cipher.ENCRYPT_MODE, index, in, offset, length, out, outOffset);
+      if (meter != null) {
+        meter.lent(0, length);
+      }
+      return written;
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("AES-GCM encryption failed in the JCE provider", e);
     }

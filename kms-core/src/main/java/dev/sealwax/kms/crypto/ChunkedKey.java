@@ -45,6 +45,18 @@ public final class ChunkedKey implements AutoCloseable {
    * @return the cipher, which the caller closes, or null if this key has been closed
    */
   public @Nullable ChunkCipher cipher(byte[] salt, byte[] context) {
+    return cipher(salt, context, null);
+  }
+
+  /**
+   * Derives the keys of a new message whose length nobody knows yet, as {@link #cipher} does; what
+   * it seals is metered chunk by chunk.
+   */
+  public @Nullable ChunkCipher cipherOfUnknownLength(byte[] salt, byte[] context) {
+    return cipher(salt, context, budget.meter());
+  }
+
+  private @Nullable ChunkCipher cipher(byte[] salt, byte[] context, @Nullable UsageMeter meter) {
     Slot slot = slots.acquire();
     if (slot == null) {
       return null;
@@ -54,7 +66,7 @@ public final class ChunkedKey implements AutoCloseable {
     try {
       slot.expand(salt, context, derived);
       intact = true;
-      return new ChunkCipher(derived);
+      return new ChunkCipher(derived, meter);
     } finally {
       Arrays.fill(derived, (byte) 0);
       if (intact) {

@@ -33,6 +33,11 @@ public final class UsageBudget {
     this.meter = meter;
   }
 
+  /** Counts what is encrypted beyond what was drawn, if somebody wants to know. */
+  @Nullable UsageMeter meter() {
+    return meter;
+  }
+
   /** Draws one message of {@code lengthBytes}, all or nothing. */
   boolean take(long lengthBytes) {
     if (draw(messagesLeft, 1, 1) == 0) {

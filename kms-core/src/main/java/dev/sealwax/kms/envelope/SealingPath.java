@@ -2,6 +2,7 @@ package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.crypto.ChunkCipher;
+import dev.sealwax.kms.crypto.ChunkedKey;
 import dev.sealwax.kms.crypto.GcmKey;
 import dev.sealwax.kms.envelope.DataKeys.Purpose;
 import dev.sealwax.kms.events.Announcer;
@@ -26,6 +27,8 @@ final class SealingPath {
    * which takes hundreds of messages.
    */
   static final int ONE_SHOT_MAX_BYTES = 32 * 1024;
+
+  private static final long UNKNOWN_LENGTH = -1;
 
   private final OpenKeyset keyset;
   private final DataKeys dataKeys;
@@ -155,7 +158,11 @@ final class SealingPath {
       try {
         DataKey key = held.value();
         ChunkCipher cipher =
-            key.streams().charge(knownBytes) ? key.streams().cipher(salt, canonicalContext) : null;
+            knownBytes == UNKNOWN_LENGTH
+                ? cipherOfUnknownLength(key.streams(), salt, canonicalContext)
+                : key.streams().charge(knownBytes)
+                    ? key.streams().cipher(salt, canonicalContext)
+                    : null;
         if (cipher != null) {
           return new StreamStart(key.header(), salt, cipher);
         }
@@ -166,12 +173,17 @@ final class SealingPath {
     }
   }
 
+  private static @Nullable ChunkCipher cipherOfUnknownLength(
+      ChunkedKey streams, byte[] salt, byte[] context) {
+    return streams.charge(0) ? streams.cipherOfUnknownLength(salt, context) : null;
+  }
+
   EnvelopeOutputStream stream(
       OutputStream sink, EncryptionContext context, HeaderPlace headerPlace) {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
     StreamEnd end = StreamEnd.ofEncryption(observation, traffic);
     try {
-      StreamStart start = startStream(context, 0, /* alone= */ false, observation);
+      StreamStart start = startStream(context, UNKNOWN_LENGTH, /* alone= */ false, observation);
       return new EnvelopeOutputStream(sink, start, headerPlace, end);
     } catch (RuntimeException | Error e) {
       end.failed(e);
@@ -183,7 +195,7 @@ final class SealingPath {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
     StreamEnd end = StreamEnd.ofEncryption(observation, traffic);
     try {
-      StreamStart start = startStream(context, 0, /* alone= */ false, observation);
+      StreamStart start = startStream(context, UNKNOWN_LENGTH, /* alone= */ false, observation);
       return new EncryptingInputStream(plaintext, start, end);
     } catch (RuntimeException | Error e) {
       end.failed(e);

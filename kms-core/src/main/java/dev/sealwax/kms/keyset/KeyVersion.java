@@ -170,7 +170,7 @@ public final class KeyVersion {
     return messages;
   }
 
-  /** How many bytes of plaintext, counted as {@link #messages} are; streams count none. */
+  /** How many bytes of plaintext, counted as {@link #messages} are. */
   public long bytes() {
     return bytes;
   }

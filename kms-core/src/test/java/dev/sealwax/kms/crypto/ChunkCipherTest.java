@@ -56,6 +56,6 @@ final class ChunkCipherTest {
   }
 
   private static ChunkCipher cipher() {
-    return new ChunkCipher(new byte[ChunkCipher.DERIVED_BYTES]);
+    return new ChunkCipher(new byte[ChunkCipher.DERIVED_BYTES], null);
   }
 }

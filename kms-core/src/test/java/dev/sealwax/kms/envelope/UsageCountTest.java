@@ -49,7 +49,25 @@ final class UsageCountTest {
     cipher.decrypt(sealed, CONTEXT);
     other.close();
     assertEquals(3002, counted().messages());
-    assertEquals(30_000 + 100_000, counted().bytes(), "a stream counts none");
+    assertEquals(30_000 + 100_000 + 7, counted().bytes());
+  }
+
+  @Test
+  void streams_areCountedAsTheyAreSealed_alsoIfTheyAreGivenUp() throws IOException {
+    EnvelopeRig other = rig.another();
+    int length = 50_000;
+    other
+        .cipher()
+        .encryptingStream(new ByteArrayInputStream(new byte[length]), CONTEXT)
+        .readAllBytes();
+    EnvelopeOutputStream abandoned =
+        other.cipher().encryptingStream(new ByteArrayOutputStream(), CONTEXT);
+    abandoned.write(new byte[40_000]);
+    abandoned.abort();
+    other.close();
+    assertEquals(2, counted().messages());
+    int chunksSealed = 2;
+    assertEquals(length + chunksSealed * (16 << 10), counted().bytes());
   }
 
   @Test
