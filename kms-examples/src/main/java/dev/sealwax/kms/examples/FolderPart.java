@@ -1,6 +1,14 @@
 package dev.sealwax.kms.examples;
 
+import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.envelope.EnvelopeInfo;
+import dev.sealwax.kms.rewrap.DirectoryEnvelopeSource;
+import dev.sealwax.kms.rewrap.EnvelopeSource;
+import dev.sealwax.kms.rewrap.RewrapFailure;
+import dev.sealwax.kms.rewrap.RewrapListener;
+import dev.sealwax.kms.rewrap.RewrapProgress;
+import dev.sealwax.kms.rewrap.RewrapReport;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.IOException;
 import java.io.InputStream;
@@ -11,6 +19,7 @@ import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -25,6 +34,7 @@ final class FolderPart implements Part {
   /** A sealed file, and what it must open to. */
   private record Sealed(Path file, EncryptionContext context, String plaintextDigest) {}
 
+  private final Kms kms;
   private final EnvelopeCipher cipher;
   private final Path input;
   private final String name;
@@ -33,8 +43,9 @@ final class FolderPart implements Part {
   private final Figures figures = new Figures("files");
   private final List<Sealed> sealed = new ArrayList<>();
 
-  private FolderPart(EnvelopeCipher cipher, Path input, Path output, FolderListing listing) {
-    this.cipher = cipher;
+  private FolderPart(Kms kms, Path input, Path output, FolderListing listing) {
+    this.kms = kms;
+    this.cipher = kms.envelopeCipher(FirstRun.FILES);
     this.input = input;
     this.name = output.getFileName().toString();
     this.output = output;
@@ -42,9 +53,8 @@ final class FolderPart implements Part {
   }
 
   /** Makes a part of a folder, or of one file that then counts as a folder of its own. */
-  static FolderPart of(EnvelopeCipher cipher, Path input, Path output, Path workDirectory)
-      throws IOException {
-    return new FolderPart(cipher, input, output, FolderListing.of(input, workDirectory));
+  static FolderPart of(Kms kms, Path input, Path output, Path workDirectory) throws IOException {
+    return new FolderPart(kms, input, output, FolderListing.of(input, workDirectory));
   }
 
   @Override
@@ -121,14 +131,47 @@ final class FolderPart implements Part {
 
   @Override
   public void rewrap(Terminal terminal) throws IOException {
-    try (ProgressBar bar = terminal.progress("rewrap", sealed.size())) {
-      figures.timeRewrap(
-          () -> {
-            for (Sealed file : sealed) {
-              InPlaceRewrap.rewrap(cipher, file.file());
-              bar.advance(1);
-            }
-          });
+    if (sealed.isEmpty()) {
+      return;
+    }
+    try (ProgressBar bar = terminal.progress("rewrap", sealed.size());
+        EnvelopeSource source =
+            DirectoryEnvelopeSource.of(output, file -> file.toString().endsWith(SUFFIX))) {
+      figures.timeRewrap(() -> rewrap(source, bar));
+    }
+  }
+
+  private void rewrap(EnvelopeSource source, ProgressBar bar) throws IOException {
+    RewrapListener listener =
+        new RewrapListener() {
+          private long told;
+
+          @Override
+          public void onProgress(RewrapProgress progress) {
+            bar.advance(progress.counts().scanned() - told);
+            told = progress.counts().scanned();
+          }
+        };
+    RewrapReport report =
+        kms.rewrapper(FirstRun.FILES)
+            .source(source)
+            .listener(listener)
+            .batchSize(100)
+            .build()
+            .run();
+    if (!report.failures().isEmpty()) {
+      RewrapFailure first = report.failures().get(0);
+      throw new IOException(
+          String.format(
+              "%,d of the files in %s cannot be rewrapped, the first is %s (%s)",
+              report.counts().failed(), output, first.recordId(), first.reason()));
+    }
+  }
+
+  private static byte[] header(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] start = in.readNBytes(EnvelopeInfo.MAX_HEADER_BYTES);
+      return Arrays.copyOf(start, EnvelopeInfo.inspect(start).headerLengthBytes());
     }
   }
 
@@ -138,7 +181,7 @@ final class FolderPart implements Part {
     try (ProgressBar bar = terminal.progress("compare", figures.sealedBytes)) {
       for (Sealed file : sealed) {
         try (InputStream in = bar.counting(Files.newInputStream(file.file()))) {
-          payloads.add(InPlaceRewrap.header(file.file()), in);
+          payloads.add(header(file.file()), in);
         }
       }
     }

@@ -69,7 +69,7 @@ public final class ProtectFiles {
       }
     }
     try (WorkDirectory work = WorkDirectory.open(options.workDirectory())) {
-      int mended = InPlaceRewrap.recover(work.sealed());
+      int mended = Leftovers.cleanUp(work.sealed());
       if (mended > 0) {
         terminal.say("cleaned up after an interrupted run: %s", Figures.count(mended, "files"));
       }
@@ -105,7 +105,6 @@ public final class ProtectFiles {
 
   private List<Part> parts(Kms kms, WorkDirectory work) throws IOException {
     EnvelopeCipher columns = kms.envelopeCipher(FirstRun.COLUMNS);
-    EnvelopeCipher files = kms.envelopeCipher(FirstRun.FILES);
     List<Part> parts = new ArrayList<>();
     if (options.inputs().isEmpty()) {
       Path sample = work.path().resolve("sample");
@@ -113,7 +112,7 @@ public final class ProtectFiles {
       Path papers = SampleData.writePapers(sample);
       Options chosen = options.withDefaultColumns(SampleData.COLUMNS);
       parts.add(CsvPart.of(columns, orders, work.sealed().resolve("orders.csv"), chosen));
-      parts.add(FolderPart.of(files, papers, work.sealed().resolve("papers"), work.sealed()));
+      parts.add(FolderPart.of(kms, papers, work.sealed().resolve("papers"), work.sealed()));
       return parts;
     }
     if (!options.columns().isEmpty() && options.inputs().stream().noneMatch(ProtectFiles::isCsv)) {
@@ -135,7 +134,7 @@ public final class ProtectFiles {
       parts.add(
           isCsv(input)
               ? CsvPart.of(columns, input, output, options)
-              : FolderPart.of(files, input, output, work.path()));
+              : FolderPart.of(kms, input, output, work.path()));
     }
     return parts;
   }

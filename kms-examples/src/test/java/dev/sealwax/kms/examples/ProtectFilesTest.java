@@ -214,8 +214,21 @@ final class ProtectFilesTest {
       assertEquals("alpha", out.toString(StandardCharsets.UTF_8));
     }
     try (Stream<Path> files = Files.walk(work.resolve("sealed"))) {
-      assertEquals(2, files.filter(Files::isRegularFile).count());
+      assertEquals(2, files.filter(file -> file.toString().endsWith(".swx")).count());
     }
+  }
+
+  @Test
+  void runThatWasKilled_isCleanedUpAfter() throws IOException {
+    Path folder = Files.createDirectory(directory.resolve("docs"));
+    Files.writeString(folder.resolve("a.txt"), "alpha");
+    assertDone(run(folder.toString()));
+    Path half = Files.writeString(work.resolve("sealed/docs/.1.unfinished"), "half a file");
+
+    assertDone(run(folder.toString()));
+
+    assertFalse(Files.exists(half));
+    assertTrue(captured.out().contains("interrupted run: 1 file"), captured.out());
   }
 
   @Test
