@@ -88,7 +88,10 @@ final class DecryptingInputStream extends ReadyInputStream {
     chunks++;
   }
 
-  /** As any other stream; a sink that fails is how the decryption ends. */
+  /**
+   * As any other stream. A sink that fails before the last chunk is opened is how the decryption
+   * ends; after that it has succeeded, whatever becomes of the plaintext.
+   */
   @Override
   public long transferTo(OutputStream sink) throws IOException {
     try {

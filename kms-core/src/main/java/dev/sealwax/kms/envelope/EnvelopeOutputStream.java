@@ -114,11 +114,19 @@ public final class EnvelopeOutputStream extends OutputStream {
     if (!open) {
       return;
     }
-    try (sink) {
+    try {
+      try (sink) {
+        if (!broken) {
+          writeChunk(plaintext, 0, buffered);
+        }
+      }
       if (!broken) {
-        writeChunk(plaintext, 0, buffered);
+        // Not before: many a sink fails when it is closed.
         end.succeeded((chunks - 1) * CHUNK_BYTES + buffered);
       }
+    } catch (IOException | RuntimeException | Error e) {
+      end.failed(e);
+      throw e;
     } finally {
       open = false;
       if (broken) {

@@ -69,11 +69,12 @@ final class RewrapPath {
     Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
       long place = channel.position();
+      byte[] moved;
       try {
         byte[] old = OpeningPath.read(channel, 0, EnvelopeHeader.MAX_LEN);
         EnvelopeHeader header = EnvelopeHeader.parse(old);
         header.requireBody(channel.size() - header.lengthBytes());
-        byte[] moved = rewrap(header, observation).encoded();
+        moved = rewrap(header, observation).encoded();
         if (!header.isPrefixOf(moved)) {
           channel.position(0);
           ByteBuffer out = ByteBuffer.wrap(moved).asReadOnlyBuffer();
@@ -81,10 +82,10 @@ final class RewrapPath {
             channel.write(out);
           }
         }
-        rewrapped(moved, observation);
       } finally {
         channel.position(place);
       }
+      rewrapped(moved, observation);
     } catch (IOException | RuntimeException | Error e) {
       failed(observation, e);
       throw e;

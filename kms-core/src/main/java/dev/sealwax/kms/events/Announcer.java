@@ -10,6 +10,7 @@ import dev.sealwax.kms.vocabulary.KmsListener;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Queue;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -75,16 +76,27 @@ public final class Announcer {
 
   /** Runs {@code work} of a whole keyset or key version, and tells how it ended. */
   public <T> T reporting(Operation operation, KeysetId keyset, int version, Supplier<T> work) {
-    return reporting(operation, Change.NONE, keyset, version, work);
+    return reporting(operation, Change.NONE, keyset, version, work, () -> true);
   }
 
-  /** Runs {@code work} that changes a keyset, and tells how it ended. */
-  public <T> T reporting(Change change, KeysetId keyset, int version, Supplier<T> work) {
-    return reporting(Operation.KEYSET_CHANGE, change, keyset, version, work);
+  /**
+   * Runs {@code work} that changes a keyset, and tells how it ended.
+   *
+   * @param changed whether it has changed anything; asked once it has succeeded, and if not, there
+   *     is nothing to tell
+   */
+  public <T> T reporting(
+      Change change, KeysetId keyset, int version, Supplier<T> work, BooleanSupplier changed) {
+    return reporting(Operation.KEYSET_CHANGE, change, keyset, version, work, changed);
   }
 
   private <T> T reporting(
-      Operation operation, Change change, KeysetId keyset, int version, Supplier<T> work) {
+      Operation operation,
+      Change change,
+      KeysetId keyset,
+      int version,
+      Supplier<T> work,
+      BooleanSupplier worthTelling) {
     if (!isHeard()) {
       return work.get();
     }
@@ -96,7 +108,9 @@ public final class Announcer {
       tell(ended(operation, change, keyset, version, Outcome.FAILURE, start, e));
       throw e;
     }
-    tell(ended(operation, change, keyset, version, Outcome.SUCCESS, start, null));
+    if (worthTelling.getAsBoolean()) {
+      tell(ended(operation, change, keyset, version, Outcome.SUCCESS, start, null));
+    }
     return result;
   }
 

@@ -10,6 +10,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 
 /**
@@ -73,7 +74,15 @@ final class KeysetChanges {
       String name, int version, Change change, String done, Function<Snapshot, Proposal> step) {
     KeysetId id = KeysetId.of(name);
     OpenKeyset open = keysets.open(id);
-    return announcer.reporting(change, id, version, () -> writer.change(open, done, step));
+    AtomicBoolean changed = new AtomicBoolean();
+    Function<Snapshot, Proposal> noting =
+        snapshot -> {
+          Proposal proposal = step.apply(snapshot);
+          changed.set(proposal.next() != snapshot.keyset());
+          return proposal;
+        };
+    return announcer.reporting(
+        change, id, version, () -> writer.change(open, done, noting), changed::get);
   }
 
   /** Makes a version of a {@link Keyset} out of the date and the wrapped key. */

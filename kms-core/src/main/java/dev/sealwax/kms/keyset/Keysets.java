@@ -83,7 +83,7 @@ public final class Keysets {
     KeysetId id = KeysetId.of(name);
     Objects.requireNonNull(template, "template");
     OpenKeyset open = keysets.open(id);
-    return announcer.reporting(Change.CREATE, id, 0, () -> createNow(open, template));
+    return announcer.reporting(Change.CREATE, id, 0, () -> createNow(open, template), () -> true);
   }
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {

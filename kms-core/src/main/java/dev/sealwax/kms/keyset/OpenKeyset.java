@@ -159,7 +159,7 @@ public final class OpenKeyset {
         || (wantedVersion != 0 && !snapshot.keyset().has(wantedVersion))) {
       snapshot = freshened(snapshot, wantedVersion);
       if (snapshot.doubt() != null) {
-        throw snapshot.doubt().why();
+        throw snapshot.doubt().why().forAnotherCaller();
       }
     }
     return snapshot.keyset();
@@ -197,7 +197,7 @@ public final class OpenKeyset {
   private Snapshot firstRead(int wanted, long now) {
     Refusal last = lastRefusal;
     if (last != null && now - last.endedNanos() < RootCalls.FAILURE_PAUSE.toNanos()) {
-      throw last.why();
+      throw last.why().forAnotherCaller();
     }
     try {
       return reads.run(() -> read(wanted));

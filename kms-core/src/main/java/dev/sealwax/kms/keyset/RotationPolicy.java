@@ -92,7 +92,7 @@ public final class RotationPolicy {
 
   /**
    * The same policy that also replaces a version once all processes together have encrypted so many
-   * bytes of plaintext under it. Streams count none: each has a key of its own.
+   * bytes of plaintext under it; those of streams as they are sealed.
    *
    * @throws IllegalArgumentException if not within {@link #MIN_BYTES} and {@link #MAX_COUNT}
    */

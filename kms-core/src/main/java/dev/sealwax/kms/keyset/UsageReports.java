@@ -136,10 +136,18 @@ final class UsageReports {
         try {
           executor.execute(this::reportInBackground);
         } catch (RejectedExecutionException e) {
-          underWay.set(false);
-          meter.postpone();
+          reportLater();
+        } catch (RuntimeException | Error e) {
+          // Such as no more threads to be had: no reason to cut an encryption off.
+          LOG.warn("use of keyset {} version {} is reported later", open.id(), version, e);
+          reportLater();
         }
       }
+    }
+
+    private void reportLater() {
+      underWay.set(false);
+      meter.postpone();
     }
 
     private void reportInBackground() {

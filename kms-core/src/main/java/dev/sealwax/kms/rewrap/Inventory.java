@@ -17,8 +17,9 @@ import java.util.TreeMap;
  * Counts records by the keyset and version in their headers. Without ciphers those are claims that
  * nobody has checked, which is enough to plan with and costs no key; with ciphers it is counted how
  * many of them are verified as well. What may be destroyed is decided by {@link
- * RewrapReport#mayDestroy} alone. When a record was encrypted is not in its header, so an inventory
- * knows no dates. Immutable; safe for any thread.
+ * RewrapReport#mayDestroy}, and by {@link #asVersionUse} of an inventory that verifies. When a
+ * record was encrypted is not in its header, so an inventory knows no dates. Immutable; safe for
+ * any thread.
  */
 public final class Inventory {
   private static final int PAGE = 1000;
@@ -54,6 +55,9 @@ public final class Inventory {
     InventoryCount count = new InventoryCount();
     for (EnvelopeSource source : sources) {
       List<EnvelopeRecord> page = source.scan(null, PAGE);
+      if (page.isEmpty()) {
+        count.emptySource();
+      }
       while (!page.isEmpty()) {
         page.forEach(record -> add(record, count));
         page = source.scan(page.get(page.size() - 1).id(), PAGE);
@@ -77,20 +81,34 @@ public final class Inventory {
    * Lets this inventory decide whether a version may be scheduled for destruction and destroyed,
    * for {@code Keysets} and the scheduler.
    *
-   * <p>Each question is a scan of all sources. A version is in use if any header names it; if a
-   * source fails, a record is no envelope or cannot be read, it is not known, which counts as in
-   * use. A scan that found something is believed for an hour, so that a scheduler does not scan
-   * once a minute; after a rewrap, ask by a new object.
+   * <p>Each question is a scan of all sources. A version is in use if any header names it. It is
+   * unused only if everything else was verified: if a source fails or has no record at all, if a
+   * record cannot be read or is no envelope, if a header names another version or keyset and does
+   * not unwrap, or if this inventory has no cipher of the keyset, it is not known, which counts as
+   * in use. So a header that was damaged or forged can keep a version, and never lets one go.
+   * Headers of versions that are switched off do not unwrap either: begin with the version that
+   * nothing else waits for, or override with a reason.
    *
-   * <p>A scan sees what is stored. Writers that have not heard of the newer primary yet are the
-   * {@linkplain dev.sealwax.kms.keyset.KeysetTemplate quiet period's} to guard against.
+   * <p>Anything but "unused" is believed for an hour, so that a scheduler does not scan once a
+   * minute; after a rewrap, ask by a new object. A scan sees what is stored. Writers that have not
+   * heard of the newer primary yet are the {@linkplain dev.sealwax.kms.keyset.KeysetTemplate quiet
+   * period's} to guard against, and what a directory holds behind symbolic links is not looked at.
    *
    * @param sources everything that can hold envelopes of the keysets in question: what it leaves
    *     out is lost with the version
    * @return safe for any thread
+   * @throws IllegalStateException if this inventory counts claims only
    */
   public VersionUse asVersionUse(Sources sources) {
-    return new InventoryUse(this, Objects.requireNonNull(sources, "sources"), System::nanoTime);
+    Objects.requireNonNull(sources, "sources");
+    if (ciphers.isEmpty()) {
+      throw new IllegalStateException("claims that nobody verifies prove nothing unused");
+    }
+    return new InventoryUse(this, sources, System::nanoTime);
+  }
+
+  boolean verifies(KeysetId keyset) {
+    return ciphers.containsKey(keyset);
   }
 
   private void add(EnvelopeRecord record, InventoryCount count) {

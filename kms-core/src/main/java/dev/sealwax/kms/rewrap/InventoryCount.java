@@ -26,6 +26,11 @@ final class InventoryCount {
   private long withoutValue;
   private long noEnvelopes;
   private long beyondTheTable;
+  private long emptySources;
+
+  void emptySource() {
+    emptySources++;
+  }
 
   void withoutValue() {
     withoutValue++;
@@ -56,6 +61,6 @@ final class InventoryCount {
             rows.add(
                 new InventoryReport.Row(
                     version.keyset(), version.number(), count.claimed(), count.verified())));
-    return new InventoryReport(rows, withoutValue, noEnvelopes, beyondTheTable);
+    return new InventoryReport(rows, withoutValue, noEnvelopes, beyondTheTable, emptySources);
   }
 }

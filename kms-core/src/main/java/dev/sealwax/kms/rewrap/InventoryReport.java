@@ -12,9 +12,10 @@ import java.util.List;
  * @param noEnvelopes records with something that is no envelope, or cannot be read
  * @param beyondTheTable unverified records of yet other versions than the ten thousand in {@code
  *     rows}; a sign of forgery
+ * @param emptySources sources without any record, such as a directory that is not mounted
  */
 public record InventoryReport(
-    List<Row> rows, long withoutValue, long noEnvelopes, long beyondTheTable) {
+    List<Row> rows, long withoutValue, long noEnvelopes, long beyondTheTable, long emptySources) {
   private static final Comparator<Row> ORDER =
       Comparator.comparing(Row::keyset).thenComparing(Row::version);
 
@@ -44,8 +45,8 @@ public record InventoryReport(
     }
     return out.append(
             String.format(
-                "without value %,d, no envelope %,d, beyond the table %,d%n",
-                withoutValue, noEnvelopes, beyondTheTable))
+                "without value %,d, no envelope %,d, beyond the table %,d, empty sources %,d%n",
+                withoutValue, noEnvelopes, beyondTheTable, emptySources))
         .toString();
   }
 }

@@ -93,6 +93,50 @@ final class EnvelopeReportsTest {
     channel.read(ByteBuffer.allocate(length));
   }
 
+  // --- what fails at the very end ---
+
+  @Test
+  void encryptingStream_sinkFailsWhenClosed_isNoSuccess() {
+    told = Operation.ENCRYPT;
+    IOException full = new IOException("disk full");
+    OutputStream sink =
+        new ByteArrayOutputStream() {
+          @Override
+          public void close() throws IOException {
+            throw full;
+          }
+        };
+    EnvelopeOutputStream out = cipher.encryptingStream(sink, ROW);
+    assertSame(full, assertThrows(IOException.class, out::close));
+    assertHeard(Operation.ENCRYPT, full);
+    assertEquals(0, rig.ciphers.statistics().messagesEncrypted());
+  }
+
+  @Test
+  void rewrapInPlace_channelFailsAfterwards_isToldOnce() {
+    byte[] envelope = cipher.encrypt(new byte[10], ROW);
+    IOException gone = new IOException("scripted");
+    int[] positions = {0};
+    ArrayChannel array = new ArrayChannel(envelope);
+    SeekableByteChannel channel =
+        (SeekableByteChannel)
+            Proxy.newProxyInstance(
+                SeekableByteChannel.class.getClassLoader(),
+                new Class<?>[] {SeekableByteChannel.class},
+                (proxy, method, arguments) -> {
+                  // To read, and to go back.
+                  if (method.getName().equals("position")
+                      && arguments != null
+                      && ++positions[0] == 2) {
+                    throw gone;
+                  }
+                  return method.invoke(array, arguments);
+                });
+    assertSame(gone, assertThrows(IOException.class, () -> cipher.rewrap(channel)));
+    assertHeard(Operation.REWRAP, gone);
+    assertEquals(0, rig.ciphers.statistics().headersRewrapped());
+  }
+
   // --- random access ---
 
   @Test

@@ -35,6 +35,16 @@ final class AnnouncerTest {
   }
 
   @Test
+  void reporting_changeThatChangedNothing_isNotTold() {
+    assertEquals(
+        "as it was",
+        announcer.reporting(Change.PROMOTE, ORDERS, 0, () -> "as it was", () -> false));
+    assertEquals(List.of(), heard);
+    announcer.reporting(Change.PROMOTE, ORDERS, 0, () -> "new", () -> true);
+    assertEquals(Change.PROMOTE, only().change());
+  }
+
+  @Test
   void reporting_error_isToldAndThrown() {
     Error error = new StackOverflowError("scripted");
     assertSame(
@@ -48,7 +58,8 @@ final class AnnouncerTest {
                     0,
                     () -> {
                       throw error;
-                    })));
+                    },
+                    () -> false)));
     assertEquals(Operation.KEYSET_CHANGE, only().operation());
     assertEquals(Change.ROTATE, only().change());
     assertEquals(Outcome.FAILURE, only().outcome());

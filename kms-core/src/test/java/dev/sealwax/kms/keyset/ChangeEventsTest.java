@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Change;
@@ -93,6 +94,10 @@ final class ChangeEventsTest {
     keysets.setRotationPolicy("orders", RotationPolicy.manual());
     assertTold(Change.SET_ROTATION_POLICY, 0);
     keysets.moveToRootKey("orders", rig.root);
+    assertTrue(
+        rig.events.stream().noneMatch(event -> event.change() != Change.NONE), "it is there");
+    rig.events.clear();
+    keysets.moveToRootKey("orders", TestRootKeys.inMemory());
     assertTold(Change.MOVE_TO_ROOT_KEY, 0);
 
     keysets.scheduleDestruction("orders");

@@ -17,6 +17,7 @@ import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
@@ -226,6 +227,10 @@ final class KeysetsTest {
     assertEquals(RotationStep.NONE, lost.step());
     assertEquals(2, lost.keyset().primary());
     assertEquals(3, lost.keyset().revision());
+    assertEquals(
+        List.of(Change.CREATE, Change.PUBLISH, Change.PROMOTE),
+        rig.events.stream().map(KmsEvent::change).filter(c -> c != Change.NONE).toList(),
+        "who was too late has nothing to tell");
   }
 
   @Test

@@ -24,9 +24,9 @@ class InventoryUseTest {
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 5);
   private final AtomicInteger opened = new AtomicInteger();
 
-  private VersionUse use() {
+  private VersionUse use(RewrapRig rig) {
     return new InventoryUse(
-        Inventory.ofClaims(),
+        Inventory.verifiedBy(List.of(rig.orders())),
         () -> {
           opened.incrementAndGet();
           return List.of(source);
@@ -40,7 +40,7 @@ class InventoryUseTest {
         Kms later = rig.later(Duration.ofDays(31))) {
       source.with("a", rig.sealed("a")).with("b", ListSource.NO_VALUE);
       rig.kms.keysets().rotate(RewrapRig.ORDERS);
-      VersionUse use = use();
+      VersionUse use = use(rig);
       KeyStateException refused =
           assertThrows(
               KeyStateException.class,
@@ -48,15 +48,15 @@ class InventoryUseTest {
       assertTrue(refused.getMessage().contains("rewrap that first"), refused.getMessage());
 
       rig.kms.rewrapper(RewrapRig.ORDERS).source(source).build().run();
-      rig.kms.keysets().scheduleDestruction(RewrapRig.ORDERS, 1, use());
+      rig.kms.keysets().scheduleDestruction(RewrapRig.ORDERS, 1, use(rig));
       byte[] moved = source.records.get("a");
       byte[] old = moved.clone();
       System.arraycopy(new byte[] {0, 0, 0, 1}, 0, old, 6 + RewrapRig.ORDERS.length(), 4);
       source.with("late", old);
       assertThrows(
-          KeyStateException.class, () -> later.keysets().destroy(RewrapRig.ORDERS, 1, use()));
+          KeyStateException.class, () -> later.keysets().destroy(RewrapRig.ORDERS, 1, use(rig)));
       source.records.remove("late");
-      later.keysets().destroy(RewrapRig.ORDERS, 1, use());
+      later.keysets().destroy(RewrapRig.ORDERS, 1, use(rig));
       assertEquals(
           KeyState.DESTROYED,
           later.keysets().get(RewrapRig.ORDERS).version(1).orElseThrow().state());
@@ -72,7 +72,7 @@ class InventoryUseTest {
       var keyset =
           rig.kms.keysets().scheduleDestructionDespiteUse(RewrapRig.ORDERS, 1, "customer left");
       assertEquals("customer left", keyset.version(1).orElseThrow().overrideReason().orElseThrow());
-      later.keysets().destroy(RewrapRig.ORDERS, 1, use());
+      later.keysets().destroy(RewrapRig.ORDERS, 1, use(rig));
       assertEquals(0, opened.get());
     }
   }
@@ -81,41 +81,68 @@ class InventoryUseTest {
   void whatCannotBeRead_isNotUnused() {
     try (RewrapRig rig = RewrapRig.create()) {
       source.with("a", rig.sealed("a"));
-      assertEquals(Answer.UNUSED, use().of(ORDERS, 2));
-      assertEquals(Answer.IN_USE, use().of(ORDERS, 1));
+      assertEquals(Answer.UNUSED, use(rig).of(ORDERS, 2));
+      assertEquals(Answer.IN_USE, use(rig).of(ORDERS, 1));
       source.with("b", new byte[] {1});
-      assertEquals(Answer.UNKNOWN, use().of(ORDERS, 2));
+      assertEquals(Answer.UNKNOWN, use(rig).of(ORDERS, 2));
       source.records.remove("b");
       source.beforeScan =
           () -> {
             throw new IOException("scripted");
           };
-      assertEquals(Answer.UNKNOWN, use().of(ORDERS, 2));
+      assertEquals(Answer.UNKNOWN, use(rig).of(ORDERS, 2));
       source.beforeScan =
           () -> {
             throw new IllegalStateException("scripted");
           };
-      assertEquals(Answer.UNKNOWN, use().of(ORDERS, 2));
+      assertEquals(Answer.UNKNOWN, use(rig).of(ORDERS, 2));
       source.beforeScan = () -> {};
+      Inventory inventory = Inventory.verifiedBy(List.of(rig.orders()));
       Inventory.Sources none = List::of;
-      assertEquals(Answer.UNKNOWN, Inventory.ofClaims().asVersionUse(none).of(ORDERS, 2));
+      assertEquals(Answer.UNKNOWN, inventory.asVersionUse(none).of(ORDERS, 2));
+      Inventory.Sources unmounted = () -> List.of(source, new ListSource());
+      assertEquals(Answer.UNKNOWN, inventory.asVersionUse(unmounted).of(ORDERS, 2));
+      KeysetId customers = KeysetId.of(RewrapRig.CUSTOMERS);
+      assertEquals(Answer.UNKNOWN, use(rig).of(customers, 7));
+      assertThrows(IllegalStateException.class, () -> Inventory.ofClaims().asVersionUse(unmounted));
+    }
+  }
+
+  @Test
+  void headerThatNamesAnotherVersionOrKeyset_isNoReasonToLetGo() {
+    try (RewrapRig rig = RewrapRig.create()) {
+      byte[] sealed = rig.sealed("a");
+      rig.kms.keysets().rotate(RewrapRig.ORDERS);
+      byte[] otherVersion = sealed.clone();
+      otherVersion[6 + RewrapRig.ORDERS.length() + 3] = 2;
+      source.with("a", otherVersion);
+      assertEquals(Answer.UNKNOWN, use(rig).of(ORDERS, 1));
+      byte[] otherKeyset = sealed.clone();
+      otherKeyset[6] = 'b';
+      source.with("a", otherKeyset);
+      assertEquals(Answer.UNKNOWN, use(rig).of(ORDERS, 1));
+      source.with("a", rig.sealed("a"));
+      assertEquals(Answer.UNUSED, use(rig).of(ORDERS, 1));
     }
   }
 
   @Test
   void refusal_standsForAnHour_andNothingElseDoes() {
     try (RewrapRig rig = RewrapRig.create()) {
-      source.with("a", rig.sealed("a"));
-      VersionUse use = use();
+      byte[] old = rig.sealed("a");
+      source.with("a", old);
+      VersionUse use = use(rig);
       assertEquals(Answer.IN_USE, use.of(ORDERS, 1));
       source.records.clear();
+      rig.kms.keysets().rotate(RewrapRig.ORDERS);
+      source.with("b", rig.sealed("b"));
       assertEquals(Answer.IN_USE, use.of(ORDERS, 1));
       assertEquals(1, opened.get());
       now.addAndGet(InventoryUse.REFUSAL_NANOS);
       assertEquals(Answer.UNUSED, use.of(ORDERS, 1));
       assertEquals(Answer.UNUSED, use.of(ORDERS, 1));
       assertEquals(3, opened.get());
-      source.with("b", rig.sealed("b"));
+      source.with("c", old);
       assertEquals(Answer.IN_USE, use.of(ORDERS, 1));
     }
   }

@@ -85,13 +85,16 @@ final class FleetMember {
     Thread end = new Thread(FleetMember::awaitEnd, "end");
     end.setDaemon(true);
     end.start();
-    while (end.isAlive()) {
-      send();
-      receive();
-      tell();
-      Thread.sleep(PAUSE_MILLIS);
+    try {
+      while (end.isAlive()) {
+        send();
+        receive();
+        tell();
+        Thread.sleep(PAUSE_MILLIS);
+      }
+    } finally {
+      sendLast(); // or the others would wait for it for ever
     }
-    sendLast();
     while (!allEnded()) {
       receive();
       tell();

@@ -166,6 +166,9 @@ final class FolderPart implements Part {
               "%,d of the files in %s cannot be rewrapped, the first is %s (%s)",
               report.counts().failed(), output, first.recordId(), first.reason()));
     }
+    if (report.counts().scanned() < sealed.size()) {
+      throw new IOException("files have disappeared from " + output);
+    }
   }
 
   private static byte[] header(Path file) throws IOException {
