@@ -59,10 +59,10 @@ final class CryptokiModule {
   }
 
   /**
-   * Finds or loads the module of a configuration and counts one more user of it.
+   * Finds or loads the module of a configuration and counts one more user of it. The first call
+   * initializes it, on a thread that may hang.
    *
-   * @throws RootKeyException if it cannot be loaded or initialized, or is in use with other
-   *     arguments
+   * @throws RootKeyException if it cannot be loaded, or is in use with other arguments
    */
   static CryptokiModule acquire(Pkcs11Config config, Function<Path, Cryptoki> loader) {
     Path path = canonical(config.module());
@@ -72,7 +72,6 @@ final class CryptokiModule {
         Circuit circuit =
             new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
         module = new CryptokiModule(path, loader.apply(path), config, circuit);
-        module.start();
         LOADED.put(path, module);
       } else if (!Objects.equals(module.arguments, config.moduleArguments())
           || module.shared != config.accepts(Concession.SHARED_MODULE)) {
@@ -125,8 +124,8 @@ final class CryptokiModule {
   }
 
   /**
-   * Gives the module up; the last user finalizes it, unless it is somebody else's or a call hangs
-   * in it.
+   * Gives the module up; the last user finalizes it, unless it is somebody else's. If a call hangs
+   * in it, it stays loaded as it is, for whoever comes next.
    */
   void release(Deadline deadline) {
     synchronized (LOADED) {
@@ -134,18 +133,34 @@ final class CryptokiModule {
       if (users > 0) {
         return;
       }
-      LOADED.remove(path);
-      if (!initialized || foreign || !deadline.take(calls.writeLock())) {
-        return;
-      }
+    }
+    if (deadline.take(calls.writeLock())) {
       try {
-        initialized = false;
-        cryptoki.finish();
-      } catch (CryptokiException e) {
-        LOG.debug("closing PKCS#11 module {}", path, e);
+        finishUnlessUsed();
       } finally {
         calls.writeLock().unlock();
       }
+    }
+  }
+
+  private void finishUnlessUsed() {
+    synchronized (LOADED) {
+      if (users > 0 || !LOADED.remove(path, this) || !initialized) {
+        return;
+      }
+      initialized = false;
+      if (!foreign) {
+        finish();
+      }
+    }
+  }
+
+  /** A module that lost its device may refuse even this; the next C_Initialize will tell. */
+  private void finish() {
+    try {
+      cryptoki.finish();
+    } catch (CryptokiException e) {
+      LOG.debug("finalizing PKCS#11 module {}", path, e);
     }
   }
 
@@ -210,7 +225,11 @@ final class CryptokiModule {
     try {
       if (generation() == seen) {
         circuit.requireClosed();
-        recoverNow(failure);
+        if (seen == 0) {
+          start();
+        } else {
+          recoverNow(failure);
+        }
       }
     } finally {
       writing.unlock();
@@ -230,12 +249,7 @@ final class CryptokiModule {
     }
     LOG.warn("PKCS#11 module {} is initialized anew after: {}", path, failure);
     initialized = false;
-    try {
-      cryptoki.finish();
-    } catch (CryptokiException e) {
-      // A module that lost its device may refuse even this; C_Initialize will tell.
-      LOG.debug("finalizing PKCS#11 module {}", path, e);
-    }
+    finish();
     try {
       initialize();
       reinitializations.incrementAndGet();
@@ -278,7 +292,9 @@ final class CryptokiModule {
     return path;
   }
 
-  /** Grows whenever sessions and handles of before have ended. */
+  /**
+   * Grows whenever sessions and handles of before have ended; 0 before the first initialization.
+   */
   long generation() {
     return generation.get();
   }

@@ -361,7 +361,9 @@ final class NativeCryptoki implements Cryptoki {
           Pointer out = arena.take(room);
           Pointer length = arena.take(ULONG);
           length.setLong(0, room);
-          call(function, session, arena.put(data), (long) data.length, out, length);
+          // Modules refuse a null pointer even where nothing is to be read from it.
+          Pointer in = data.length == 0 ? arena.take(1) : arena.put(data);
+          call(function, session, in, (long) data.length, out, length);
           if (mechanism instanceof Mechanism.Gcm gcm && function == CkFunction.C_Encrypt) {
             readBackIv(parameter, gcm);
           }

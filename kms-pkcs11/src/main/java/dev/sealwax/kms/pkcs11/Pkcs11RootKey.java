@@ -145,17 +145,28 @@ public final class Pkcs11RootKey implements SigningRootKey {
     connection.requireOpen();
     byte[] keyId = keyIdOf(wrapped.rootKeyId());
     WrappedBlob blob = WrappedBlob.decode(wrapped.ciphertext());
-    if (blob == null || !Arrays.equals(blob.keyId(), keyId)) {
-      throw new RootKeyException(
-          INVALID_CIPHERTEXT,
-          "wrapped key is not authentic for " + wrapped.rootKeyId() + " and this context");
+    boolean fits = blob != null && Arrays.equals(blob.keyId(), keyId);
+    if (!fits && Arrays.equals(keyId, current.id())) {
+      throw invalid(wrapped);
     }
     byte[] secret =
         connection.call(
             "unwrap",
             late -> Arrays.fill(late, (byte) 0),
-            session -> version(session, keyId).unwrap(session, blob, context));
+            session -> {
+              TokenRootKey version = version(session, keyId);
+              if (blob == null || !fits) {
+                throw invalid(wrapped);
+              }
+              return version.unwrap(session, blob, context);
+            });
     return KeyMaterial.owning(secret);
+  }
+
+  private static RootKeyException invalid(WrappedKey wrapped) {
+    return new RootKeyException(
+        INVALID_CIPHERTEXT,
+        "wrapped key is not authentic for " + wrapped.rootKeyId() + " and this context");
   }
 
   private byte[] keyIdOf(RootKeyId wrappedBy) {

@@ -21,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -65,7 +66,7 @@ final class TokenConnection implements AutoCloseable {
   private final AtomicLong loginCount = new AtomicLong();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private volatile @Nullable Login login;
+  private final AtomicReference<@Nullable Login> login = new AtomicReference<>();
   private volatile @Nullable TokenInfo known;
   private volatile PinState pinState = PinState.UNKNOWN;
 
@@ -273,18 +274,13 @@ final class TokenConnection implements AutoCloseable {
     }
   }
 
-  /** Lets the next call log in anew, unless another has. */
+  /**
+   * Lets the next call log in anew, unless another has. Holds no lock: logins are made by calls
+   * that are in the module already, so who waited here for the module could wait for them.
+   */
   private void forget(@Nullable Login used, Deadline deadline) {
-    if (used == null || !deadline.take(module.logins())) {
-      return;
-    }
-    try {
-      if (login == used) {
-        login = null;
-        closeAnchor(used, deadline);
-      }
-    } finally {
-      module.logins().unlock();
+    if (used != null && login.compareAndSet(used, null)) {
+      closeAnchor(used, deadline);
     }
   }
 
@@ -301,7 +297,7 @@ final class TokenConnection implements AutoCloseable {
   }
 
   private Login login(Deadline deadline) {
-    Login current = login;
+    Login current = login.get();
     if (current != null && current.generation() == module.generation()) {
       return current;
     }
@@ -309,10 +305,10 @@ final class TokenConnection implements AutoCloseable {
       throw new RootKeyException(UNAVAILABLE, "no login at the token within the timeout");
     }
     try {
-      current = login;
+      current = login.get();
       if (current == null || current.generation() != module.generation()) {
         current = logIn();
-        login = current;
+        login.set(current);
         loginCount.incrementAndGet();
       }
       return current;
@@ -575,7 +571,7 @@ final class TokenConnection implements AutoCloseable {
     } finally {
       module.leave();
     }
-    Login current = login;
+    Login current = login.get();
     if (current != null) {
       closeAnchor(current, deadline);
     }

@@ -31,6 +31,14 @@ final class FakeModule implements Cryptoki {
   static final String PIN = "1234";
   static final long SLOT = 7;
 
+  private static final Map<CkFunction, Long> USES =
+      Map.of(
+          CkFunction.C_EncryptInit, Ck.CKA_ENCRYPT,
+          CkFunction.C_DecryptInit, Ck.CKA_DECRYPT,
+          CkFunction.C_SignInit, Ck.CKA_SIGN,
+          CkFunction.C_WrapKey, Ck.CKA_WRAP,
+          CkFunction.C_UnwrapKey, Ck.CKA_UNWRAP);
+
   /** What a function does instead of its work. */
   private record Fault(long code, Predicate<FakeModule> until) {}
 
@@ -334,7 +342,12 @@ final class FakeModule implements Cryptoki {
     if (!mechanisms.contains(mechanism.type())) {
       throw error(function, ReturnCode.CKR_MECHANISM_INVALID);
     }
-    byte[] value = byHandle(function, key).get(Ck.CKA_VALUE);
+    Map<Long, byte[]> object = byHandle(function, key);
+    byte[] use = object.get(USES.getOrDefault(function, Ck.CKA_VALUE));
+    if (use != null && use.length == 1 && use[0] == 0) {
+      throw error(function, ReturnCode.CKR_KEY_FUNCTION_NOT_PERMITTED);
+    }
+    byte[] value = object.get(Ck.CKA_VALUE);
     if (value == null) {
       throw error(function, ReturnCode.CKR_KEY_HANDLE_INVALID);
     }

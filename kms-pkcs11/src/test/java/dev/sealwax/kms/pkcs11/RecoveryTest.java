@@ -234,7 +234,7 @@ final class RecoveryTest extends FakeTokenTest {
 
   @Test
   void aHangingModule_holdsNobodyBeyondTheTimeout() throws Exception {
-    config = config.withMaxSessions(2).withCallTimeout(Duration.ofMillis(200));
+    config = config.withMaxSessions(2).withCallTimeout(Duration.ofMillis(500));
     CountDownLatch release = new CountDownLatch(1);
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
@@ -242,19 +242,40 @@ final class RecoveryTest extends FakeTokenTest {
       long start = System.nanoTime();
       inThreads(8, () -> assertFails(UNAVAILABLE, () -> assertOpens(rootKey, wrapped)));
       long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
-      assertTrue(millis < 2_000, () -> "took " + millis + " ms");
+      assertTrue(millis < 5_000, () -> "took " + millis + " ms");
       assertEquals(2, rootKey.health().callsOverdue());
       assertFails(UNAVAILABLE, () -> wrap(rootKey));
       release.countDown();
       module.heal();
       assertRecovers(rootKey, wrapped);
-      assertEquals(0, rootKey.health().callsOverdue());
+      // The calls that were left behind end in their own time.
+      while (rootKey.health().callsOverdue() > 0) {
+        Thread.onSpinWait();
+      }
+    }
+  }
+
+  @Test
+  void open_ofAModuleThatHangs_ends() {
+    create().close();
+    config = config.withCallTimeout(Duration.ofMillis(500));
+    CountDownLatch release = new CountDownLatch(1);
+    module.hanging(CkFunction.C_Initialize, release);
+    assertFails(UNAVAILABLE, this::open);
+    assertFails(UNAVAILABLE, this::open);
+    int inside = module.calls(CkFunction.C_Initialize);
+    release.countDown();
+    module.heal();
+    config = config.withCallTimeout(Duration.ofSeconds(10));
+    try (Pkcs11RootKey rootKey = open()) {
+      assertOpens(rootKey, wrap(rootKey));
+      assertEquals(inside, module.calls(CkFunction.C_Initialize), "initialized once");
     }
   }
 
   @Test
   void close_whileTheModuleHangs_ends() throws Exception {
-    config = config.withCallTimeout(Duration.ofMillis(100));
+    config = config.withCallTimeout(Duration.ofMillis(500));
     CountDownLatch release = new CountDownLatch(1);
     Pkcs11RootKey rootKey = create();
     WrappedKey wrapped = wrap(rootKey);

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /** Programs and libraries that tests use; a missing one fails the test and is never skipped. */
 final class Tools {
@@ -56,16 +55,6 @@ final class Tools {
       return fail(command[0] + " cannot be run; run .ci/setup", e);
     } catch (InterruptedException e) {
       return fail(e);
-    }
-  }
-
-  static void deleteTree(Path root) {
-    try (Stream<Path> paths = Files.walk(root)) {
-      for (Path path : paths.sorted((a, b) -> b.compareTo(a)).toList()) {
-        Files.delete(path);
-      }
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
     }
   }
 }
