@@ -1,0 +1,90 @@
+package dev.sealwax.kms.pkcs11;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether a module may be called, after failures that only initializing it anew can mend.
+ *
+ * <p>Doubles its wait with each failed recovery, and takes off up to a quarter at random so that
+ * the processes of a fleet do not come back in step. Safe for any thread.
+ */
+final class Circuit {
+  private static final int MAX_DOUBLINGS = 30;
+
+  private final long firstNanos;
+  private final long longestNanos;
+  private final LongSupplier nanoClock;
+
+  private volatile int failures;
+  private volatile long openUntil;
+  private volatile @Nullable String lastFailure;
+
+  Circuit(Duration first, Duration longest, LongSupplier nanoClock) {
+    this.firstNanos = first.toNanos();
+    this.longestNanos = longest.toNanos();
+    this.nanoClock = nanoClock;
+  }
+
+  /**
+   * Lets a call through.
+   *
+   * @throws RootKeyException with {@code UNAVAILABLE} while it is open
+   */
+  void requireClosed() {
+    if (failures > 0 && openNanos() > 0) {
+      throw new RootKeyException(
+          UNAVAILABLE,
+          "the PKCS#11 module failed and is left alone for another "
+              + TimeUnit.NANOSECONDS.toMillis(openNanos())
+              + " ms: "
+              + lastFailure);
+    }
+  }
+
+  synchronized void failed(String failure) {
+    lastFailure = failure;
+    int doublings = Math.min(failures, MAX_DOUBLINGS);
+    long wait = firstNanos >= longestNanos >> doublings ? longestNanos : firstNanos << doublings;
+    openUntil = nanoClock.getAsLong() + wait - ThreadLocalRandom.current().nextLong(wait / 4 + 1);
+    failures++;
+  }
+
+  void succeeded() {
+    if (failures > 0) {
+      synchronized (this) {
+        failures = 0;
+      }
+    }
+  }
+
+  private long openNanos() {
+    return openUntil - nanoClock.getAsLong();
+  }
+
+  CircuitState state() {
+    if (failures == 0) {
+      return CircuitState.CLOSED;
+    }
+    return openNanos() > 0 ? CircuitState.OPEN : CircuitState.HALF_OPEN;
+  }
+
+  int failures() {
+    return failures;
+  }
+
+  Duration untilNextAttempt() {
+    return failures == 0 ? Duration.ZERO : Duration.ofNanos(Math.max(0, openNanos()));
+  }
+
+  Optional<String> lastFailure() {
+    return Optional.ofNullable(lastFailure);
+  }
+}

@@ -1,0 +1,573 @@
+package dev.sealwax.kms.pkcs11;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INVALID_CIPHERTEXT;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
+
+import dev.sealwax.kms.pkcs11.ReturnCode.Rung;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.security.interfaces.RSAPublicKey;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One version of a root key on a token, with the mechanisms that have been shown to work with it.
+ * Safe for any thread.
+ *
+ * <p>A mechanism is used after a test on the key itself, because lists of mechanisms lie: 32 random
+ * bytes go through it and back, and an altered one must be refused. The result of the test is kept:
+ * it is the known ciphertext that later tells a bad ciphertext from a bad module, and this key from
+ * another that has taken its place.
+ */
+final class TokenRootKey {
+  /** A mechanism that works, and a known result of it. */
+  private static final class Proven {
+    private final Protection protection;
+    private final @Nullable Author author;
+    private final byte[] probe;
+
+    Proven(Protection protection, @Nullable Author author, byte[] probe) {
+      this.protection = protection;
+      this.author = author;
+      this.probe = probe;
+    }
+  }
+
+  private static final SecureRandom RANDOM = new SecureRandom();
+  private static final EncryptionContext SELF_TEST = EncryptionContext.of("sealwax", "self-test");
+
+  /** Not secret: it protects nothing, and is only compared. */
+  private final byte[] probeSecret = random(SeedCipher.SEED_BYTES);
+
+  private final byte[] id;
+  private final String label;
+  private final TokenObject object;
+  private final KeyProtection keyProtection;
+  private final @Nullable RSAPublicKey publicKey;
+  private final Pkcs11Config config;
+  private final Map<WrapMechanism, Proven> proven = new ConcurrentHashMap<>();
+  private final Map<WrapMechanism, Login> refused = new ConcurrentHashMap<>();
+  private volatile @Nullable Login verified;
+
+  private TokenRootKey(
+      byte[] id,
+      String label,
+      TokenObject object,
+      KeyProtection keyProtection,
+      @Nullable RSAPublicKey publicKey,
+      Pkcs11Config config) {
+    this.id = id;
+    this.label = label;
+    this.object = object;
+    this.keyProtection = keyProtection;
+    this.publicKey = publicKey;
+    this.config = config;
+  }
+
+  /**
+   * Finds the root key that the URI of a configuration names.
+   *
+   * @throws RootKeyException with {@code NOT_FOUND} if there is none or more than one, {@code
+   *     ACCESS_DENIED} if the token would hand it out
+   */
+  static TokenRootKey find(TokenSession session, Pkcs11Config config) {
+    String label = config.uri().object();
+    byte[] id = config.uri().id();
+    List<TokenRootKey> matching = findAll(session, config, label, id);
+    if (matching.isEmpty()) {
+      throw new RootKeyException(
+          NOT_FOUND,
+          session.login().token()
+              + " has no AES or RSA key "
+              + config.uri()
+              + "; create one, or"
+              + " check label and id");
+    }
+    if (matching.size() > 1) {
+      List<String> ids =
+          matching.stream().map(key -> "id=" + Pkcs11Uri.escape(key.id)).sorted().toList();
+      throw new RootKeyException(
+          NOT_FOUND,
+          matching.size()
+              + " keys on "
+              + session.login().token()
+              + " match "
+              + config.uri()
+              + "; add one of "
+              + ids
+              + " to the URI");
+    }
+    TokenRootKey key = matching.get(0);
+    key.requireKeptInside();
+    return key;
+  }
+
+  /**
+   * Finds another version of this key: same label, that id.
+   *
+   * @return null if there is none
+   */
+  @Nullable TokenRootKey findVersion(TokenSession session, byte[] otherId) {
+    List<TokenRootKey> matching =
+        label.isEmpty() ? List.of() : findAll(session, config, label, otherId);
+    if (matching.isEmpty()) {
+      // A token that lost its storage has no keys at all; then that is what is wrong.
+      object.requirePresent(session);
+      return null;
+    }
+    if (matching.size() > 1) {
+      throw new RootKeyException(
+          NOT_FOUND,
+          matching.size()
+              + " keys '"
+              + label
+              + "' on "
+              + session.login().token()
+              + " have id "
+              + Pkcs11Uri.escape(otherId));
+    }
+    matching.get(0).requireKeptInside();
+    return matching.get(0);
+  }
+
+  private static List<TokenRootKey> findAll(
+      TokenSession session, Pkcs11Config config, @Nullable String label, byte @Nullable [] id) {
+    List<TokenRootKey> found = new ArrayList<>();
+    for (long keyType : new long[] {Ck.CKK_AES, Ck.CKK_RSA}) {
+      long objectClass = keyType == Ck.CKK_AES ? Ck.CKO_SECRET_KEY : Ck.CKO_PRIVATE_KEY;
+      Template template =
+          new Template()
+              .number(Ck.CKA_CLASS, objectClass)
+              .number(Ck.CKA_KEY_TYPE, keyType)
+              .flag(Ck.CKA_TOKEN, true);
+      if (label != null) {
+        template.text(Ck.CKA_LABEL, label);
+      }
+      if (id != null) {
+        template.bytes(Ck.CKA_ID, id);
+      }
+      for (long handle : session.find(template, 64)) {
+        found.add(read(session, config, objectClass, keyType, handle));
+      }
+    }
+    return found;
+  }
+
+  private static TokenRootKey read(
+      TokenSession session, Pkcs11Config config, long objectClass, long keyType, long handle) {
+    byte[] id = TokenKeys.id(session, handle);
+    String label = TokenKeys.label(session, handle);
+    if (id.length < 1 || id.length > Pkcs11Uri.MAX_ID_BYTES) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          "key '"
+              + label
+              + "' has an id of "
+              + id.length
+              + " bytes; give it one of 1 to "
+              + Pkcs11Uri.MAX_ID_BYTES
+              + " (CKA_ID), by which what it wraps will know it");
+    }
+    TokenObject object = TokenObject.byId(objectClass, keyType, id);
+    return new TokenRootKey(
+        id,
+        label,
+        object,
+        TokenKeys.protection(session, handle),
+        keyType == Ck.CKK_RSA ? TokenKeys.rsaPublicKey(session, handle, object) : null,
+        config);
+  }
+
+  private void requireKeptInside() {
+    TokenKeys.requireKeptInside(keyProtection, object.toString(), config);
+  }
+
+  byte[] id() {
+    return id.clone();
+  }
+
+  String label() {
+    return label;
+  }
+
+  KeyProtection keyProtection() {
+    return keyProtection;
+  }
+
+  Pkcs11KeyInfo describe(TokenSession session) {
+    return TokenKeys.describe(session, object.handle(session), config.uri());
+  }
+
+  /** Label of the companion key of a root key; its own id is free. */
+  static String companionLabel(byte[] rootKeyId) {
+    return "sealwax-author-" + HexFormat.of().formatHex(rootKeyId);
+  }
+
+  /**
+   * Chooses the first mechanism that works.
+   *
+   * @throws RootKeyException if none does, with what each failed of
+   */
+  WrapMechanism negotiate(TokenSession session, List<WrapMechanism> candidates) {
+    List<String> failures = new ArrayList<>();
+    RootKeyException last = null;
+    for (WrapMechanism candidate : candidates) {
+      if (candidate.isRsa() == (publicKey != null)) {
+        try {
+          prove(session, candidate);
+          return candidate;
+        } catch (RootKeyException e) {
+          failures.add(candidate + ": " + e.getMessage());
+          last = last == null || e.reason() == ACCESS_DENIED ? e : last;
+        }
+      }
+    }
+    throw new RootKeyException(
+        last == null ? UNSUPPORTED : last.reason(),
+        "no mechanism works with " + object + " of " + session.login().token() + ": " + failures,
+        last);
+  }
+
+  /** What may be tried with this configuration, in order. */
+  static List<WrapMechanism> candidates(Pkcs11Config config) {
+    WrapMechanism wanted = config.mechanism();
+    List<WrapMechanism> all = wanted != null ? List.of(wanted) : List.of(WrapMechanism.values());
+    return all.stream().filter(mechanism -> isAllowed(mechanism, config)).toList();
+  }
+
+  private static boolean isAllowed(WrapMechanism mechanism, Pkcs11Config config) {
+    return mechanism != WrapMechanism.RSA_OAEP_SHA1 || config.accepts(Concession.OAEP_SHA1);
+  }
+
+  private Proven prove(TokenSession session, WrapMechanism mechanism) {
+    Proven known = proven.get(mechanism);
+    if (known != null) {
+      return known;
+    }
+    RootKeyException failure = null;
+    for (Protection protection : protections(mechanism)) {
+      try {
+        Proven result = test(session, mechanism, protection);
+        proven.put(mechanism, result);
+        verified = session.login();
+        return result;
+      } catch (CryptokiException e) {
+        if (!isVerdict(e)) {
+          throw e;
+        }
+        failure = e.translated("self-test");
+      } catch (RootKeyException e) {
+        failure = e;
+      }
+      if (session.isBroken()) {
+        session.renew();
+      }
+    }
+    throw failure != null
+        ? failure
+        : new RootKeyException(UNSUPPORTED, mechanism + " is not for this kind of key");
+  }
+
+  /** Whether a failed test says something about the mechanism, and not about the connection. */
+  private static boolean isVerdict(CryptokiException e) {
+    return e.code().rung() == Rung.NONE
+        || e.code() == ReturnCode.CKR_GENERAL_ERROR
+        || e.code() == ReturnCode.CKR_FUNCTION_FAILED
+        || e.code() == ReturnCode.CKR_BUFFER_TOO_SMALL
+        || e.code() == ReturnCode.OTHER;
+  }
+
+  private List<Protection> protections(WrapMechanism mechanism) {
+    return switch (mechanism) {
+      case AES_GCM -> List.of(new GcmProtection(object));
+      case AES_KWP -> keyWraps(Ck.CKM_AES_KEY_WRAP_KWP);
+      case AES_KW -> keyWraps(Ck.CKM_AES_KEY_WRAP);
+      case RSA_OAEP_SHA256, RSA_OAEP_SHA1 ->
+          publicKey == null
+              ? List.of()
+              : List.of(
+                  new OaepProtection(object, publicKey, mechanism == WrapMechanism.RSA_OAEP_SHA1));
+      case AES_CBC_HMAC -> List.of(new CbcProtection(object));
+    };
+  }
+
+  private List<Protection> keyWraps(long mechanism) {
+    return List.of(
+        new KeyWrapProtection(object, mechanism),
+        new KeyWrapProtection.OfObjects(object, mechanism));
+  }
+
+  private Proven test(TokenSession session, WrapMechanism mechanism, Protection protection) {
+    Author author = mechanism.needsCompanion() ? findAuthor(session, mechanism) : null;
+    Proven candidate = new Proven(protection, author, new byte[0]);
+    byte[] probe = seal(session, mechanism, candidate, probeSecret, SELF_TEST);
+    Proven result = new Proven(protection, author, probe);
+    if (!opensProbe(session, result)) {
+      throw new RootKeyException(UNSUPPORTED, mechanism + " does not give back what it was given");
+    }
+    requireRefusal(session, mechanism, protection, probe);
+    return result;
+  }
+
+  private boolean opensProbe(TokenSession session, Proven with) {
+    byte[] secret = open(session, with, decoded(with.probe), SELF_TEST);
+    return secret != null && MessageDigest.isEqual(secret, probeSecret);
+  }
+
+  private static WrappedBlob decoded(byte[] blob) {
+    WrappedBlob decoded = WrappedBlob.decode(blob);
+    if (decoded == null) {
+      throw new RootKeyException(
+          UNSUPPORTED, "the mechanism gives results of an unexpected length");
+    }
+    return decoded;
+  }
+
+  /** Never trust a lock that was only tried with the right key. */
+  private void requireRefusal(
+      TokenSession session, WrapMechanism mechanism, Protection protection, byte[] probe) {
+    if (mechanism.needsCompanion()) {
+      return;
+    }
+    byte[] binding = WrappedBlob.binding(mechanism, id, SELF_TEST);
+    byte[] altered = decoded(probe).protectedPart().clone();
+    if (mechanism == WrapMechanism.AES_GCM) {
+      binding[0] ^= 1;
+    } else {
+      altered[altered.length - 1] ^= 1;
+    }
+    try {
+      protection.recover(session, altered, binding);
+    } catch (CryptokiException e) {
+      session.renew();
+      return;
+    }
+    throw new RootKeyException(
+        UNSUPPORTED, mechanism + " of this token accepts what was altered, and must not be used");
+  }
+
+  private Author findAuthor(TokenSession session, WrapMechanism mechanism) {
+    String companion = companionLabel(id);
+    if (mechanism.isRsa()) {
+      TokenObject key = TokenObject.byLabel(Ck.CKO_PRIVATE_KEY, Ck.CKK_RSA, companion);
+      long handle = handleOfCompanion(session, key);
+      return new RsaAuthor(key, TokenKeys.rsaPublicKey(session, handle, key));
+    }
+    TokenObject key = TokenObject.byLabel(Ck.CKO_SECRET_KEY, Ck.CKK_GENERIC_SECRET, companion);
+    handleOfCompanion(session, key);
+    return new HmacAuthor(key);
+  }
+
+  private long handleOfCompanion(TokenSession session, TokenObject key) {
+    try {
+      long handle = key.handle(session);
+      TokenKeys.requireKeptInside(TokenKeys.protection(session, handle), key.toString(), config);
+      return handle;
+    } catch (RootKeyException e) {
+      if (e.reason() != NOT_FOUND) {
+        throw e;
+      }
+      throw new RootKeyException(
+          UNSUPPORTED,
+          object
+              + " needs a companion, "
+              + key
+              + ", that signs what it protects; without it anybody"
+              + " could make a wrapped key. Create it, or create a root key that brings its own",
+          e);
+    }
+  }
+
+  /** Wraps a secret; the bytes of the blob. */
+  byte[] wrap(
+      TokenSession session, WrapMechanism mechanism, byte[] secret, EncryptionContext context) {
+    Proven with = prove(session, mechanism);
+    verify(session, mechanism, with);
+    return seal(session, mechanism, with, secret, context);
+  }
+
+  private byte[] seal(
+      TokenSession session,
+      WrapMechanism mechanism,
+      Proven with,
+      byte[] secret,
+      EncryptionContext context) {
+    byte[] binding = WrappedBlob.binding(mechanism, id, context);
+    if (!mechanism.usesSeed()) {
+      byte[] part = with.protection.protect(session, secret, binding);
+      return new WrappedBlob(mechanism, id, part, new byte[0], new byte[0]).encode();
+    }
+    byte[] seed = random(SeedCipher.SEED_BYTES);
+    try {
+      byte[] part = with.protection.protect(session, seed, binding);
+      byte[] sealed = SeedCipher.seal(seed, binding, secret);
+      Author author = with.author;
+      byte[] authenticator =
+          author == null
+              ? new byte[0]
+              : author.sign(session, WrappedBlob.authored(binding, part, sealed));
+      return new WrappedBlob(mechanism, id, part, authenticator, sealed).encode();
+    } finally {
+      Arrays.fill(seed, (byte) 0);
+    }
+  }
+
+  /**
+   * Unwraps a blob.
+   *
+   * @return the secret, which the caller wipes
+   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if anything at all does not match
+   */
+  byte[] unwrap(TokenSession session, WrappedBlob blob, EncryptionContext context) {
+    Proven with = provenFor(session, blob.mechanism());
+    verify(session, blob.mechanism(), with);
+    byte[] secret;
+    try {
+      secret = open(session, with, blob, context);
+    } catch (CryptokiException e) {
+      secret = openAgain(session, with, blob, context, e);
+    }
+    if (secret == null) {
+      throw invalid();
+    }
+    return secret;
+  }
+
+  /**
+   * The mechanism is part of what somebody may have altered, so one that does not work here makes
+   * the blob invalid. It is tried once for each login, not for each blob.
+   */
+  private Proven provenFor(TokenSession session, WrapMechanism mechanism) {
+    if (mechanism.isRsa() != (publicKey != null)
+        || !isAllowed(mechanism, config)
+        || refused.get(mechanism) == session.login()) {
+      throw invalid();
+    }
+    try {
+      return prove(session, mechanism);
+    } catch (RootKeyException e) {
+      refused.put(mechanism, session.login());
+      RootKeyException invalid = invalid();
+      invalid.addSuppressed(e);
+      throw invalid;
+    }
+  }
+
+  private byte @Nullable [] open(
+      TokenSession session, Proven with, WrappedBlob blob, EncryptionContext context) {
+    byte[] binding = WrappedBlob.binding(blob.mechanism(), id, context);
+    if (!blob.mechanism().usesSeed()) {
+      return with.protection.recover(session, blob.protectedPart(), binding);
+    }
+    // Before anything is decrypted: what the token did not make never reaches its private key.
+    Author author = with.author;
+    if (author != null
+        && !author.verify(
+            session,
+            WrappedBlob.authored(binding, blob.protectedPart(), blob.sealed()),
+            blob.authenticator())) {
+      return null;
+    }
+    byte[] seed = with.protection.recover(session, blob.protectedPart(), binding);
+    try {
+      return seed.length == SeedCipher.SEED_BYTES
+          ? SeedCipher.open(seed, binding, blob.sealed())
+          : null;
+    } finally {
+      Arrays.fill(seed, (byte) 0);
+    }
+  }
+
+  /**
+   * Finds out what a refusal by the module means. If a second try in a fresh session fails as well,
+   * and the known ciphertext still opens, this one is bad.
+   */
+  private byte @Nullable [] openAgain(
+      TokenSession session,
+      Proven with,
+      WrappedBlob blob,
+      EncryptionContext context,
+      CryptokiException first) {
+    boolean ofCiphertext =
+        first.function() == CkFunction.C_Decrypt || first.function() == CkFunction.C_UnwrapKey;
+    if (ofCiphertext && first.code().meansBadCiphertext()) {
+      return null;
+    }
+    if (!ofCiphertext || !first.code().mayMeanBadCiphertext()) {
+      throw first;
+    }
+    session.renew();
+    try {
+      return open(session, with, blob, context);
+    } catch (CryptokiException second) {
+      if (second.function() != first.function() || second.code() != first.code()) {
+        throw second;
+      }
+    }
+    session.renew();
+    if (opensProbe(session, with)) {
+      return null;
+    }
+    throw first;
+  }
+
+  /**
+   * Makes sure, once for each login, that this is still the key it was: a wrap under a key that
+   * took its place would never open again.
+   */
+  private void verify(TokenSession session, WrapMechanism mechanism, Proven with) {
+    if (verified == session.login()) {
+      return;
+    }
+    CryptokiException failure = null;
+    try {
+      if (opensProbe(session, with)) {
+        verified = session.login();
+        return;
+      }
+    } catch (CryptokiException e) {
+      boolean ofCiphertext =
+          e.function() == CkFunction.C_Decrypt || e.function() == CkFunction.C_UnwrapKey;
+      if (!ofCiphertext || !(e.code().meansBadCiphertext() || e.code().mayMeanBadCiphertext())) {
+        throw e;
+      }
+      failure = e;
+      session.renew();
+    }
+    // Another key, or a module that fails? A fresh round trip fails in the latter case only.
+    test(session, mechanism, with.protection);
+    throw new RootKeyException(
+        NOT_FOUND,
+        session.login().token()
+            + " has another key under the id of "
+            + object
+            + "; what the former"
+            + " one wrapped needs the former one",
+        failure);
+  }
+
+  private RootKeyException invalid() {
+    return new RootKeyException(
+        INVALID_CIPHERTEXT, "wrapped key is not authentic for " + object + " and this context");
+  }
+
+  private static byte[] random(int length) {
+    byte[] bytes = new byte[length];
+    RANDOM.nextBytes(bytes);
+    return bytes;
+  }
+
+  @Override
+  public String toString() {
+    return object.toString();
+  }
+}

@@ -1,0 +1,179 @@
+package dev.sealwax.kms.pkcs11;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** A PIN too many locks a token for good, so each login that is tried or not tried counts. */
+final class PinTest extends FakeTokenTest {
+  @Test
+  void aWrongPin_isTriedOnceInThisProcess() {
+    create().close();
+    config = config.withPin("wrong-pin"::toCharArray);
+    int before = module.calls(CkFunction.C_Login);
+    RootKeyException failure = assertFails(ACCESS_DENIED, this::open);
+    assertFalse(failure.getMessage().contains("wrong-pin"));
+    for (int i = 0; i < 10; i++) {
+      assertFails(ACCESS_DENIED, this::open);
+    }
+    assertEquals(before + 1, module.calls(CkFunction.C_Login));
+    Pkcs11Token.forgetRefusedPins();
+    assertFails(ACCESS_DENIED, this::open);
+    assertEquals(before + 2, module.calls(CkFunction.C_Login));
+  }
+
+  @Test
+  void anotherPin_isTriedAfterAWrongOne() {
+    create().close();
+    Pkcs11Config right = config;
+    config = right.withPin("wrong-pin"::toCharArray);
+    assertFails(ACCESS_DENIED, this::open);
+    config = right;
+    open().close();
+  }
+
+  @Test
+  void aPinChangedMeanwhile_isRefusedOnceAndMendedByTheSource() throws IOException {
+    Path file = Files.writeString(directory.resolve("pin"), FakeModule.PIN + "\n");
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+    config = config.withPin(PinSource.file(file));
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      Files.writeString(file, "4321");
+      module.closeAllSessions();
+      int before = module.calls(CkFunction.C_Login);
+      assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
+      assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
+      assertEquals(before + 1, module.calls(CkFunction.C_Login));
+      assertEquals(PinState.REFUSED, rootKey.health().pin());
+      Files.writeString(file, FakeModule.PIN);
+      assertOpens(rootKey, wrapped);
+      assertEquals(PinState.ACCEPTED, rootKey.health().pin());
+    }
+  }
+
+  @Test
+  void aLockedToken_isNotTried() {
+    create().close();
+    module.tokenFlags |= Ck.CKF_USER_PIN_LOCKED;
+    int before = module.calls(CkFunction.C_Login);
+    RootKeyException failure = assertFails(ACCESS_DENIED, this::open);
+    assertEquals(true, failure.getMessage().contains("locked"));
+    assertEquals(before, module.calls(CkFunction.C_Login));
+  }
+
+  @Test
+  void aTokenThatLocksMeanwhile_saysSo() {
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      module.closeAllSessions();
+      module.failing(CkFunction.C_Login, ReturnCode.CKR_PIN_LOCKED.code());
+      int before = module.calls(CkFunction.C_Login);
+      assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
+      assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
+      assertEquals(before + 1, module.calls(CkFunction.C_Login));
+      assertEquals(PinState.REFUSED, rootKey.health().pin());
+    }
+  }
+
+  @Test
+  void theFinalTry_isLeftToOthersUnlessAccepted() {
+    create().close();
+    module.tokenFlags |= Ck.CKF_USER_PIN_COUNT_LOW | Ck.CKF_USER_PIN_FINAL_TRY;
+    int before = module.calls(CkFunction.C_Login);
+    assertFails(ACCESS_DENIED, this::open);
+    assertEquals(before, module.calls(CkFunction.C_Login));
+    config = config.accepting(Concession.FINAL_PIN_TRY);
+    open().close();
+  }
+
+  @Test
+  void failuresOfOthers_areReported() {
+    create().close();
+    module.tokenFlags |= Ck.CKF_USER_PIN_COUNT_LOW;
+    try (Pkcs11RootKey rootKey = open()) {
+      assertEquals(PinState.ACCEPTED_AFTER_FAILURES, rootKey.health().pin());
+    }
+  }
+
+  @Test
+  void thePin_isWipedAfterUse() {
+    List<char[]> given = new ArrayList<>();
+    config =
+        config.withPin(
+            () -> {
+              char[] pin = FakeModule.PIN.toCharArray();
+              given.add(pin);
+              return pin;
+            });
+    create().close();
+    assertFalse(given.isEmpty());
+    for (char[] pin : given) {
+      assertArrayEquals(new char[FakeModule.PIN.length()], pin);
+    }
+  }
+
+  @Test
+  void aTokenWithAKeypad_isAskedWithoutPin() {
+    config = Pkcs11Config.of(config.module(), "pkcs11:token=fake;object=root");
+    assertFails(ACCESS_DENIED, this::open);
+    module.tokenFlags |= Ck.CKF_PROTECTED_AUTHENTICATION_PATH;
+    create().close();
+  }
+
+  @Test
+  void aPinThatIsNoText_isRefused() {
+    config = config.withPin(() -> new char[] {'1', '\ud800', '2'});
+    int before = module.calls(CkFunction.C_Login);
+    assertFails(ACCESS_DENIED, this::open);
+    assertEquals(before, module.calls(CkFunction.C_Login));
+  }
+
+  @Test
+  void aPinFileThatEverybodyMayRead_isRefused() throws IOException {
+    Path file = Files.writeString(directory.resolve("pin"), "1234");
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
+    PinSource source = PinSource.file(file);
+    assertFails(ACCESS_DENIED, source::pin);
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r-----"));
+    assertArrayEquals("1234".toCharArray(), source.pin());
+  }
+
+  @Test
+  void aPinFile_isReadAsTextWithoutItsLineBreak() throws IOException {
+    Path file = directory.resolve("pin");
+    Files.createFile(
+        file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    PinSource source = PinSource.file(file);
+    assertFails(ACCESS_DENIED, source::pin);
+    Files.writeString(file, "gr\u00fcn 1\r\n");
+    assertArrayEquals("gr\u00fcn 1".toCharArray(), source.pin());
+    Files.writeString(file, "1\n\n");
+    assertArrayEquals("1\n".toCharArray(), source.pin());
+    Files.write(file, new byte[] {(byte) 0xff});
+    assertFails(ACCESS_DENIED, source::pin);
+    Files.write(file, new byte[2000]);
+    assertFails(ACCESS_DENIED, source::pin);
+    Files.delete(file);
+    assertFails(ACCESS_DENIED, source::pin);
+  }
+
+  @Test
+  void anEnvironmentVariable_givesThePinOrNothing() {
+    PinSource set = PinFile.ofEnvironment("TOKEN_PIN", name -> name + "-value");
+    assertArrayEquals("TOKEN_PIN-value".toCharArray(), set.pin());
+    PinSource unset = PinSource.environment("SEALWAX_TEST_VARIABLE_THAT_IS_NOT_SET");
+    assertFails(ACCESS_DENIED, unset::pin);
+  }
+}
