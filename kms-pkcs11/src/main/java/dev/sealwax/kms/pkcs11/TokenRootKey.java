@@ -87,7 +87,7 @@ final class TokenRootKey {
       throw new RootKeyException(
           NOT_FOUND,
           session.login().token()
-              + " has no AES or RSA key "
+              + " has no private AES or RSA key "
               + config.uri()
               + "; create one, or"
               + " check label and id");
@@ -148,7 +148,9 @@ final class TokenRootKey {
           new Template()
               .number(Ck.CKA_CLASS, objectClass)
               .number(Ck.CKA_KEY_TYPE, keyType)
-              .flag(Ck.CKA_TOKEN, true);
+              .flag(Ck.CKA_TOKEN, true)
+              // What is not private may have been put there without the PIN.
+              .flag(Ck.CKA_PRIVATE, true);
       if (label != null) {
         template.text(Ck.CKA_LABEL, label);
       }
