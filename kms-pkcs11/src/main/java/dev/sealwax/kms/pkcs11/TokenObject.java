@@ -62,6 +62,11 @@ final class TokenObject {
     return handle;
   }
 
+  /** Whether there is such an object, or more than one. */
+  boolean isPresent(TokenSession session) {
+    return session.find(template(), 1).length > 0;
+  }
+
   /** Looks for it although the handle is known; throws as {@link #handle} does. */
   void requirePresent(TokenSession session) {
     find(session);
