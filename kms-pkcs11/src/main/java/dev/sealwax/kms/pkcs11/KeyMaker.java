@@ -271,7 +271,10 @@ final class KeyMaker {
         "describe new key",
         session -> {
           Template template =
-              new Template().number(Ck.CKA_CLASS, Ck.CKO_PRIVATE_KEY).bytes(Ck.CKA_ID, id);
+              new Template()
+                  .number(Ck.CKA_CLASS, Ck.CKO_PRIVATE_KEY)
+                  .flag(Ck.CKA_PRIVATE, true)
+                  .bytes(Ck.CKA_ID, id);
           long[] handles = session.find(template, 1);
           if (handles.length != 1) {
             throw new RootKeyException(INTERNAL, "the token lost a key it has just made");

@@ -44,7 +44,8 @@ final class TokenKeys {
 
   /** What is not said counts for the worse. */
   static KeyProtection protection(TokenSession session, long handle) {
-    if (!Boolean.TRUE.equals(flag(session, handle, Ck.CKA_SENSITIVE))
+    if (!Boolean.TRUE.equals(flag(session, handle, Ck.CKA_PRIVATE))
+        || !Boolean.TRUE.equals(flag(session, handle, Ck.CKA_SENSITIVE))
         || !Boolean.FALSE.equals(flag(session, handle, Ck.CKA_EXTRACTABLE))) {
       return KeyProtection.EXTRACTABLE;
     }
@@ -66,7 +67,7 @@ final class TokenKeys {
           ACCESS_DENIED,
           "the token would hand out "
               + name
-              + " (extractable, or not sensitive); use another key, or accept"
+              + " (extractable, not sensitive, or not private); use another key, or accept"
               + " Concession.EXTRACTABLE_KEYS");
     }
   }

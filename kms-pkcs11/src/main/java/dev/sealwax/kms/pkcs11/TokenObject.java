@@ -6,8 +6,11 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A key object of a token by what identifies it, with its handle as long as that holds. Safe for
- * any thread.
+ * A secret or private key object of a token by what identifies it, with its handle as long as that
+ * holds. Safe for any thread.
+ *
+ * <p>Objects that are not private do not count: a session without the PIN can make those, of any
+ * label and id.
  */
 final class TokenObject {
   private record Found(Login login, long handle) {}
@@ -59,6 +62,11 @@ final class TokenObject {
     return handle;
   }
 
+  /** Whether there is such an object, or more than one. */
+  boolean isPresent(TokenSession session) {
+    return session.find(template(), 1).length > 0;
+  }
+
   /** Looks for it although the handle is known; throws as {@link #handle} does. */
   void requirePresent(TokenSession session) {
     find(session);
@@ -91,7 +99,8 @@ final class TokenObject {
         new Template()
             .number(Ck.CKA_CLASS, objectClass)
             .number(Ck.CKA_KEY_TYPE, keyType)
-            .flag(Ck.CKA_TOKEN, true);
+            .flag(Ck.CKA_TOKEN, true)
+            .flag(Ck.CKA_PRIVATE, true);
     if (id != null) {
       template.bytes(Ck.CKA_ID, id);
     }

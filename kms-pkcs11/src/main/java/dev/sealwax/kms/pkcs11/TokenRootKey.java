@@ -1,6 +1,7 @@
 package dev.sealwax.kms.pkcs11;
 
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INVALID_CIPHERTEXT;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
@@ -8,6 +9,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 import dev.sealwax.kms.pkcs11.ReturnCode.Rung;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.security.interfaces.RSAPublicKey;
@@ -54,6 +56,14 @@ final class TokenRootKey {
   private final KeyProtection keyProtection;
   private final @Nullable RSAPublicKey publicKey;
   private final Pkcs11Config config;
+
+  /** Whether it has a companion that signs, and so is for AES-CBC and for nothing else. */
+  private final boolean forCbc;
+
+  /** The version that wraps; null if this is it. */
+  private final @Nullable TokenRootKey current;
+
+  private volatile @Nullable WrapMechanism negotiated;
   private final Map<WrapMechanism, Proven> proven = new ConcurrentHashMap<>();
   private final Map<WrapMechanism, Login> refused = new ConcurrentHashMap<>();
   private volatile @Nullable Login verified;
@@ -64,13 +74,17 @@ final class TokenRootKey {
       TokenObject object,
       KeyProtection keyProtection,
       @Nullable RSAPublicKey publicKey,
-      Pkcs11Config config) {
+      boolean forCbc,
+      Pkcs11Config config,
+      @Nullable TokenRootKey current) {
     this.id = id;
     this.label = label;
     this.object = object;
     this.keyProtection = keyProtection;
     this.publicKey = publicKey;
+    this.forCbc = forCbc;
     this.config = config;
+    this.current = current;
   }
 
   /**
@@ -82,12 +96,12 @@ final class TokenRootKey {
   static TokenRootKey find(TokenSession session, Pkcs11Config config) {
     String label = config.uri().object();
     byte[] id = config.uri().id();
-    List<TokenRootKey> matching = findAll(session, config, label, id);
+    List<TokenRootKey> matching = findAll(session, config, label, id, null);
     if (matching.isEmpty()) {
       throw new RootKeyException(
           NOT_FOUND,
           session.login().token()
-              + " has no AES or RSA key "
+              + " has no private AES or RSA key "
               + config.uri()
               + "; create one, or"
               + " check label and id");
@@ -118,7 +132,7 @@ final class TokenRootKey {
    */
   @Nullable TokenRootKey findVersion(TokenSession session, byte[] otherId) {
     List<TokenRootKey> matching =
-        label.isEmpty() ? List.of() : findAll(session, config, label, otherId);
+        label.isEmpty() ? List.of() : findAll(session, config, label, otherId, this);
     if (matching.isEmpty()) {
       // A token that lost its storage has no keys at all; then that is what is wrong.
       object.requirePresent(session);
@@ -140,15 +154,20 @@ final class TokenRootKey {
   }
 
   private static List<TokenRootKey> findAll(
-      TokenSession session, Pkcs11Config config, @Nullable String label, byte @Nullable [] id) {
+      TokenSession session,
+      Pkcs11Config config,
+      @Nullable String label,
+      byte @Nullable [] id,
+      @Nullable TokenRootKey current) {
     List<TokenRootKey> found = new ArrayList<>();
     for (long keyType : new long[] {Ck.CKK_AES, Ck.CKK_RSA}) {
-      long objectClass = keyType == Ck.CKK_AES ? Ck.CKO_SECRET_KEY : Ck.CKO_PRIVATE_KEY;
       Template template =
           new Template()
-              .number(Ck.CKA_CLASS, objectClass)
+              .number(Ck.CKA_CLASS, objectClass(keyType))
               .number(Ck.CKA_KEY_TYPE, keyType)
-              .flag(Ck.CKA_TOKEN, true);
+              .flag(Ck.CKA_TOKEN, true)
+              // What is not private may have been put there without the PIN.
+              .flag(Ck.CKA_PRIVATE, true);
       if (label != null) {
         template.text(Ck.CKA_LABEL, label);
       }
@@ -156,14 +175,18 @@ final class TokenRootKey {
         template.bytes(Ck.CKA_ID, id);
       }
       for (long handle : session.find(template, 64)) {
-        found.add(read(session, config, objectClass, keyType, handle));
+        found.add(read(session, config, keyType, handle, current));
       }
     }
     return found;
   }
 
   private static TokenRootKey read(
-      TokenSession session, Pkcs11Config config, long objectClass, long keyType, long handle) {
+      TokenSession session,
+      Pkcs11Config config,
+      long keyType,
+      long handle,
+      @Nullable TokenRootKey current) {
     byte[] id = TokenKeys.id(session, handle);
     String label = TokenKeys.label(session, handle);
     if (id.length < 1 || id.length > Pkcs11Uri.MAX_ID_BYTES) {
@@ -177,14 +200,24 @@ final class TokenRootKey {
               + Pkcs11Uri.MAX_ID_BYTES
               + " (CKA_ID), by which what it wraps will know it");
     }
-    TokenObject object = TokenObject.byId(objectClass, keyType, id);
+    TokenObject object = TokenObject.byId(objectClass(keyType), keyType, id);
     return new TokenRootKey(
         id,
         label,
         object,
         TokenKeys.protection(session, handle),
         keyType == Ck.CKK_RSA ? TokenKeys.rsaPublicKey(session, handle, object) : null,
-        config);
+        keyType == Ck.CKK_AES && hmacKey(id).isPresent(session),
+        config,
+        current);
+  }
+
+  private static long objectClass(long keyType) {
+    return keyType == Ck.CKK_AES ? Ck.CKO_SECRET_KEY : Ck.CKO_PRIVATE_KEY;
+  }
+
+  private static TokenObject hmacKey(byte[] rootKeyId) {
+    return TokenObject.byLabel(Ck.CKO_SECRET_KEY, Ck.CKK_GENERIC_SECRET, companionLabel(rootKeyId));
   }
 
   private void requireKeptInside() {
@@ -224,8 +257,12 @@ final class TokenRootKey {
       if (candidate.isRsa() == (publicKey != null)) {
         try {
           prove(session, candidate);
+          negotiated = candidate;
           return candidate;
         } catch (RootKeyException e) {
+          if (!isVerdict(e.reason())) {
+            throw e;
+          }
           failures.add(candidate + ": " + e.getMessage());
           last = last == null || e.reason() == ACCESS_DENIED ? e : last;
         }
@@ -253,7 +290,15 @@ final class TokenRootKey {
     if (known != null) {
       return known;
     }
+    if ((mechanism == WrapMechanism.AES_CBC_HMAC) != forCbc && !mechanism.isRsa()) {
+      throw forCbc
+          ? new RootKeyException(
+              UNSUPPORTED,
+              object + " has a companion, and so is for " + WrapMechanism.AES_CBC_HMAC + " only")
+          : withoutCompanion(hmacKey(id), null);
+    }
     RootKeyException failure = null;
+    CryptokiException unclear = null;
     for (Protection protection : protections(mechanism)) {
       try {
         Proven result = test(session, mechanism, protection);
@@ -261,29 +306,42 @@ final class TokenRootKey {
         verified = session.login();
         return result;
       } catch (CryptokiException e) {
-        if (!isVerdict(e)) {
+        if (isUnclear(e.code())) {
+          unclear = e;
+        } else if (e.code().rung() != Rung.NONE || !isVerdict(e.code().reason())) {
           throw e;
         }
         failure = e.translated("self-test");
       } catch (RootKeyException e) {
+        if (!isVerdict(e.reason())) {
+          throw e;
+        }
         failure = e;
       }
       if (session.isBroken()) {
         session.renew();
       }
     }
+    if (unclear != null) {
+      throw unclear;
+    }
     throw failure != null
         ? failure
         : new RootKeyException(UNSUPPORTED, mechanism + " is not for this kind of key");
   }
 
-  /** Whether a failed test says something about the mechanism, and not about the connection. */
-  private static boolean isVerdict(CryptokiException e) {
-    return e.code().rung() == Rung.NONE
-        || e.code() == ReturnCode.CKR_GENERAL_ERROR
-        || e.code() == ReturnCode.CKR_FUNCTION_FAILED
-        || e.code() == ReturnCode.CKR_BUFFER_TOO_SMALL
-        || e.code() == ReturnCode.OTHER;
+  /** Whether a failed test says something about the mechanism, and not about this moment. */
+  private static boolean isVerdict(Reason reason) {
+    return reason == UNSUPPORTED || reason == ACCESS_DENIED || reason == INTERNAL;
+  }
+
+  /** Whether some modules say this of a mechanism they lack, and others when they fail. */
+  private static boolean isUnclear(ReturnCode code) {
+    return switch (code) {
+      case CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_DEVICE_ERROR, CKR_BUFFER_TOO_SMALL, OTHER ->
+          true;
+      default -> false;
+    };
   }
 
   private List<Protection> protections(WrapMechanism mechanism) {
@@ -314,7 +372,7 @@ final class TokenRootKey {
     if (!opensProbe(session, result)) {
       throw new RootKeyException(UNSUPPORTED, mechanism + " does not give back what it was given");
     }
-    requireRefusal(session, mechanism, protection, probe);
+    requireRefusal(session, mechanism, result);
     return result;
   }
 
@@ -333,22 +391,28 @@ final class TokenRootKey {
   }
 
   /** Never trust a lock that was only tried with the right key. */
-  private void requireRefusal(
-      TokenSession session, WrapMechanism mechanism, Protection protection, byte[] probe) {
+  private void requireRefusal(TokenSession session, WrapMechanism mechanism, Proven result) {
     if (mechanism.needsCompanion()) {
       return;
     }
     byte[] binding = WrappedBlob.binding(mechanism, id, SELF_TEST);
-    byte[] altered = decoded(probe).protectedPart().clone();
+    byte[] altered = decoded(result.probe).protectedPart().clone();
     if (mechanism == WrapMechanism.AES_GCM) {
       binding[0] ^= 1;
     } else {
       altered[altered.length - 1] ^= 1;
     }
     try {
-      protection.recover(session, altered, binding);
+      result.protection.recover(session, altered, binding);
     } catch (CryptokiException e) {
+      if (!mayBeOfCiphertext(e)) {
+        throw e;
+      }
       session.renew();
+      // Refused because it was altered, and not because everything is refused at the moment.
+      if (!opensProbe(session, result)) {
+        throw e;
+      }
       return;
     }
     throw new RootKeyException(
@@ -356,13 +420,12 @@ final class TokenRootKey {
   }
 
   private Author findAuthor(TokenSession session, WrapMechanism mechanism) {
-    String companion = companionLabel(id);
     if (mechanism.isRsa()) {
-      TokenObject key = TokenObject.byLabel(Ck.CKO_PRIVATE_KEY, Ck.CKK_RSA, companion);
+      TokenObject key = TokenObject.byLabel(Ck.CKO_PRIVATE_KEY, Ck.CKK_RSA, companionLabel(id));
       long handle = handleOfCompanion(session, key);
       return new RsaAuthor(key, TokenKeys.rsaPublicKey(session, handle, key));
     }
-    TokenObject key = TokenObject.byLabel(Ck.CKO_SECRET_KEY, Ck.CKK_GENERIC_SECRET, companion);
+    TokenObject key = hmacKey(id);
     handleOfCompanion(session, key);
     return new HmacAuthor(key);
   }
@@ -376,15 +439,19 @@ final class TokenRootKey {
       if (e.reason() != NOT_FOUND) {
         throw e;
       }
-      throw new RootKeyException(
-          UNSUPPORTED,
-          object
-              + " needs a companion, "
-              + key
-              + ", that signs what it protects; without it anybody"
-              + " could make a wrapped key. Create it, or create a root key that brings its own",
-          e);
+      throw withoutCompanion(key, e);
     }
+  }
+
+  private RootKeyException withoutCompanion(TokenObject key, @Nullable RootKeyException cause) {
+    return new RootKeyException(
+        UNSUPPORTED,
+        object
+            + " needs a companion, "
+            + key
+            + ", that signs what it protects; without it anybody"
+            + " could make a wrapped key. Create it, or create a root key that brings its own",
+        cause);
   }
 
   /** Wraps a secret; the bytes of the blob. */
@@ -454,12 +521,51 @@ final class TokenRootKey {
     }
     try {
       return prove(session, mechanism);
+    } catch (CryptokiException e) {
+      if (!isUnclear(e.code()) || !anotherWorks(session, mechanism)) {
+        throw e;
+      }
     } catch (RootKeyException e) {
-      refused.put(mechanism, session.login());
-      RootKeyException invalid = invalid();
-      invalid.addSuppressed(e);
-      throw invalid;
+      throw isRefusal(e) ? refused(session, mechanism, e) : e;
     }
+    try {
+      return prove(session, mechanism);
+    } catch (CryptokiException e) {
+      throw isUnclear(e.code()) ? refused(session, mechanism, e) : e;
+    } catch (RootKeyException e) {
+      throw isRefusal(e) ? refused(session, mechanism, e) : e;
+    }
+  }
+
+  private static boolean isRefusal(RootKeyException e) {
+    return e.reason() == UNSUPPORTED
+        || (e.getCause() instanceof CryptokiException cause
+            && cause.code() == ReturnCode.CKR_KEY_FUNCTION_NOT_PERMITTED);
+  }
+
+  private RootKeyException refused(
+      TokenSession session, WrapMechanism mechanism, RuntimeException cause) {
+    refused.put(mechanism, session.login());
+    RootKeyException invalid = invalid();
+    invalid.addSuppressed(cause);
+    return invalid;
+  }
+
+  /**
+   * Whether the token works, and only not with this mechanism: otherwise whoever can write wrapped
+   * keys could have the module initialized anew by naming a mechanism it lacks. What works with the
+   * version that wraps is not lacking.
+   */
+  private boolean anotherWorks(TokenSession session, WrapMechanism mechanism) {
+    TokenRootKey reference = current == null ? this : current;
+    WrapMechanism working = reference.negotiated;
+    if (working == null || working == mechanism) {
+      return false;
+    }
+    Proven with = reference.prove(session, working);
+    byte[] blob = reference.seal(session, working, with, reference.probeSecret, SELF_TEST);
+    byte[] secret = reference.open(session, with, decoded(blob), SELF_TEST);
+    return secret != null && MessageDigest.isEqual(secret, reference.probeSecret);
   }
 
   private byte @Nullable [] open(
@@ -535,9 +641,7 @@ final class TokenRootKey {
         return;
       }
     } catch (CryptokiException e) {
-      boolean ofCiphertext =
-          e.function() == CkFunction.C_Decrypt || e.function() == CkFunction.C_UnwrapKey;
-      if (!ofCiphertext || !(e.code().meansBadCiphertext() || e.code().mayMeanBadCiphertext())) {
+      if (!mayBeOfCiphertext(e)) {
         throw e;
       }
       failure = e;
@@ -553,6 +657,12 @@ final class TokenRootKey {
             + "; what the former"
             + " one wrapped needs the former one",
         failure);
+  }
+
+  private static boolean mayBeOfCiphertext(CryptokiException e) {
+    boolean ofCiphertext =
+        e.function() == CkFunction.C_Decrypt || e.function() == CkFunction.C_UnwrapKey;
+    return ofCiphertext && (e.code().meansBadCiphertext() || e.code().mayMeanBadCiphertext());
   }
 
   private RootKeyException invalid() {

@@ -73,6 +73,7 @@ final class TokenSigningKey implements SigningKey {
             new Template()
                 .number(Ck.CKA_CLASS, Ck.CKO_PRIVATE_KEY)
                 .flag(Ck.CKA_TOKEN, true)
+                .flag(Ck.CKA_PRIVATE, true)
                 .text(Ck.CKA_LABEL, label),
             2);
     if (handles.length != 1) {

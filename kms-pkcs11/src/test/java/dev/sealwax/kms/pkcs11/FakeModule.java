@@ -281,7 +281,8 @@ final class FakeModule implements Cryptoki {
   }
 
   private Map<Long, byte[]> byHandle(CkFunction function, long handle) {
-    Map<Long, byte[]> object = objects.get(handles.get(handle));
+    Long number = handles.get(handle);
+    Map<Long, byte[]> object = number == null ? null : objects.get(number);
     if (object == null) {
       throw error(function, ReturnCode.CKR_OBJECT_HANDLE_INVALID);
     }
