@@ -64,6 +64,11 @@ final class Call<T> implements Runnable {
     }
   }
 
+  /** Whether no thread has begun it. */
+  boolean isQueued() {
+    return stage.get() == Stage.QUEUED;
+  }
+
   /** Ends it without making it. */
   void refuse(RuntimeException failure) {
     result.completeExceptionally(failure);

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
@@ -32,10 +33,10 @@ final class CryptokiModule {
   private static final Map<Path, CryptokiModule> LOADED = new HashMap<>();
 
   private final Path path;
-  private final Cryptoki cryptoki;
   private final @Nullable String arguments;
   private final boolean shared;
   private final Circuit circuit;
+  private final Circuit recoveries;
   private final ReentrantReadWriteLock calls = new ReentrantReadWriteLock();
   private final ReentrantLock logins = new ReentrantLock();
   private final AtomicLong reinitializations = new AtomicLong();
@@ -43,38 +44,65 @@ final class CryptokiModule {
   /** Counted by {@link #LOADED}'s monitor. */
   private int users;
 
+  /** Written under the writing lock; never null once {@link #started}. */
+  private volatile @Nullable Cryptoki cryptoki;
+
+  /** Written under the writing lock. */
+  private volatile boolean started;
+
   /** Written under the writing lock. */
   private volatile boolean initialized;
+
+  /**
+   * No native call is made through this object any more: another may own the module by now. Written
+   * under the writing lock and {@link #LOADED}'s monitor.
+   */
+  private volatile boolean retired;
 
   private volatile boolean foreign;
   private final AtomicLong generation = new AtomicLong();
   private volatile long blamedGeneration = -1;
 
-  private CryptokiModule(Path path, Cryptoki cryptoki, Pkcs11Config config, Circuit circuit) {
+  private CryptokiModule(Path path, Pkcs11Config config) {
     this.path = path;
-    this.cryptoki = cryptoki;
     this.arguments = config.moduleArguments();
     this.shared = config.accepts(Concession.SHARED_MODULE);
-    this.circuit = circuit;
+    this.circuit = new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
+    this.recoveries = new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
   }
 
   /**
-   * Finds or loads the module of a configuration and counts one more user of it. The first call
-   * initializes it, on a thread that may hang.
+   * Finds or loads the module of a configuration and counts one more user of it.
    *
-   * @throws RootKeyException if it cannot be loaded, or is in use with other arguments
+   * @throws RootKeyException if it cannot be loaded or initialized within the timeout of a call, or
+   *     is in use with other arguments
    */
   static CryptokiModule acquire(Pkcs11Config config, Function<Path, Cryptoki> loader) {
     Path path = canonical(config.module());
+    Deadline deadline = Deadline.in(config.callTimeout());
+    while (true) {
+      CryptokiModule module = register(path, config);
+      boolean usable = false;
+      try {
+        usable = module.start(loader, deadline);
+      } finally {
+        if (!usable) {
+          module.release(deadline);
+        }
+      }
+      if (usable) {
+        return module;
+      }
+    }
+  }
+
+  private static CryptokiModule register(Path path, Pkcs11Config config) {
     synchronized (LOADED) {
-      CryptokiModule module = LOADED.get(path);
-      if (module == null) {
-        Circuit circuit =
-            new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
-        module = new CryptokiModule(path, loader.apply(path), config, circuit);
-        LOADED.put(path, module);
-      } else if (!Objects.equals(module.arguments, config.moduleArguments())
-          || module.shared != config.accepts(Concession.SHARED_MODULE)) {
+      CryptokiModule module =
+          LOADED.computeIfAbsent(path, file -> new CryptokiModule(file, config));
+      if (!module.retired
+          && (!Objects.equals(module.arguments, config.moduleArguments())
+              || module.shared != config.accepts(Concession.SHARED_MODULE))) {
         throw new RootKeyException(
             UNSUPPORTED,
             "PKCS#11 module "
@@ -87,6 +115,13 @@ final class CryptokiModule {
     }
   }
 
+  /** Whether nobody uses it any more. */
+  private boolean unregister() {
+    synchronized (LOADED) {
+      return --users == 0;
+    }
+  }
+
   private static Path canonical(Path module) {
     try {
       return module.toRealPath();
@@ -95,11 +130,50 @@ final class CryptokiModule {
     }
   }
 
-  private void start() {
+  /**
+   * Loads and initializes it, unless that was done, in a thread that may stay behind.
+   *
+   * @return false if it was finalized meanwhile and another has to be made
+   */
+  private boolean start(Function<Path, Cryptoki> loader, Deadline deadline) {
+    if (started && !retired) {
+      // Counted as a user, so nobody retires it.
+      return true;
+    }
+    Call<Boolean> start =
+        new Call<>(() -> startNow(loader, deadline), ignored -> {}, new AtomicInteger());
+    TokenConnection.newThread(start).start();
+    return start.await(deadline);
+  }
+
+  private boolean startNow(Function<Path, Cryptoki> loader, Deadline deadline) {
+    if (!deadline.take(calls.writeLock())) {
+      throw new RootKeyException(
+          UNAVAILABLE, "PKCS#11 module " + path + " did not become free within the timeout");
+    }
     try {
+      if (!retired && !started) {
+        load(loader);
+      }
+      // Whoever asked for it may have left.
+      retireIfUnused();
+      return !retired;
+    } finally {
+      calls.writeLock().unlock();
+    }
+  }
+
+  private void load(Function<Path, Cryptoki> loader) {
+    try {
+      cryptoki = loader.apply(path);
       foreign = !initialize() || shared;
+      started = true;
     } catch (CryptokiException e) {
       throw e.translated("cannot initialize PKCS#11 module " + path);
+    } finally {
+      if (!started) {
+        retire();
+      }
     }
     if (foreign) {
       // Whoever else uses it would lose its sessions if this library finalized the module.
@@ -107,11 +181,18 @@ final class CryptokiModule {
     }
   }
 
+  private void retire() {
+    synchronized (LOADED) {
+      retired = true;
+      LOADED.remove(path, this);
+    }
+  }
+
   /** Whether it was not initialized before. */
   private boolean initialize() {
     boolean fresh = true;
     try {
-      cryptoki.initialize(arguments);
+      cryptoki().initialize(arguments);
     } catch (CryptokiException e) {
       if (e.code() != ReturnCode.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
         throw e;
@@ -124,43 +205,44 @@ final class CryptokiModule {
   }
 
   /**
-   * Gives the module up; the last user finalizes it, unless it is somebody else's. If a call hangs
-   * in it, it stays loaded as it is, for whoever comes next.
+   * Gives the module up; the last user finalizes it, unless it is somebody else's. While a call or
+   * the finalizing hangs in it, it stays registered, so that whoever wants it next meets its lock.
    */
   void release(Deadline deadline) {
-    synchronized (LOADED) {
-      users--;
-      if (users > 0) {
-        return;
-      }
-    }
-    if (deadline.take(calls.writeLock())) {
-      try {
-        finishUnlessUsed();
-      } finally {
-        calls.writeLock().unlock();
-      }
+    if (unregister() && !deadline.run(() -> releaseNow(deadline))) {
+      LOG.warn("PKCS#11 module {} could not be finalized within the timeout", path);
     }
   }
 
-  private void finishUnlessUsed() {
-    synchronized (LOADED) {
-      if (users > 0 || !LOADED.remove(path, this) || !initialized) {
-        return;
-      }
-      initialized = false;
-      if (!foreign) {
-        finish();
-      }
+  private void releaseNow(Deadline deadline) {
+    if (!deadline.take(calls.writeLock())) {
+      LOG.warn("PKCS#11 module {} stays initialized: a call has not returned from it", path);
+      return;
     }
-  }
-
-  /** A module that lost its device may refuse even this; the next C_Initialize will tell. */
-  private void finish() {
     try {
-      cryptoki.finish();
+      retireIfUnused();
+    } finally {
+      calls.writeLock().unlock();
+    }
+  }
+
+  /** Called under the writing lock. */
+  private void retireIfUnused() {
+    synchronized (LOADED) {
+      if (users > 0 || retired) {
+        return;
+      }
+      retired = true;
+    }
+    try {
+      if (initialized && !foreign) {
+        initialized = false;
+        cryptoki().finish();
+      }
     } catch (CryptokiException e) {
-      LOG.debug("finalizing PKCS#11 module {}", path, e);
+      LOG.debug("closing PKCS#11 module {}", path, e);
+    } finally {
+      retire();
     }
   }
 
@@ -179,10 +261,17 @@ final class CryptokiModule {
         throw new RootKeyException(
             UNAVAILABLE, "PKCS#11 module " + path + " did not become free within the timeout");
       }
-      if (initialized) {
+      if (initialized && !retired) {
         return;
       }
       calls.readLock().unlock();
+      requireInUse();
+    }
+  }
+
+  private void requireInUse() {
+    if (retired) {
+      throw new IllegalStateException("PKCS#11 module " + path + " has been given up");
     }
   }
 
@@ -192,7 +281,7 @@ final class CryptokiModule {
       return false;
     }
     // Nobody writes it while a call is under way.
-    if (initialized) {
+    if (initialized && !retired) {
       return true;
     }
     calls.readLock().unlock();
@@ -213,7 +302,7 @@ final class CryptokiModule {
   void recover(long seen, String failure, Deadline deadline) {
     Lock writing = calls.writeLock();
     if (!deadline.take(writing)) {
-      circuit.failed("a call has not returned from the module");
+      blame(seen, "a call has not returned from the module");
       throw new RootKeyException(
           UNAVAILABLE,
           "PKCS#11 module "
@@ -223,13 +312,10 @@ final class CryptokiModule {
               + failure);
     }
     try {
+      requireInUse();
       if (generation() == seen) {
         circuit.requireClosed();
-        if (seen == 0) {
-          start();
-        } else {
-          recoverNow(failure);
-        }
+        recoverNow(failure);
       }
     } finally {
       writing.unlock();
@@ -249,7 +335,12 @@ final class CryptokiModule {
     }
     LOG.warn("PKCS#11 module {} is initialized anew after: {}", path, failure);
     initialized = false;
-    finish();
+    try {
+      cryptoki().finish();
+    } catch (CryptokiException e) {
+      // A module that lost its device may refuse even this; C_Initialize will tell.
+      LOG.debug("finalizing PKCS#11 module {}", path, e);
+    }
     try {
       initialize();
       reinitializations.incrementAndGet();
@@ -260,11 +351,11 @@ final class CryptokiModule {
     }
   }
 
-  /** The module was initialized anew and still failed: leave it alone for a while. */
-  void failedAfterRecovery(long failedGeneration, String failure) {
+  /** The module failed for good as it is: leave it alone for a while. */
+  void blame(long failedGeneration, String failure) {
     synchronized (circuit) {
       // Calls that failed together are one failure, or the wait would double for each of them.
-      if (blamedGeneration != failedGeneration) {
+      if (blamedGeneration != failedGeneration || circuit.state() != CircuitState.OPEN) {
         blamedGeneration = failedGeneration;
         circuit.failed(failure);
       }
@@ -281,20 +372,26 @@ final class CryptokiModule {
   }
 
   Cryptoki cryptoki() {
-    return cryptoki;
+    return Objects.requireNonNull(cryptoki, "not loaded");
   }
 
   Circuit circuit() {
     return circuit;
   }
 
+  /**
+   * Open while initializing the module anew has lately not mended what failed, though the token
+   * answered: calls are made, but what fails again is not taken for a reason to do so once more.
+   */
+  Circuit recoveries() {
+    return recoveries;
+  }
+
   Path path() {
     return path;
   }
 
-  /**
-   * Grows whenever sessions and handles of before have ended; 0 before the first initialization.
-   */
+  /** Grows whenever sessions and handles of before have ended. */
   long generation() {
     return generation.get();
   }

@@ -28,10 +28,37 @@ record Deadline(long nanoTime) {
    */
   boolean take(Lock lock) {
     try {
-      return lock.tryLock(remainingNanos(), TimeUnit.NANOSECONDS);
+      long left = remainingNanos();
+      // Who is late gets nothing, though it be free.
+      return left > 0 && lock.tryLock(left, TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for the token", e);
+    }
+  }
+
+  /**
+   * Runs something that may hang, in a thread of its own, and waits for it, interrupted or not.
+   *
+   * @return whether it has ended in time
+   */
+  boolean run(Runnable body) {
+    Thread thread = TokenConnection.newThread(body);
+    thread.start();
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          TimeUnit.NANOSECONDS.timedJoin(thread, remainingNanos());
+          return !thread.isAlive();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -11,6 +11,7 @@ final class Login {
   private final TokenInfo token;
   private final long anchor;
   private final boolean recoverable;
+  private volatile boolean lost;
 
   Login(long generation, TokenInfo token, long anchor, boolean recoverable) {
     this.recoverable = recoverable;
@@ -34,5 +35,15 @@ final class Login {
   /** Whether initializing the module anew may show more than this login sees. */
   boolean recoverable() {
     return recoverable;
+  }
+
+  /** Somebody else ended its sessions: their numbers may be others' by now. */
+  void lost() {
+    lost = true;
+  }
+
+  /** Whether its sessions must not be closed by number. */
+  boolean isLost() {
+    return lost;
   }
 }

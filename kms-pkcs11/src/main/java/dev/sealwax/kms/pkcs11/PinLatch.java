@@ -1,5 +1,8 @@
 package dev.sealwax.kms.pkcs11;
 
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -7,6 +10,7 @@ import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -29,6 +33,11 @@ final class PinLatch {
   }
 
   private static final Set<String> REFUSED = ConcurrentHashMap.newKeySet();
+
+  /** Logins whose failure does not say whether the PIN was looked at. */
+  private static final Map<String, Doubt> DOUBTS = new ConcurrentHashMap<>();
+
+  private record Doubt(Circuit circuit, ReturnCode code) {}
 
   private PinLatch() {}
 
@@ -58,8 +67,49 @@ final class PinLatch {
     REFUSED.add(digest);
   }
 
+  /**
+   * One login for each period of the back-off, in this process.
+   *
+   * @throws RootKeyException with the reason of the last failure if it is too early for another
+   */
+  static void requireNoDoubt(String digest, TokenInfo token) {
+    Doubt doubt = DOUBTS.get(digest);
+    if (doubt != null && doubt.circuit().state() == CircuitState.OPEN) {
+      throw new RootKeyException(
+          doubt.code().reason(),
+          "login at "
+              + token
+              + " failed with "
+              + doubt.code()
+              + " and is not tried for another "
+              + doubt.circuit().untilNextAttempt().toMillis()
+              + " ms");
+    }
+    if (doubt == null && DOUBTS.size() >= MOST) {
+      throw new RootKeyException(UNAVAILABLE, "too many logins have failed in this process");
+    }
+  }
+
+  /** The token may have counted a try. */
+  static void doubt(String digest, ReturnCode code, Pkcs11Config config) {
+    DOUBTS
+        .merge(
+            digest,
+            new Doubt(
+                new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime),
+                code),
+            (before, now) -> new Doubt(before.circuit(), code))
+        .circuit()
+        .failed(code.name());
+  }
+
+  static void accept(String digest) {
+    DOUBTS.remove(digest);
+  }
+
   /** After an operator has set the PIN of a token to what was refused before. */
   static void forget() {
     REFUSED.clear();
+    DOUBTS.clear();
   }
 }

@@ -3,6 +3,7 @@ package dev.sealwax.kms.pkcs11;
 import static dev.sealwax.kms.pkcs11.ReturnCode.Rung.MODULE;
 import static dev.sealwax.kms.pkcs11.ReturnCode.Rung.NONE;
 import static dev.sealwax.kms.pkcs11.ReturnCode.Rung.SESSION;
+import static dev.sealwax.kms.pkcs11.ReturnCode.Rung.SESSION_ONLY;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
@@ -63,8 +64,8 @@ enum ReturnCode {
   CKR_MECHANISM_INVALID(0x70, UNSUPPORTED, NONE),
   CKR_MECHANISM_PARAM_INVALID(0x71, UNSUPPORTED, NONE),
   CKR_OBJECT_HANDLE_INVALID(0x82, NOT_FOUND, SESSION),
-  CKR_OPERATION_ACTIVE(0x90, INTERNAL, SESSION),
-  CKR_OPERATION_NOT_INITIALIZED(0x91, INTERNAL, SESSION),
+  CKR_OPERATION_ACTIVE(0x90, INTERNAL, SESSION_ONLY),
+  CKR_OPERATION_NOT_INITIALIZED(0x91, INTERNAL, SESSION_ONLY),
   CKR_PIN_INCORRECT(0xA0, ACCESS_DENIED, NONE),
   CKR_PIN_INVALID(0xA1, ACCESS_DENIED, NONE),
   CKR_PIN_LEN_RANGE(0xA2, ACCESS_DENIED, NONE),
@@ -103,7 +104,7 @@ enum ReturnCode {
   CKR_RANDOM_NO_RNG(0x121, UNSUPPORTED, NONE),
   CKR_DOMAIN_PARAMS_INVALID(0x130, UNSUPPORTED, NONE),
   CKR_CURVE_NOT_SUPPORTED(0x140, UNSUPPORTED, NONE),
-  CKR_BUFFER_TOO_SMALL(0x150, INTERNAL, SESSION),
+  CKR_BUFFER_TOO_SMALL(0x150, INTERNAL, SESSION_ONLY),
   CKR_SAVED_STATE_INVALID(0x160, INTERNAL, NONE),
   CKR_INFORMATION_SENSITIVE(0x170, ACCESS_DENIED, NONE),
   CKR_STATE_UNSAVEABLE(0x180, INTERNAL, NONE),
@@ -120,10 +121,10 @@ enum ReturnCode {
   CKR_PUBLIC_KEY_INVALID(0x1C4, INTERNAL, NONE),
   CKR_FUNCTION_REJECTED(0x200, ACCESS_DENIED, NONE),
   CKR_TOKEN_RESOURCE_EXCEEDED(0x201, THROTTLED, NONE),
-  CKR_OPERATION_CANCEL_FAILED(0x202, INTERNAL, SESSION),
+  CKR_OPERATION_CANCEL_FAILED(0x202, INTERNAL, SESSION_ONLY),
   CKR_KEY_EXHAUSTED(0x203, ACCESS_DENIED, NONE),
   /** Codes of the vendor's own, and those of later standards. */
-  OTHER(-1, INTERNAL, SESSION);
+  OTHER(-1, INTERNAL, SESSION_ONLY);
 
   /** The first step of the recovery ladder that may help; later ones are tried if it does not. */
   enum Rung {
@@ -131,6 +132,8 @@ enum ReturnCode {
     NONE,
     /** Another session, log in, find the key again. */
     SESSION,
+    /** The same, and nothing after it: the module is well enough to mind its sessions. */
+    SESSION_ONLY,
     /** Finalize the module and initialize it anew, then all of the above. */
     MODULE
   }
@@ -199,16 +202,31 @@ enum ReturnCode {
     };
   }
 
-  /** Whether it says that this PIN is not the right one, or not any more. */
+  /**
+   * Whether it says, of {@code C_Login}, that the token has not looked at the PIN. After any other
+   * code the token may have counted a try.
+   */
+  boolean provesPinUnseen() {
+    return switch (this) {
+      case CKR_SESSION_HANDLE_INVALID,
+          CKR_SESSION_CLOSED,
+          CKR_DEVICE_REMOVED,
+          CKR_TOKEN_NOT_PRESENT,
+          CKR_CRYPTOKI_NOT_INITIALIZED ->
+          true;
+      default -> false;
+    };
+  }
+
+  /** Whether the session of the call had ended before. */
+  boolean meansLostSession() {
+    return this == CKR_SESSION_HANDLE_INVALID || this == CKR_SESSION_CLOSED;
+  }
+
+  /** Whether it says that this PIN is not the right one. */
   boolean meansBadPin() {
     return switch (this) {
-      case CKR_PIN_INCORRECT,
-          CKR_PIN_INVALID,
-          CKR_PIN_LEN_RANGE,
-          CKR_PIN_EXPIRED,
-          CKR_PIN_LOCKED,
-          CKR_PIN_TOO_WEAK ->
-          true;
+      case CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_TOO_WEAK -> true;
       default -> false;
     };
   }

@@ -86,7 +86,7 @@ final class TokenConnection implements AutoCloseable {
     threads.allowCoreThreadTimeOut(true);
   }
 
-  private static Thread newThread(Runnable body) {
+  static Thread newThread(Runnable body) {
     Thread thread = new Thread(body, "sealwax-pkcs11-" + THREADS.incrementAndGet());
     // A call that hangs in the module must not keep the JVM from ending.
     thread.setDaemon(true);
@@ -147,6 +147,10 @@ final class TokenConnection implements AutoCloseable {
     requireOpen();
     // Not only in the pool's threads: who would queue behind others shall hear at once.
     module.circuit().requireClosed();
+    if (overdue.get() >= threads.getMaximumPoolSize()) {
+      throw new RootKeyException(
+          UNAVAILABLE, "no call has returned from PKCS#11 module " + module.path() + " in time");
+    }
     Deadline deadline = Deadline.in(config.callTimeout());
     Call<T> call = new Call<>(() -> climb(doing, work, repeat, deadline), discard, overdue);
     try {
@@ -154,7 +158,13 @@ final class TokenConnection implements AutoCloseable {
     } catch (RejectedExecutionException e) {
       throw new IllegalStateException("connection to the token is closed", e);
     }
-    return call.await(deadline);
+    try {
+      return call.await(deadline);
+    } finally {
+      if (call.isQueued()) {
+        threads.remove(call);
+      }
+    }
   }
 
   void requireOpen() {
@@ -175,6 +185,9 @@ final class TokenConnection implements AutoCloseable {
         used = login(deadline);
         T result = attempt(used, work);
         module.succeeded();
+        if (climbed == Rung.MODULE) {
+          module.recoveries().succeeded();
+        }
         return result;
       } catch (CryptokiException e) {
         failure = e;
@@ -219,23 +232,67 @@ final class TokenConnection implements AutoCloseable {
       long generation,
       @Nullable Login used,
       Deadline deadline) {
+    requireOpen();
     Rung first = failure.code().rung();
+    if (failure.function() == CkFunction.C_Login && !failure.code().provesPinUnseen()) {
+      if (first == Rung.MODULE) {
+        // For the next login: this PIN is not presented again within this call.
+        module.recover(generation, String.valueOf(failure.getMessage()), deadline);
+      }
+      throw failure.translated(doing);
+    }
     if (first == Rung.NONE) {
       throw failure.translated(doing);
     }
-    if (first == Rung.SESSION && climbed == Rung.NONE) {
+    if (first != Rung.MODULE && climbed == Rung.NONE) {
       LOG.debug("PKCS#11 session is given up after: {}", failure.getMessage());
+      if (used != null && failure.code().meansLostSession()) {
+        used.lost();
+      }
       forget(used, deadline);
       return Rung.SESSION;
     }
-    if (climbed != Rung.MODULE) {
-      module.recover(generation, String.valueOf(failure.getMessage()), deadline);
-      return Rung.MODULE;
+    if (first == Rung.SESSION_ONLY) {
+      throw failure.translated(doing);
     }
-    if (first == Rung.MODULE) {
-      module.failedAfterRecovery(generation, String.valueOf(failure.getMessage()));
+    String message = String.valueOf(failure.getMessage());
+    if (climbed == Rung.MODULE) {
+      // One key or one call that fails for ever says nothing about the others.
+      if (answers(used, deadline)) {
+        module.recoveries().failed(message);
+      } else {
+        module.blame(generation, message);
+      }
+      throw failure.translated(doing);
     }
-    throw failure.translated(doing);
+    if (module.recoveries().state() == CircuitState.OPEN && answers(used, deadline)) {
+      throw failure.translated(doing);
+    }
+    module.recover(generation, message, deadline);
+    return Rung.MODULE;
+  }
+
+  /** Whether the token answers in a fresh session, so that the module as a whole works. */
+  private boolean answers(@Nullable Login used, Deadline deadline) {
+    if (used == null || !module.tryEnter(deadline)) {
+      return false;
+    }
+    try {
+      if (used.generation() != module.generation()) {
+        return false;
+      }
+      long slot = used.token().slot();
+      long session = cryptoki.openSession(slot, false);
+      try {
+        return cryptoki.tokenInfo(slot).serial().equals(used.token().serial());
+      } finally {
+        closeAnchor(session);
+      }
+    } catch (CryptokiException e) {
+      return e.code() == ReturnCode.CKR_SESSION_COUNT;
+    } finally {
+      module.leave();
+    }
   }
 
   /** A token that was never there is a mistake in the configuration and not an outage. */
@@ -263,21 +320,29 @@ final class TokenConnection implements AutoCloseable {
       drop(session);
     } else {
       idle.push(session);
+      if (closed.get()) {
+        // Who closed may have looked before this one came back.
+        dropIdle();
+      }
+    }
+  }
+
+  private void dropIdle() {
+    TokenSession session;
+    while ((session = idle.poll()) != null) {
+      drop(session);
     }
   }
 
   private void drop(TokenSession session) {
     sessions.decrementAndGet();
     // After a new initialization the number may be somebody else's session.
-    if (session.login().generation() == module.generation()) {
+    if (session.login().generation() == module.generation() && !session.login().isLost()) {
       session.close();
     }
   }
 
-  /**
-   * Lets the next call log in anew, unless another has. Holds no lock: logins are made by calls
-   * that are in the module already, so who waited here for the module could wait for them.
-   */
+  /** Lets the next call log in anew, unless another has. Holds no lock while it waits for one. */
   private void forget(@Nullable Login used, Deadline deadline) {
     if (used != null && login.compareAndSet(used, null)) {
       closeAnchor(used, deadline);
@@ -287,7 +352,7 @@ final class TokenConnection implements AutoCloseable {
   private void closeAnchor(Login old, Deadline deadline) {
     if (module.tryEnter(deadline)) {
       try {
-        if (old.generation() == module.generation()) {
+        if (old.generation() == module.generation() && !old.isLost()) {
           closeAnchor(old.anchor());
         }
       } finally {
@@ -331,10 +396,6 @@ final class TokenConnection implements AutoCloseable {
         closeAnchor(anchor);
       }
     }
-    TokenInfo before = known;
-    if (before != null && !before.serial().equals(token.serial())) {
-      LOG.warn("{} takes the place of {}; its keys will be looked for", token, before);
-    }
     known = token;
     return new Login(module.generation(), token, anchor, module.isRecoverable());
   }
@@ -355,30 +416,34 @@ final class TokenConnection implements AutoCloseable {
         all.add(info);
       }
     }
-    List<TokenInfo> matching = all.stream().filter(config.uri()::matches).toList();
+    // A token that only bears the same label shall not see the PIN of the one that was there.
+    TokenInfo before = known;
+    List<TokenInfo> matching =
+        all.stream()
+            .filter(config.uri()::matches)
+            .filter(token -> before == null || before.serial().equals(token.serial()))
+            .toList();
     if (matching.isEmpty()) {
       throw CryptokiException.absent(
           CkFunction.C_GetSlotList,
           ReturnCode.CKR_TOKEN_NOT_PRESENT,
-          "no token matches " + config.uri().withKey(null, null) + "; present are " + names(all));
+          "no token matches "
+              + (before == null ? "" : "serial " + before.serial() + " and ")
+              + config.uri().withKey(null, null)
+              + "; present are "
+              + names(all));
     }
     if (matching.size() == 1) {
       return matching.get(0);
     }
-    TokenInfo before = known;
-    return matching.stream()
-        .filter(token -> before != null && before.serial().equals(token.serial()))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new RootKeyException(
-                    NOT_FOUND,
-                    matching.size()
-                        + " tokens match "
-                        + config.uri().withKey(null, null)
-                        + ": "
-                        + names(matching)
-                        + "; add serial= to the URI"));
+    throw new RootKeyException(
+        NOT_FOUND,
+        matching.size()
+            + " tokens match "
+            + config.uri().withKey(null, null)
+            + ": "
+            + names(matching)
+            + "; add serial= to the URI");
   }
 
   /** Null for a slot whose token left between the list and the question. */
@@ -405,14 +470,19 @@ final class TokenConnection implements AutoCloseable {
     requirePinTries(token);
     byte[] pin = readPin(token);
     try {
-      String digest = pin == null ? null : PinLatch.digest(module.path().toString(), token, pin);
-      if (digest != null && PinLatch.isRefused(digest)) {
+      String digest =
+          PinLatch.digest(module.path().toString(), token, pin == null ? new byte[0] : pin);
+      if (pin != null && PinLatch.isRefused(digest)) {
         pinState = PinState.REFUSED;
         throw new RootKeyException(
             ACCESS_DENIED,
             "the PIN of " + token + " was refused before and is not tried again; give another");
       }
-      login(token, anchor, pin, digest);
+      PinLatch.requireNoDoubt(digest, token);
+      if (!login(token, anchor, pin, digest)) {
+        pinState = PinState.UNKNOWN;
+        return;
+      }
     } finally {
       if (pin != null) {
         Arrays.fill(pin, (byte) 0);
@@ -450,7 +520,7 @@ final class TokenConnection implements AutoCloseable {
       }
       throw new RootKeyException(ACCESS_DENIED, token + " needs a PIN; configure a PinSource");
     }
-    char[] chars = source.pin();
+    char[] chars = askForPin(source, token);
     try {
       byte[] room = new byte[MAX_UTF8_BYTES * chars.length];
       ByteBuffer encoded = ByteBuffer.wrap(room);
@@ -471,20 +541,45 @@ final class TokenConnection implements AutoCloseable {
     }
   }
 
-  private void login(TokenInfo token, long anchor, byte @Nullable [] pin, @Nullable String digest) {
+  private static char[] askForPin(PinSource source, TokenInfo token) {
+    char @Nullable [] chars;
+    try {
+      chars = source.pin();
+    } catch (RootKeyException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw new RootKeyException(ACCESS_DENIED, "the PinSource for " + token + " failed", e);
+    }
+    if (chars == null) {
+      throw new RootKeyException(ACCESS_DENIED, "the PinSource for " + token + " gave no PIN");
+    }
+    return chars;
+  }
+
+  /** Whether the token has looked at the PIN and accepted it. */
+  private boolean login(TokenInfo token, long anchor, byte @Nullable [] pin, String digest) {
     try {
       cryptoki.login(anchor, pin);
+      PinLatch.accept(digest);
+      return true;
     } catch (CryptokiException e) {
-      if (e.code() == ReturnCode.CKR_USER_ALREADY_LOGGED_IN) {
+      ReturnCode code = e.code();
+      if (code == ReturnCode.CKR_USER_ALREADY_LOGGED_IN) {
         // By another connection of this process; the PIN has not been looked at.
-        return;
+        return false;
       }
-      if (e.code().meansBadPin()) {
-        pinState = e.code() == ReturnCode.CKR_PIN_LOCKED ? PinState.LOCKED : PinState.REFUSED;
-        if (digest != null) {
+      if (code == ReturnCode.CKR_PIN_LOCKED) {
+        pinState = PinState.LOCKED;
+      }
+      if (code.meansBadPin()) {
+        pinState = PinState.REFUSED;
+        if (pin != null) {
           PinLatch.refuse(digest);
         }
         throw e.translated("login at " + token);
+      }
+      if (!code.provesPinUnseen()) {
+        PinLatch.doubt(digest, code, config);
       }
       throw e;
     }
@@ -525,19 +620,35 @@ final class TokenConnection implements AutoCloseable {
     if (closed.getAndSet(true)) {
       return;
     }
-    threads.shutdown();
+    // Half closed would be worse than late, so who is interrupted waits all the same.
+    boolean interrupted = Thread.interrupted();
     Deadline deadline = Deadline.in(config.callTimeout());
+    try {
+      shutDown(deadline);
+    } finally {
+      module.release(deadline);
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private void shutDown(Deadline deadline) {
+    threads.shutdown();
     List<Runnable> never = new ArrayList<>();
     threads.getQueue().drainTo(never);
     for (Runnable call : never) {
       ((Call<?>) call).refuse(new IllegalStateException("connection to the token is closed"));
     }
-    if (awaitCalls(deadline)) {
-      closeSessions(deadline);
-    } else {
+    Deadline last = deadline;
+    if (!awaitCalls(deadline)) {
       LOG.warn("a call has not returned from PKCS#11 module {}; its session stays", module.path());
+      last = Deadline.in(config.callTimeout());
     }
-    module.release(deadline);
+    Deadline forSessions = last;
+    if (!last.run(() -> closeSessions(forSessions))) {
+      LOG.warn("sessions of PKCS#11 module {} could not be closed in time", module.path());
+    }
   }
 
   private boolean awaitCalls(Deadline deadline) {
@@ -547,7 +658,6 @@ final class TokenConnection implements AutoCloseable {
         try {
           return threads.awaitTermination(deadline.remainingNanos(), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
-          // Half closed would be worse than late.
           interrupted = true;
         }
       }
@@ -564,14 +674,11 @@ final class TokenConnection implements AutoCloseable {
       return;
     }
     try {
-      TokenSession session;
-      while ((session = idle.poll()) != null) {
-        drop(session);
-      }
+      dropIdle();
     } finally {
       module.leave();
     }
-    Login current = login.get();
+    Login current = login.getAndSet(null);
     if (current != null) {
       closeAnchor(current, deadline);
     }

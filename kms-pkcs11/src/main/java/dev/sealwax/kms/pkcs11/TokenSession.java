@@ -13,6 +13,7 @@ final class TokenSession {
   private final boolean writable;
   private long session;
   private boolean broken;
+  private boolean closed;
 
   private TokenSession(Cryptoki cryptoki, Login login, boolean writable, long session) {
     this.cryptoki = cryptoki;
@@ -40,10 +41,16 @@ final class TokenSession {
     broken = true;
     session = cryptoki.openSession(login.token().slot(), writable);
     broken = false;
+    closed = false;
   }
 
   /** Closes it; a module that refuses keeps it, which is its own loss. */
   void close() {
+    if (closed) {
+      return;
+    }
+    // Whatever comes of it: the number may be somebody else's session from now on.
+    closed = true;
     try {
       cryptoki.closeSession(session);
     } catch (CryptokiException e) {
@@ -59,6 +66,9 @@ final class TokenSession {
       T result = call.get();
       completed = true;
       return result;
+    } catch (CryptokiException e) {
+      closed |= e.code().meansLostSession();
+      throw e;
     } finally {
       broken |= !completed;
     }
@@ -73,6 +83,9 @@ final class TokenSession {
     try {
       cryptoki.destroyObject(session, object);
       completed = true;
+    } catch (CryptokiException e) {
+      closed |= e.code().meansLostSession();
+      throw e;
     } finally {
       broken |= !completed;
     }
@@ -84,6 +97,9 @@ final class TokenSession {
       byte[] value = cryptoki.attribute(session, object, type);
       completed = true;
       return value;
+    } catch (CryptokiException e) {
+      closed |= e.code().meansLostSession();
+      throw e;
     } finally {
       broken |= !completed;
     }

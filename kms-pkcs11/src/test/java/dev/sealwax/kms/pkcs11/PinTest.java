@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -75,6 +76,7 @@ final class PinTest extends FakeTokenTest {
 
   @Test
   void aTokenThatLocksMeanwhile_saysSo() {
+    config = config.withBackOff(Duration.ofHours(1), Duration.ofHours(1));
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
       module.closeAllSessions();
@@ -83,7 +85,7 @@ final class PinTest extends FakeTokenTest {
       assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
       assertFails(ACCESS_DENIED, () -> assertOpens(rootKey, wrapped));
       assertEquals(before + 1, module.calls(CkFunction.C_Login));
-      assertEquals(PinState.REFUSED, rootKey.health().pin());
+      assertEquals(PinState.LOCKED, rootKey.health().pin());
     }
   }
 
