@@ -14,6 +14,7 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,6 +47,15 @@ final class KeyMaker {
     }
   }
 
+  /** How far a call is that makes a key. */
+  private enum Making {
+    NOT_BEGUN,
+    BEGUN,
+    /** Its caller has gone. */
+    LEFT,
+    ENDED
+  }
+
   private final TokenConnection connection;
 
   KeyMaker(TokenConnection connection) {
@@ -76,9 +86,9 @@ final class KeyMaker {
       byte[] companion = use == Use.ENCRYPTS_WITH_COMPANION ? freshId() : null;
       try {
         if (companion != null) {
-          generate(Ck.CKM_GENERIC_SECRET_KEY_GEN, hmacTemplate(id, companion));
+          generate(Ck.CKM_GENERIC_SECRET_KEY_GEN, companion, hmacTemplate(id, companion));
         }
-        generate(Ck.CKM_AES_KEY_GEN, aesTemplate(label, id, spec, use));
+        generate(Ck.CKM_AES_KEY_GEN, id, aesTemplate(label, id, spec, use));
         return test(label, id, mechanisms);
       } catch (RootKeyException e) {
         failures.add(e);
@@ -158,9 +168,53 @@ final class KeyMaker {
     return id;
   }
 
-  private void generate(long mechanism, Template template) {
-    connection.callOnce(
-        "generate key", session -> session.generateKey(new Mechanism.Plain(mechanism), template));
+  private void generate(long mechanism, byte[] id, Template template) {
+    make(
+        "generate key",
+        id,
+        session -> session.generateKey(new Mechanism.Plain(mechanism), template));
+  }
+
+  /** Makes a key, and destroys it if it comes when nobody waits for it any more. */
+  private void make(String doing, byte[] id, TokenConnection.Work<Long> generation) {
+    AtomicReference<Making> making = new AtomicReference<>(Making.NOT_BEGUN);
+    try {
+      connection.callOnce(
+          doing,
+          session -> {
+            if (!making.compareAndSet(Making.NOT_BEGUN, Making.BEGUN)) {
+              return 0;
+            }
+            boolean made = false;
+            try {
+              generation.with(session);
+              made = true;
+            } finally {
+              if (making.getAndSet(Making.ENDED) == Making.LEFT && made) {
+                destroyLate(session, id);
+              }
+            }
+            return 1;
+          });
+    } catch (RuntimeException e) {
+      if (making.getAndSet(Making.LEFT) == Making.BEGUN) {
+        LOG.warn(
+            "{} may yet make a key under id {}, which is destroyed at once if this process still"
+                + " runs; otherwise destroy it",
+            connection.token(),
+            Pkcs11Uri.escape(id));
+      }
+      throw e;
+    }
+  }
+
+  private void destroyLate(TokenSession session, byte[] id) {
+    try {
+      destroy(session, id);
+      LOG.info("destroyed key {}, which came too late", Pkcs11Uri.escape(id));
+    } catch (RuntimeException e) {
+      reportLeft(id, e);
+    }
   }
 
   private static Template aesTemplate(String label, byte[] id, RootKeySpec spec, Use use) {
@@ -208,7 +262,7 @@ final class KeyMaker {
             .flag(Ck.CKA_SIGN, signs)
             .flag(Ck.CKA_DECRYPT, !signs)
             .flag(Ck.CKA_UNWRAP, false);
-    generatePair(Ck.CKM_RSA_PKCS_KEY_PAIR_GEN, publicKey, privateKey);
+    generatePair(Ck.CKM_RSA_PKCS_KEY_PAIR_GEN, id, publicKey, privateKey);
   }
 
   private static Template publicTemplate(long keyType, String label, byte[] id) {
@@ -220,9 +274,10 @@ final class KeyMaker {
         .bytes(Ck.CKA_ID, id);
   }
 
-  private void generatePair(long mechanism, Template publicKey, Template privateKey) {
-    connection.callOnce(
+  private void generatePair(long mechanism, byte[] id, Template publicKey, Template privateKey) {
+    make(
         "generate key pair",
+        id,
         session -> session.generateKeyPair(new Mechanism.Plain(mechanism), publicKey, privateKey));
   }
 
@@ -253,12 +308,16 @@ final class KeyMaker {
       try {
         generatePair(
             mechanism,
+            id,
             publicTemplate(keyType, label, id)
                 .flag(Ck.CKA_VERIFY, true)
                 .bytes(Ck.CKA_EC_PARAMS, parameters),
             insideTemplate(Ck.CKO_PRIVATE_KEY, keyType, label, id).flag(Ck.CKA_SIGN, true));
         return;
       } catch (RootKeyException e) {
+        if (e.reason().isRetryable()) {
+          throw e;
+        }
         // The next form of the same curve, if there is one.
         failure = e;
       }
@@ -286,21 +345,25 @@ final class KeyMaker {
   /** Takes back what was made a moment ago; a key that is left over after a failure is reported. */
   private void destroy(byte[] id) {
     try {
-      connection.callOnce(
-          "destroy key that does not serve",
-          session -> {
-            long[] handles = session.find(new Template().bytes(Ck.CKA_ID, id), 4);
-            for (long handle : handles) {
-              session.destroyObject(handle);
-            }
-            return handles.length;
-          });
+      connection.callOnce("destroy key that does not serve", session -> destroy(session, id));
     } catch (RuntimeException e) {
-      LOG.warn(
-          "a new key that does not serve is left on {} under id {}; destroy it",
-          connection.token(),
-          Pkcs11Uri.escape(id),
-          e);
+      reportLeft(id, e);
     }
+  }
+
+  private static int destroy(TokenSession session, byte[] id) {
+    long[] handles = session.find(new Template().bytes(Ck.CKA_ID, id), 4);
+    for (long handle : handles) {
+      session.destroyObject(handle);
+    }
+    return handles.length;
+  }
+
+  private void reportLeft(byte[] id, RuntimeException cause) {
+    LOG.warn(
+        "a new key that does not serve is left on {} under id {}; destroy it",
+        connection.token(),
+        Pkcs11Uri.escape(id),
+        cause);
   }
 }

@@ -43,7 +43,15 @@ record KeyWrapProtection(TokenObject key, long mechanism) implements Protection 
           session.unwrapKey(
               new Mechanism.Plain(mechanism), key.handle(session), protectedPart, seedTemplate());
       byte[] value = session.attribute(seed, Ck.CKA_VALUE);
-      session.destroyObject(seed);
+      boolean destroyed = false;
+      try {
+        session.destroyObject(seed);
+        destroyed = true;
+      } finally {
+        if (!destroyed && value != null) {
+          Arrays.fill(value, (byte) 0);
+        }
+      }
       if (value == null) {
         throw new CryptokiException(
             CkFunction.C_GetAttributeValue, ReturnCode.CKR_ATTRIBUTE_SENSITIVE.code());

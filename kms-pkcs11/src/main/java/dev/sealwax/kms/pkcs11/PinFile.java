@@ -68,6 +68,8 @@ final class PinFile implements PinSource {
   }
 
   private byte[] read() {
+    // Its own, because a stream that finds the length itself leaves copies behind.
+    byte[] room = new byte[MAX_BYTES + 1];
     try {
       if (file.getFileSystem().supportedFileAttributeViews().contains("posix")) {
         Set<PosixFilePermission> mode = Files.getPosixFilePermissions(file);
@@ -82,16 +84,17 @@ final class PinFile implements PinSource {
         }
       }
       try (InputStream in = Files.newInputStream(file)) {
-        byte[] content = in.readNBytes(MAX_BYTES + 1);
-        if (content.length > MAX_BYTES) {
-          Arrays.fill(content, (byte) 0);
+        int length = in.readNBytes(room, 0, room.length);
+        if (length > MAX_BYTES) {
           throw new RootKeyException(
               ACCESS_DENIED, "PIN file " + file + " has more than " + MAX_BYTES + " bytes");
         }
-        return content;
+        return Arrays.copyOf(room, length);
       }
     } catch (IOException e) {
       throw new RootKeyException(ACCESS_DENIED, "cannot read PIN file " + file, e);
+    } finally {
+      Arrays.fill(room, (byte) 0);
     }
   }
 

@@ -1,5 +1,8 @@
 package dev.sealwax.kms.pkcs11;
 
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
+
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.security.GeneralSecurityException;
 import java.security.Signature;
@@ -25,11 +28,24 @@ record RsaAuthor(TokenObject key, RSAPublicKey publicKey) implements Author {
             .put(SHA256_PREFIX)
             .put(message)
             .array();
-    return session.sign(
-        new Mechanism.Plain(Ck.CKM_RSA_PKCS),
-        key.handle(session),
-        info,
-        TokenKeys.bytes(publicKey));
+    byte[] signature =
+        session.sign(
+            new Mechanism.Plain(Ck.CKM_RSA_PKCS),
+            key.handle(session),
+            info,
+            TokenKeys.bytes(publicKey));
+    // Found again by its label after each login, it may be another; what that one signs would never
+    // open.
+    if (!verify(session, digest, signature)) {
+      throw new RootKeyException(
+          NOT_FOUND,
+          session.login().token()
+              + " has another key under the label of "
+              + key
+              + "; put back the"
+              + " former one");
+    }
+    return signature;
   }
 
   @Override

@@ -18,6 +18,7 @@ import java.security.spec.MGF1ParameterSpec;
 import java.security.spec.PSSParameterSpec;
 import java.util.Arrays;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A signing key of a token. The hash is computed in the JVM, because many tokens sign digests only.
@@ -29,11 +30,25 @@ final class TokenSigningKey implements SigningKey {
   private static final int PSS_SALT_BYTES = 32;
   private static final byte[] SELF_TEST = "sealwax self-test".getBytes(StandardCharsets.US_ASCII);
 
+  /** A signature, as the token gives it. */
+  private static final class Made {
+    private final Login login;
+    private final byte[] signature;
+
+    Made(Login login, byte[] signature) {
+      this.login = login;
+      this.signature = signature;
+    }
+  }
+
   private final TokenConnection connection;
   private final TokenObject key;
   private final RootKeyId id;
   private final SignatureAlgorithm algorithm;
   private final PublicKey publicKey;
+
+  /** The login under which a signature has been seen to verify. */
+  private volatile @Nullable Login verified;
 
   private TokenSigningKey(
       TokenConnection connection,
@@ -55,14 +70,7 @@ final class TokenSigningKey implements SigningKey {
   static TokenSigningKey open(TokenConnection connection, String label) {
     TokenSigningKey opened =
         connection.call("open signing key", session -> find(session, connection, label));
-    if (!opened.verifies(SELF_TEST, opened.sign(SELF_TEST))) {
-      throw new RootKeyException(
-          UNSUPPORTED,
-          "signatures by key '"
-              + label
-              + "' do not verify with the public key that the token has"
-              + " for it");
-    }
+    opened.sign(SELF_TEST);
     return opened;
   }
 
@@ -173,14 +181,39 @@ final class TokenSigningKey implements SigningKey {
               + "; sign a digest");
     }
     byte[] input = algorithm == SignatureAlgorithm.ED25519 ? message.clone() : digest(message);
-    byte[] signature =
+    Made made =
         connection.call(
             "sign",
-            session -> session.sign(mechanism(), key.handle(session), input, MAX_SIGNATURE_BYTES));
-    return switch (algorithm) {
-      case ECDSA_P256_SHA256, ECDSA_P384_SHA384 -> der(signature);
-      case RSA_PSS_SHA256, ED25519 -> signature;
-    };
+            session ->
+                new Made(
+                    session.login(),
+                    session.sign(mechanism(), key.handle(session), input, MAX_SIGNATURE_BYTES)));
+    byte[] signature =
+        switch (algorithm) {
+          case ECDSA_P256_SHA256, ECDSA_P384_SHA384 -> der(made.signature);
+          case RSA_PSS_SHA256, ED25519 -> made.signature;
+        };
+    verifyOnce(made.login, message, signature);
+    return signature;
+  }
+
+  /** After each login the key was looked for again, and may be another. */
+  private void verifyOnce(Login login, byte[] message, byte[] signature) {
+    Login before = verified;
+    if (before == login) {
+      return;
+    }
+    if (!verifies(message, signature)) {
+      throw before == null
+          ? new RootKeyException(
+              UNSUPPORTED,
+              "signatures by "
+                  + key
+                  + " do not verify with the public key that the token has for it")
+          : new RootKeyException(
+              NOT_FOUND, login.token() + " has another key under the id of " + key);
+    }
+    verified = login;
   }
 
   private byte[] digest(byte[] message) {
