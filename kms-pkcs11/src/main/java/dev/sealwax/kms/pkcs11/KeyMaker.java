@@ -137,7 +137,7 @@ final class KeyMaker {
                 + "' was created on "
                 + connection.token()
                 + "; "
-                + failures.stream().map(RuntimeException::getMessage).toList(),
+                + failures.stream().map(TokenRootKey::detail).toList(),
             first);
     failures.stream().skip(1).forEach(refused::addSuppressed);
     return refused;

@@ -84,9 +84,8 @@ public final class Pkcs11RootKey implements SigningRootKey {
               });
       Pkcs11RootKey rootKey = new Pkcs11RootKey(connection, opened);
       LOG.info(
-          "opened root key {} with label '{}' on {}, {}, {}",
-          rootKey.id,
-          rootKey.current.label(),
+          "opened root key {} on {}, {}, {}",
+          config.uri().withKey(rootKey.current.labelOrNull(), rootKey.current.id()),
           connection.token(),
           rootKey.mechanism,
           rootKey.protection());
@@ -208,9 +207,7 @@ public final class Pkcs11RootKey implements SigningRootKey {
             + wrappedBy
             + ", this is "
             + id
-            + (current.label().isEmpty()
-                ? ""
-                : " and other keys labelled '" + current.label() + "' of its token")
+            + " and other keys of its label and token"
             + "; open the root key that wrapped it, or both with RoutingRootKey");
   }
 

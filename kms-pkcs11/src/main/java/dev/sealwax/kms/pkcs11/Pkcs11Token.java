@@ -114,7 +114,10 @@ public final class Pkcs11Token implements AutoCloseable {
     return maker.makeSigningKey(label, algorithm);
   }
 
-  /** All secret and private keys of the token, companions included. */
+  /**
+   * All secret and private keys of the token that only somebody with its PIN can have made,
+   * companions included.
+   */
   public List<Pkcs11KeyInfo> keys() {
     return connection.call(
         "list keys",
@@ -122,7 +125,10 @@ public final class Pkcs11Token implements AutoCloseable {
           List<Pkcs11KeyInfo> keys = new ArrayList<>();
           for (long objectClass : new long[] {Ck.CKO_SECRET_KEY, Ck.CKO_PRIVATE_KEY}) {
             Template template =
-                new Template().number(Ck.CKA_CLASS, objectClass).flag(Ck.CKA_TOKEN, true);
+                new Template()
+                    .number(Ck.CKA_CLASS, objectClass)
+                    .flag(Ck.CKA_TOKEN, true)
+                    .flag(Ck.CKA_PRIVATE, true);
             for (long handle : session.find(template, MAX_LISTED)) {
               keys.add(TokenKeys.describe(session, handle, connection.config().uri()));
             }

@@ -17,8 +17,13 @@ record TokenInfo(
     return (flags & flag) != 0;
   }
 
+  /** Fit for a log: whoever initialized the token chose the label. */
   @Override
   public String toString() {
-    return "token '" + label + "' (serial " + serial + ")";
+    return "token '"
+        + label.replaceAll("\\p{Cntrl}", "?")
+        + "' (serial "
+        + serial.replaceAll("\\p{Cntrl}", "?")
+        + ")";
   }
 }

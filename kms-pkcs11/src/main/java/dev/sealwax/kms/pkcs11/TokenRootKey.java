@@ -228,8 +228,8 @@ final class TokenRootKey {
     return id.clone();
   }
 
-  String label() {
-    return label;
+  @Nullable String labelOrNull() {
+    return label.isEmpty() ? null : label;
   }
 
   KeyProtection keyProtection() {
@@ -263,7 +263,7 @@ final class TokenRootKey {
           if (!isVerdict(e.reason())) {
             throw e;
           }
-          failures.add(candidate + ": " + e.getMessage());
+          failures.add(candidate + ": " + detail(e));
           last = last == null || e.reason() == ACCESS_DENIED ? e : last;
         }
       }
@@ -272,6 +272,11 @@ final class TokenRootKey {
         last == null ? UNSUPPORTED : last.reason(),
         "no mechanism works with " + object + " of " + session.login().token() + ": " + failures,
         last);
+  }
+
+  /** A failure within another, without the words that the other starts with. */
+  static String detail(RootKeyException e) {
+    return String.valueOf(e.getMessage()).replaceFirst("^root key: ", "");
   }
 
   /** What may be tried with this configuration, in order. */
@@ -302,8 +307,10 @@ final class TokenRootKey {
     for (Protection protection : protections(mechanism)) {
       try {
         Proven result = test(session, mechanism, protection);
+        if (proven.isEmpty()) {
+          verified = session.login();
+        }
         proven.put(mechanism, result);
-        verified = session.login();
         return result;
       } catch (CryptokiException e) {
         if (isUnclear(e.code())) {
@@ -457,8 +464,8 @@ final class TokenRootKey {
   /** Wraps a secret; the bytes of the blob. */
   byte[] wrap(
       TokenSession session, WrapMechanism mechanism, byte[] secret, EncryptionContext context) {
+    verify(session);
     Proven with = prove(session, mechanism);
-    verify(session, mechanism, with);
     return seal(session, mechanism, with, secret, context);
   }
 
@@ -495,8 +502,8 @@ final class TokenRootKey {
    * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if anything at all does not match
    */
   byte[] unwrap(TokenSession session, WrappedBlob blob, EncryptionContext context) {
+    verify(session);
     Proven with = provenFor(session, blob.mechanism());
-    verify(session, blob.mechanism(), with);
     byte[] secret;
     try {
       secret = open(session, with, blob, context);
@@ -628,16 +635,23 @@ final class TokenRootKey {
 
   /**
    * Makes sure, once for each login, that this is still the key it was: a wrap under a key that
-   * took its place would never open again.
+   * took its place would never open again. With every mechanism there is a result of, because one
+   * that was tried for the first time after the change would say nothing.
    */
-  private void verify(TokenSession session, WrapMechanism mechanism, Proven with) {
-    if (verified == session.login()) {
+  private void verify(TokenSession session) {
+    if (verified == session.login() || proven.isEmpty()) {
       return;
     }
+    for (Map.Entry<WrapMechanism, Proven> known : proven.entrySet()) {
+      verify(session, known.getKey(), known.getValue());
+    }
+    verified = session.login();
+  }
+
+  private void verify(TokenSession session, WrapMechanism mechanism, Proven with) {
     CryptokiException failure = null;
     try {
       if (opensProbe(session, with)) {
-        verified = session.login();
         return;
       }
     } catch (CryptokiException e) {
@@ -654,8 +668,7 @@ final class TokenRootKey {
         session.login().token()
             + " has another key under the id of "
             + object
-            + "; what the former"
-            + " one wrapped needs the former one",
+            + "; what the former one wrapped needs the former one",
         failure);
   }
 

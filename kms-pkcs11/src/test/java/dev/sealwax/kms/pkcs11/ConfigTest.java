@@ -89,6 +89,13 @@ final class ConfigTest {
     return null;
   }
 
+  /** Whoever initialized a token chose what is logged about it. */
+  @Test
+  void aTokensLabel_cannotForgeALogLine() {
+    TokenInfo token = new TokenInfo(1, "a\nb", "m", "m", "1\r2", 0, 0);
+    assertEquals("token 'a?b' (serial 1?2)", token.toString());
+  }
+
   @Test
   void otherPlatforms_areRefused() {
     NativeCryptoki.requirePlatform(Platform.LINUX, 8, 8);

@@ -115,9 +115,9 @@ final class FakeModule implements Cryptoki {
     objects.clear();
   }
 
-  /** Puts another key under the id and label of the first AES key. */
-  synchronized void replaceKey() {
-    objects.values().iterator().next().put(Ck.CKA_VALUE, randomBytes(32));
+  /** Puts other keys under the ids and labels of those that are there. */
+  synchronized void replaceKeys() {
+    objects.values().forEach(object -> object.put(Ck.CKA_VALUE, randomBytes(32)));
   }
 
   private static byte[] randomBytes(int length) {

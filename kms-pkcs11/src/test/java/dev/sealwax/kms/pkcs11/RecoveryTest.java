@@ -132,10 +132,29 @@ final class RecoveryTest extends FakeTokenTest {
   void anotherKeyInTheSamePlace_neverWraps() {
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
-      module.replaceKey();
+      module.replaceKeys();
       module.closeAllSessions();
       assertFails(NOT_FOUND, () -> wrap(rootKey));
       assertFails(NOT_FOUND, () -> assertOpens(rootKey, wrapped));
+    }
+  }
+
+  /** PKR-19: also for a mechanism that nobody had used before. */
+  @Test
+  void anotherKeyInTheSamePlace_opensNothingByAnotherMechanism() {
+    config = config.withMechanism(WrapMechanism.AES_CBC_HMAC);
+    WrappedKey byCbc;
+    try (Pkcs11RootKey rootKey = create()) {
+      byCbc = wrap(rootKey);
+    }
+    config = config.withMechanism(WrapMechanism.AES_GCM);
+    try (Pkcs11RootKey rootKey = open()) {
+      WrappedKey byGcm = wrap(rootKey);
+      module.replaceKeys();
+      module.closeAllSessions();
+      assertFails(NOT_FOUND, () -> assertOpens(rootKey, byCbc));
+      assertFails(NOT_FOUND, () -> assertOpens(rootKey, byGcm));
+      assertFails(NOT_FOUND, () -> wrap(rootKey));
     }
   }
 
