@@ -2,7 +2,10 @@ package dev.sealwax.kms.pkcs11;
 
 /** What is known about the user PIN of a token. */
 public enum PinState {
-  /** No login was tried yet, or the token needs none. */
+  /**
+   * No login was tried yet, the token needs none, or somebody in this process was logged in
+   * already, so that nobody has looked at the PIN.
+   */
   UNKNOWN,
   /** The last login succeeded. */
   ACCEPTED,
