@@ -86,20 +86,23 @@ final class NegotiationTest extends FakeTokenTest {
     }
   }
 
-  /** PKR-5: each wrapped key opens by its own mechanism, whatever is used for wrapping now. */
+  /** PKR-5: a wrapped key opens by its own mechanism, which a key was made for and no other. */
   @Test
   void aWrappedKey_opensByTheMechanismItNames() {
-    config = config.withMechanism(WrapMechanism.AES_KW);
+    Pkcs11Config undecided = config;
+    config = undecided.withMechanism(WrapMechanism.AES_CBC_HMAC);
     WrappedKey old;
     try (Pkcs11RootKey rootKey = create()) {
       old = wrap(rootKey);
-      assertEquals(WrapMechanism.AES_KW.number(), old.ciphertext()[MECHANISM_POS]);
+      assertEquals(6, old.ciphertext()[MECHANISM_POS]);
     }
-    config = config.withMechanism(WrapMechanism.AES_GCM);
+    config = undecided;
     try (Pkcs11RootKey rootKey = open()) {
       assertOpens(rootKey, old);
-      assertEquals(1, wrap(rootKey).ciphertext()[MECHANISM_POS]);
+      assertEquals(6, wrap(rootKey).ciphertext()[MECHANISM_POS]);
     }
+    config = undecided.withMechanism(WrapMechanism.AES_GCM);
+    assertFails(UNSUPPORTED, this::open);
   }
 
   /**
