@@ -84,11 +84,13 @@ class EnvelopeStressTest {
     SeenHashes nonces = new SeenHashes();
     try (rig;
         reader) {
-      Crowd.of(THREADS, member -> traffic(rig, reader, member)).forEach(nonces::addAll);
-    } finally {
-      done.set(true);
+      try {
+        Crowd.of(THREADS, member -> traffic(rig, reader, member)).forEach(nonces::addAll);
+      } finally {
+        done.set(true);
+      }
+      Crowd.results(trouble); // before what they use is closed
     }
-    Crowd.results(trouble);
 
     assertTrue(nonces.count() >= MESSAGES, () -> nonces.count() + " messages");
     assertEquals(0, nonces.repeated(), "nonces used twice under one data key");
