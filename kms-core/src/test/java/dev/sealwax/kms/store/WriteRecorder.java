@@ -1,21 +1,21 @@
 package dev.sealwax.kms.store;
 
+import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
-import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** A store that remembers what each thread was the last to write, and counts lost races. */
-final class WriteRecorder implements WatchableKeysetStore {
+final class WriteRecorder extends ForwardingKeysetStore implements WatchableKeysetStore {
   private final WatchableKeysetStore store;
   private final Map<Thread, StoredKeyset> written = new ConcurrentHashMap<>();
   private final AtomicLong conflicts = new AtomicLong();
 
   WriteRecorder(WatchableKeysetStore store) {
+    super(store);
     this.store = store;
   }
 
@@ -31,32 +31,12 @@ final class WriteRecorder implements WatchableKeysetStore {
   @Override
   public void replace(StoredKeyset next) {
     try {
-      store.replace(next);
+      super.replace(next);
     } catch (KeysetConflictException e) {
       conflicts.incrementAndGet();
       throw e;
     }
     written.put(Thread.currentThread(), next);
-  }
-
-  @Override
-  public void create(StoredKeyset first) {
-    store.create(first);
-  }
-
-  @Override
-  public Optional<StoredKeyset> load(KeysetId id) {
-    return store.load(id);
-  }
-
-  @Override
-  public List<KeysetId> list(int limit) {
-    return store.list(limit);
-  }
-
-  @Override
-  public List<KeysetId> listAfter(KeysetId after, int limit) {
-    return store.listAfter(after, limit);
   }
 
   @Override
@@ -72,10 +52,5 @@ final class WriteRecorder implements WatchableKeysetStore {
   @Override
   public void awaitWrite(Duration timeout) throws InterruptedException {
     store.awaitWrite(timeout);
-  }
-
-  @Override
-  public void close() {
-    store.close();
   }
 }

@@ -148,7 +148,7 @@ final class KeyMaker {
     return connection.call(
         "test new root key",
         session -> {
-          TokenRootKey key = TokenRootKey.find(session, config);
+          TokenRootKey key = RootKeySearch.named(session, config);
           key.negotiate(session, mechanisms);
           return key.describe(session);
         });

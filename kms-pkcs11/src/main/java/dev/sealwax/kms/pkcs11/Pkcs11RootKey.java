@@ -79,7 +79,7 @@ public final class Pkcs11RootKey implements SigningRootKey {
           connection.call(
               "open root key",
               session -> {
-                TokenRootKey key = TokenRootKey.find(session, config);
+                TokenRootKey key = RootKeySearch.named(session, config);
                 return new Opened(key, key.negotiate(session, TokenRootKey.candidates(config)));
               });
       Pkcs11RootKey rootKey = new Pkcs11RootKey(connection, opened);

@@ -1,17 +1,12 @@
 package dev.sealwax.kms.pkcs11;
 
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 
 import dev.sealwax.kms.pkcs11.ReturnCode.Rung;
 import dev.sealwax.kms.vocabulary.RootKeyException;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -24,7 +19,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,7 +35,6 @@ final class TokenConnection implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(TokenConnection.class);
   private static final AtomicInteger THREADS = new AtomicInteger();
   private static final long IDLE_SECONDS = 60;
-  private static final int MAX_UTF8_BYTES = 3; // for each char
 
   /** What is done with a session. */
   interface Work<T> {
@@ -67,14 +60,14 @@ final class TokenConnection implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
 
   private final AtomicReference<@Nullable Login> login = new AtomicReference<>();
-  private volatile @Nullable TokenInfo known;
-  private volatile PinState pinState = PinState.UNKNOWN;
+  private final TokenLogin tokenLogin;
 
   private TokenConnection(Pkcs11Config config, CryptokiModule module, boolean writable) {
     this.config = config;
     this.module = module;
     this.cryptoki = module.cryptoki();
     this.writable = writable;
+    this.tokenLogin = new TokenLogin(config, module, writable);
     this.threads =
         new ThreadPoolExecutor(
             config.maxSessions(),
@@ -286,7 +279,7 @@ final class TokenConnection implements AutoCloseable {
       try {
         return cryptoki.tokenInfo(slot).serial().equals(used.token().serial());
       } finally {
-        closeAnchor(session);
+        tokenLogin.close(session);
       }
     } catch (CryptokiException e) {
       return e.code() == ReturnCode.CKR_SESSION_COUNT;
@@ -297,7 +290,7 @@ final class TokenConnection implements AutoCloseable {
 
   /** A token that was never there is a mistake in the configuration and not an outage. */
   private boolean isMisconfigured(CryptokiException failure) {
-    return known == null
+    return !tokenLogin.hasSucceeded()
         && failure.function() == CkFunction.C_GetSlotList
         && failure.code() == ReturnCode.CKR_TOKEN_NOT_PRESENT;
   }
@@ -353,7 +346,7 @@ final class TokenConnection implements AutoCloseable {
     if (module.tryEnter(deadline)) {
       try {
         if (old.generation() == module.generation() && !old.isLost()) {
-          closeAnchor(old.anchor());
+          tokenLogin.close(old.anchor());
         }
       } finally {
         module.leave();
@@ -372,7 +365,7 @@ final class TokenConnection implements AutoCloseable {
     try {
       current = login.get();
       if (current == null || current.generation() != module.generation()) {
-        current = logIn();
+        current = tokenLogin.logIn();
         login.set(current);
         loginCount.incrementAndGet();
       }
@@ -382,216 +375,9 @@ final class TokenConnection implements AutoCloseable {
     }
   }
 
-  private Login logIn() {
-    TokenInfo token = findToken();
-    long anchor = cryptoki.openSession(token.slot(), writable);
-    boolean completed = false;
-    try {
-      if (token.has(Ck.CKF_LOGIN_REQUIRED)) {
-        presentPin(token, anchor);
-      }
-      completed = true;
-    } finally {
-      if (!completed) {
-        closeAnchor(anchor);
-      }
-    }
-    known = token;
-    return new Login(module.generation(), token, anchor, module.isRecoverable());
-  }
-
-  private void closeAnchor(long anchor) {
-    try {
-      cryptoki.closeSession(anchor);
-    } catch (CryptokiException e) {
-      LOG.debug("closing a session without login", e);
-    }
-  }
-
-  private TokenInfo findToken() {
-    List<TokenInfo> all = new ArrayList<>();
-    for (long slot : cryptoki.slots()) {
-      TokenInfo info = info(slot);
-      if (info != null && info.has(Ck.CKF_TOKEN_INITIALIZED)) {
-        all.add(info);
-      }
-    }
-    // A token that only bears the same label shall not see the PIN of the one that was there.
-    TokenInfo before = known;
-    List<TokenInfo> matching =
-        all.stream()
-            .filter(config.uri()::matches)
-            .filter(token -> before == null || before.serial().equals(token.serial()))
-            .toList();
-    if (matching.isEmpty()) {
-      throw CryptokiException.absent(
-          CkFunction.C_GetSlotList,
-          ReturnCode.CKR_TOKEN_NOT_PRESENT,
-          "no token matches "
-              + (before == null ? "" : "serial " + before.serial() + " and ")
-              + config.uri().withKey(null, null)
-              + "; present are "
-              + names(all));
-    }
-    if (matching.size() == 1) {
-      return matching.get(0);
-    }
-    throw new RootKeyException(
-        NOT_FOUND,
-        matching.size()
-            + " tokens match "
-            + config.uri().withKey(null, null)
-            + ": "
-            + names(matching)
-            + "; add serial= to the URI");
-  }
-
-  /** Null for a slot whose token left between the list and the question. */
-  private @Nullable TokenInfo info(long slot) {
-    try {
-      return cryptoki.tokenInfo(slot);
-    } catch (CryptokiException e) {
-      if (e.code() == ReturnCode.CKR_TOKEN_NOT_PRESENT
-          || e.code() == ReturnCode.CKR_TOKEN_NOT_RECOGNIZED
-          || e.code() == ReturnCode.CKR_SLOT_ID_INVALID) {
-        return null;
-      }
-      throw e;
-    }
-  }
-
-  private static String names(List<TokenInfo> tokens) {
-    return tokens.isEmpty()
-        ? "none"
-        : tokens.stream().map(TokenInfo::toString).collect(Collectors.joining(", "));
-  }
-
-  private void presentPin(TokenInfo token, long anchor) {
-    requirePinTries(token);
-    byte[] pin = readPin(token);
-    try {
-      String digest =
-          PinLatch.digest(module.path().toString(), token, pin == null ? new byte[0] : pin);
-      if (pin != null && PinLatch.isRefused(digest)) {
-        pinState = PinState.REFUSED;
-        throw new RootKeyException(
-            ACCESS_DENIED,
-            "the PIN of " + token + " was refused before and is not tried again; give another");
-      }
-      PinLatch.requireNoDoubt(digest, token);
-      if (!login(token, anchor, pin, digest)) {
-        pinState = PinState.UNKNOWN;
-        return;
-      }
-    } finally {
-      if (pin != null) {
-        Arrays.fill(pin, (byte) 0);
-      }
-    }
-    pinState =
-        token.has(Ck.CKF_USER_PIN_COUNT_LOW) ? PinState.ACCEPTED_AFTER_FAILURES : PinState.ACCEPTED;
-  }
-
-  private void requirePinTries(TokenInfo token) {
-    if (token.has(Ck.CKF_USER_PIN_LOCKED)) {
-      pinState = PinState.LOCKED;
-      throw new RootKeyException(
-          ACCESS_DENIED,
-          "the PIN of " + token + " is locked; its security officer can set a new one");
-    }
-    if (token.has(Ck.CKF_USER_PIN_FINAL_TRY) && !config.accepts(Concession.FINAL_PIN_TRY)) {
-      pinState = PinState.FINAL_TRY;
-      throw new RootKeyException(
-          ACCESS_DENIED,
-          token
-              + " will be locked by the next wrong PIN, so none is tried; log in once by another"
-              + " tool, or accept Concession.FINAL_PIN_TRY");
-    }
-    if (token.has(Ck.CKF_USER_PIN_COUNT_LOW)) {
-      LOG.warn("somebody has given {} a wrong PIN; a few more and it is locked", token);
-    }
-  }
-
-  private byte @Nullable [] readPin(TokenInfo token) {
-    PinSource source = config.pin();
-    if (source == null) {
-      if (token.has(Ck.CKF_PROTECTED_AUTHENTICATION_PATH)) {
-        return null;
-      }
-      throw new RootKeyException(ACCESS_DENIED, token + " needs a PIN; configure a PinSource");
-    }
-    char[] chars = askForPin(source, token);
-    try {
-      byte[] room = new byte[MAX_UTF8_BYTES * chars.length];
-      ByteBuffer encoded = ByteBuffer.wrap(room);
-      boolean malformed =
-          StandardCharsets.UTF_8
-              .newEncoder()
-              .encode(CharBuffer.wrap(chars), encoded, true)
-              .isError();
-      byte[] pin = Arrays.copyOf(room, encoded.position());
-      Arrays.fill(room, (byte) 0);
-      if (malformed) {
-        Arrays.fill(pin, (byte) 0);
-        throw new RootKeyException(ACCESS_DENIED, "the PIN for " + token + " is no valid text");
-      }
-      return pin;
-    } finally {
-      Arrays.fill(chars, '\0');
-    }
-  }
-
-  private static char[] askForPin(PinSource source, TokenInfo token) {
-    char @Nullable [] chars;
-    try {
-      chars = source.pin();
-    } catch (RootKeyException e) {
-      throw e;
-    } catch (RuntimeException e) {
-      throw new RootKeyException(ACCESS_DENIED, "the PinSource for " + token + " failed", e);
-    }
-    if (chars == null) {
-      throw new RootKeyException(ACCESS_DENIED, "the PinSource for " + token + " gave no PIN");
-    }
-    return chars;
-  }
-
-  /** Whether the token has looked at the PIN and accepted it. */
-  private boolean login(TokenInfo token, long anchor, byte @Nullable [] pin, String digest) {
-    try {
-      cryptoki.login(anchor, pin);
-      PinLatch.accept(digest);
-      return true;
-    } catch (CryptokiException e) {
-      ReturnCode code = e.code();
-      if (code == ReturnCode.CKR_USER_ALREADY_LOGGED_IN) {
-        // By another connection of this process; the PIN has not been looked at.
-        return false;
-      }
-      if (code == ReturnCode.CKR_PIN_LOCKED) {
-        pinState = PinState.LOCKED;
-      }
-      if (code.meansBadPin()) {
-        pinState = PinState.REFUSED;
-        if (pin != null) {
-          PinLatch.refuse(digest);
-        }
-        throw e.translated("login at " + token);
-      }
-      if (!code.provesPinUnseen()) {
-        PinLatch.doubt(digest, code, config);
-      }
-      throw e;
-    }
-  }
-
   /** The token as of the last login. */
   TokenInfo token() {
-    TokenInfo info = known;
-    if (info == null) {
-      throw new IllegalStateException("never logged in");
-    }
-    return info;
+    return tokenLogin.token();
   }
 
   Pkcs11Config config() {
@@ -611,7 +397,7 @@ final class TokenConnection implements AutoCloseable {
         threads.getActiveCount(),
         threads.getQueue().size(),
         overdue.get(),
-        pinState);
+        tokenLogin.pinState());
   }
 
   /** Waits for calls under way, up to the timeout of a call; later calls are refused. */

@@ -14,7 +14,6 @@ import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.security.interfaces.RSAPublicKey;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -32,17 +31,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class TokenRootKey {
   /** A mechanism that works, and a known result of it. */
-  private static final class Proven {
-    private final Protection protection;
-    private final @Nullable Author author;
-    private final byte[] probe;
-
-    Proven(Protection protection, @Nullable Author author, byte[] probe) {
-      this.protection = protection;
-      this.author = author;
-      this.probe = probe;
-    }
-  }
+  private record Proven(TokenWrap wrap, WrappedBlob probe) {}
 
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final EncryptionContext SELF_TEST = EncryptionContext.of("sealwax", "self-test");
@@ -68,7 +57,13 @@ final class TokenRootKey {
   private final Map<WrapMechanism, Login> refused = new ConcurrentHashMap<>();
   private volatile @Nullable Login verified;
 
-  private TokenRootKey(
+  /**
+   * A key as it was found; see {@link RootKeySearch}.
+   *
+   * @param forCbc whether it has a companion that authenticates by HMAC
+   * @param current the version that wraps; null if this is it
+   */
+  TokenRootKey(
       byte[] id,
       String label,
       TokenObject object,
@@ -87,140 +82,11 @@ final class TokenRootKey {
     this.current = current;
   }
 
-  /**
-   * Finds the root key that the URI of a configuration names.
-   *
-   * @throws RootKeyException with {@code NOT_FOUND} if there is none or more than one, {@code
-   *     ACCESS_DENIED} if the token would hand it out
-   */
-  static TokenRootKey find(TokenSession session, Pkcs11Config config) {
-    String label = config.uri().object();
-    byte[] id = config.uri().id();
-    List<TokenRootKey> matching = findAll(session, config, label, id, null);
-    if (matching.isEmpty()) {
-      throw new RootKeyException(
-          NOT_FOUND,
-          session.login().token()
-              + " has no private AES or RSA key "
-              + config.uri()
-              + "; create one, or"
-              + " check label and id");
-    }
-    if (matching.size() > 1) {
-      List<String> ids =
-          matching.stream().map(key -> "id=" + Pkcs11Uri.escape(key.id)).sorted().toList();
-      throw new RootKeyException(
-          NOT_FOUND,
-          matching.size()
-              + " keys on "
-              + session.login().token()
-              + " match "
-              + config.uri()
-              + "; add one of "
-              + ids
-              + " to the URI");
-    }
-    TokenRootKey key = matching.get(0);
-    key.requireKeptInside();
-    return key;
-  }
-
-  /**
-   * Finds another version of this key: same label, that id.
-   *
-   * @return null if there is none
-   */
-  @Nullable TokenRootKey findVersion(TokenSession session, byte[] otherId) {
-    List<TokenRootKey> matching =
-        label.isEmpty() ? List.of() : findAll(session, config, label, otherId, this);
-    if (matching.isEmpty()) {
-      // A token that lost its storage has no keys at all; then that is what is wrong.
-      object.requirePresent(session);
-      return null;
-    }
-    if (matching.size() > 1) {
-      throw new RootKeyException(
-          NOT_FOUND,
-          matching.size()
-              + " keys '"
-              + label
-              + "' on "
-              + session.login().token()
-              + " have id "
-              + Pkcs11Uri.escape(otherId));
-    }
-    matching.get(0).requireKeptInside();
-    return matching.get(0);
-  }
-
-  private static List<TokenRootKey> findAll(
-      TokenSession session,
-      Pkcs11Config config,
-      @Nullable String label,
-      byte @Nullable [] id,
-      @Nullable TokenRootKey current) {
-    List<TokenRootKey> found = new ArrayList<>();
-    for (long keyType : new long[] {Ck.CKK_AES, Ck.CKK_RSA}) {
-      Template template =
-          new Template()
-              .number(Ck.CKA_CLASS, objectClass(keyType))
-              .number(Ck.CKA_KEY_TYPE, keyType)
-              .flag(Ck.CKA_TOKEN, true)
-              // What is not private may have been put there without the PIN.
-              .flag(Ck.CKA_PRIVATE, true);
-      if (label != null) {
-        template.text(Ck.CKA_LABEL, label);
-      }
-      if (id != null) {
-        template.bytes(Ck.CKA_ID, id);
-      }
-      for (long handle : session.find(template, 64)) {
-        found.add(read(session, config, keyType, handle, current));
-      }
-    }
-    return found;
-  }
-
-  private static TokenRootKey read(
-      TokenSession session,
-      Pkcs11Config config,
-      long keyType,
-      long handle,
-      @Nullable TokenRootKey current) {
-    byte[] id = TokenKeys.id(session, handle);
-    String label = TokenKeys.label(session, handle);
-    if (id.length < 1 || id.length > Pkcs11Uri.MAX_ID_BYTES) {
-      throw new RootKeyException(
-          UNSUPPORTED,
-          "key '"
-              + label
-              + "' has an id of "
-              + id.length
-              + " bytes; give it one of 1 to "
-              + Pkcs11Uri.MAX_ID_BYTES
-              + " (CKA_ID), by which what it wraps will know it");
-    }
-    TokenObject object = TokenObject.byId(objectClass(keyType), keyType, id);
-    return new TokenRootKey(
-        id,
-        label,
-        object,
-        TokenKeys.protection(session, handle),
-        keyType == Ck.CKK_RSA ? TokenKeys.rsaPublicKey(session, handle, object) : null,
-        keyType == Ck.CKK_AES && hmacKey(id).isPresent(session),
-        config,
-        current);
-  }
-
-  private static long objectClass(long keyType) {
-    return keyType == Ck.CKK_AES ? Ck.CKO_SECRET_KEY : Ck.CKO_PRIVATE_KEY;
-  }
-
-  private static TokenObject hmacKey(byte[] rootKeyId) {
+  static TokenObject hmacKey(byte[] rootKeyId) {
     return TokenObject.byLabel(Ck.CKO_SECRET_KEY, Ck.CKK_GENERIC_SECRET, companionLabel(rootKeyId));
   }
 
-  private void requireKeptInside() {
+  void requireKeptInside() {
     TokenKeys.requireKeptInside(keyProtection, object.toString(), config);
   }
 
@@ -230,6 +96,23 @@ final class TokenRootKey {
 
   @Nullable String labelOrNull() {
     return label.isEmpty() ? null : label;
+  }
+
+  /**
+   * Finds another version of this key: same label, that id.
+   *
+   * @return null if there is none
+   */
+  @Nullable TokenRootKey findVersion(TokenSession session, byte[] otherId) {
+    TokenRootKey found =
+        label.isEmpty()
+            ? null
+            : RootKeySearch.version(session, config, label, otherId, /* current= */ this);
+    if (found == null) {
+      // A token that lost its storage has no keys at all; then that is what is wrong.
+      object.requirePresent(session);
+    }
+    return found;
   }
 
   KeyProtection keyProtection() {
@@ -373,9 +256,8 @@ final class TokenRootKey {
 
   private Proven test(TokenSession session, WrapMechanism mechanism, Protection protection) {
     Author author = mechanism.needsCompanion() ? findAuthor(session, mechanism) : null;
-    Proven candidate = new Proven(protection, author, new byte[0]);
-    byte[] probe = seal(session, mechanism, candidate, probeSecret, SELF_TEST);
-    Proven result = new Proven(protection, author, probe);
+    TokenWrap wrap = new TokenWrap(mechanism, id, protection, author);
+    Proven result = new Proven(wrap, decoded(wrap.wrap(session, probeSecret, SELF_TEST)));
     if (!opensProbe(session, result)) {
       throw new RootKeyException(UNSUPPORTED, mechanism + " does not give back what it was given");
     }
@@ -384,12 +266,16 @@ final class TokenRootKey {
   }
 
   private boolean opensProbe(TokenSession session, Proven with) {
-    byte[] secret = open(session, with, decoded(with.probe), SELF_TEST);
+    return isProbeSecret(with.wrap.unwrap(session, with.probe, SELF_TEST));
+  }
+
+  private boolean isProbeSecret(byte @Nullable [] secret) {
     return secret != null && MessageDigest.isEqual(secret, probeSecret);
   }
 
-  private static WrappedBlob decoded(byte[] blob) {
-    WrappedBlob decoded = WrappedBlob.decode(blob);
+  /** As a reader will find it. */
+  private static WrappedBlob decoded(WrappedBlob blob) {
+    WrappedBlob decoded = WrappedBlob.decode(blob.encode());
     if (decoded == null) {
       throw new RootKeyException(
           UNSUPPORTED, "the mechanism gives results of an unexpected length");
@@ -403,14 +289,14 @@ final class TokenRootKey {
       return;
     }
     byte[] binding = WrappedBlob.binding(mechanism, id, SELF_TEST);
-    byte[] altered = decoded(result.probe).protectedPart().clone();
+    byte[] altered = result.probe.protectedPart().clone();
     if (mechanism == WrapMechanism.AES_GCM) {
       binding[0] ^= 1;
     } else {
       altered[altered.length - 1] ^= 1;
     }
     try {
-      result.protection.recover(session, altered, binding);
+      result.wrap.protection().recover(session, altered, binding);
     } catch (CryptokiException e) {
       if (!mayBeOfCiphertext(e)) {
         throw e;
@@ -466,33 +352,7 @@ final class TokenRootKey {
       TokenSession session, WrapMechanism mechanism, byte[] secret, EncryptionContext context) {
     verify(session);
     Proven with = prove(session, mechanism);
-    return seal(session, mechanism, with, secret, context);
-  }
-
-  private byte[] seal(
-      TokenSession session,
-      WrapMechanism mechanism,
-      Proven with,
-      byte[] secret,
-      EncryptionContext context) {
-    byte[] binding = WrappedBlob.binding(mechanism, id, context);
-    if (!mechanism.usesSeed()) {
-      byte[] part = with.protection.protect(session, secret, binding);
-      return new WrappedBlob(mechanism, id, part, new byte[0], new byte[0]).encode();
-    }
-    byte[] seed = random(SeedCipher.SEED_BYTES);
-    try {
-      byte[] part = with.protection.protect(session, seed, binding);
-      byte[] sealed = SeedCipher.seal(seed, binding, secret);
-      Author author = with.author;
-      byte[] authenticator =
-          author == null
-              ? new byte[0]
-              : author.sign(session, WrappedBlob.authored(binding, part, sealed));
-      return new WrappedBlob(mechanism, id, part, authenticator, sealed).encode();
-    } finally {
-      Arrays.fill(seed, (byte) 0);
-    }
+    return with.wrap.wrap(session, secret, context).encode();
   }
 
   /**
@@ -506,7 +366,7 @@ final class TokenRootKey {
     Proven with = provenFor(session, blob.mechanism());
     byte[] secret;
     try {
-      secret = open(session, with, blob, context);
+      secret = with.wrap.unwrap(session, blob, context);
     } catch (CryptokiException e) {
       secret = openAgain(session, with, blob, context, e);
     }
@@ -570,34 +430,8 @@ final class TokenRootKey {
       return false;
     }
     Proven with = reference.prove(session, working);
-    byte[] blob = reference.seal(session, working, with, reference.probeSecret, SELF_TEST);
-    byte[] secret = reference.open(session, with, decoded(blob), SELF_TEST);
-    return secret != null && MessageDigest.isEqual(secret, reference.probeSecret);
-  }
-
-  private byte @Nullable [] open(
-      TokenSession session, Proven with, WrappedBlob blob, EncryptionContext context) {
-    byte[] binding = WrappedBlob.binding(blob.mechanism(), id, context);
-    if (!blob.mechanism().usesSeed()) {
-      return with.protection.recover(session, blob.protectedPart(), binding);
-    }
-    // Before anything is decrypted: what the token did not make never reaches its private key.
-    Author author = with.author;
-    if (author != null
-        && !author.verify(
-            session,
-            WrappedBlob.authored(binding, blob.protectedPart(), blob.sealed()),
-            blob.authenticator())) {
-      return null;
-    }
-    byte[] seed = with.protection.recover(session, blob.protectedPart(), binding);
-    try {
-      return seed.length == SeedCipher.SEED_BYTES
-          ? SeedCipher.open(seed, binding, blob.sealed())
-          : null;
-    } finally {
-      Arrays.fill(seed, (byte) 0);
-    }
+    WrappedBlob blob = with.wrap.wrap(session, reference.probeSecret, SELF_TEST);
+    return reference.isProbeSecret(with.wrap.unwrap(session, blob, SELF_TEST));
   }
 
   /**
@@ -620,7 +454,7 @@ final class TokenRootKey {
     }
     session.renew();
     try {
-      return open(session, with, blob, context);
+      return with.wrap.unwrap(session, blob, context);
     } catch (CryptokiException second) {
       if (second.function() != first.function() || second.code() != first.code()) {
         throw second;
@@ -662,7 +496,7 @@ final class TokenRootKey {
       session.renew();
     }
     // Another key, or a module that fails? A fresh round trip fails in the latter case only.
-    test(session, mechanism, with.protection);
+    test(session, mechanism, with.wrap.protection());
     throw new RootKeyException(
         NOT_FOUND,
         session.login().token()

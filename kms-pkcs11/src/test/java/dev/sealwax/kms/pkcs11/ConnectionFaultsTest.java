@@ -136,10 +136,7 @@ final class ConnectionFaultsTest extends FakeTokenTest {
   void aLoginInASessionThatEnded_isRepeated() {
     create().close();
     int before = module.calls(CkFunction.C_Login);
-    module.failing(
-        CkFunction.C_Login,
-        ReturnCode.CKR_SESSION_HANDLE_INVALID.code(),
-        fake -> fake.calls(CkFunction.C_Login) > before + 1);
+    failOnce(CkFunction.C_Login, ReturnCode.CKR_SESSION_HANDLE_INVALID);
     open().close();
     assertEquals(before + 2, module.calls(CkFunction.C_Login));
   }

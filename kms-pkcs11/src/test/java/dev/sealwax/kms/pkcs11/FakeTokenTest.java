@@ -74,6 +74,11 @@ abstract class FakeTokenTest {
     return failure;
   }
 
+  final void failOnce(CkFunction function, ReturnCode code) {
+    int calls = module.calls(function);
+    module.failing(function, code.code(), fake -> fake.calls(function) > calls + 1);
+  }
+
   /** The next operation after a fault has ended succeeds within a second: the back-off is short. */
   static void assertRecovers(Pkcs11RootKey rootKey, WrappedKey wrapped) {
     long end = System.nanoTime() + Duration.ofSeconds(1).toNanos();

@@ -37,11 +37,7 @@ final class RecoveryTest extends FakeTokenTest {
   void aBusySession_isReplacedWithinTheCall() {
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
-      int before = module.calls(CkFunction.C_DecryptInit);
-      module.failing(
-          CkFunction.C_DecryptInit,
-          ReturnCode.CKR_OPERATION_ACTIVE.code(),
-          fake -> fake.calls(CkFunction.C_DecryptInit) > before + 1);
+      failOnce(CkFunction.C_DecryptInit, ReturnCode.CKR_OPERATION_ACTIVE);
       assertOpens(rootKey, wrapped);
       assertEquals(0, rootKey.health().reinitializations());
     }
@@ -166,11 +162,7 @@ final class RecoveryTest extends FakeTokenTest {
   void aFailureThatPasses_isNotBlamedOnTheCiphertext() {
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
-      int before = module.calls(CkFunction.C_Decrypt);
-      module.failing(
-          CkFunction.C_Decrypt,
-          ReturnCode.CKR_GENERAL_ERROR.code(),
-          fake -> fake.calls(CkFunction.C_Decrypt) > before + 1);
+      failOnce(CkFunction.C_Decrypt, ReturnCode.CKR_GENERAL_ERROR);
       assertOpens(rootKey, wrapped);
     }
   }

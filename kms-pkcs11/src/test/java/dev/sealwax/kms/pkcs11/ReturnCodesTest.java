@@ -202,11 +202,6 @@ final class ReturnCodesTest extends FakeTokenTest {
     }
   }
 
-  private void failOnce(CkFunction function, ReturnCode code) {
-    int calls = module.calls(function);
-    module.failing(function, code.code(), fake -> fake.calls(function) > calls + 1);
-  }
-
   @ParameterizedTest
   @EnumSource(
       value = CkFunction.class,
