@@ -28,7 +28,10 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executor;
@@ -256,9 +259,11 @@ final class OpenKeysetTest {
     OpenKeysets cold = rig.process();
     rig.store.edit("orders", text -> text.replace("\"ENABLED\"", "\"DISABLED\""));
     rig.root.unwraps.set(0);
+    Set<Throwable> thrown = Collections.newSetFromMap(new IdentityHashMap<>());
     for (int i = 0; i < 50; i++) {
-      assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0));
+      thrown.add(assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0)));
     }
+    assertEquals(50, thrown.size(), "each caller gets one of its own");
     assertEquals(1, rig.root.unwraps.get());
     rig.time.advance(RootCalls.FAILURE_PAUSE);
     assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0));
@@ -300,7 +305,9 @@ final class OpenKeysetTest {
     keyset.snapshot(0);
     rig.runBackground();
     assertSame(known, keyset.snapshot(0), "what is there still opens");
-    assertThrows(KeysetCorruptedException.class, () -> keyset.snapshotToWrap(0));
+    assertNotSame(
+        assertThrows(KeysetCorruptedException.class, () -> keyset.snapshotToWrap(0)),
+        assertThrows(KeysetCorruptedException.class, () -> keyset.snapshotToWrap(0)));
     rig.store.plant(genuine);
     rig.time.advance(Rig.REFRESH);
     keyset.snapshot(0);
