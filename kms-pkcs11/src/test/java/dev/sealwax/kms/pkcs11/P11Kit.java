@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -50,16 +52,25 @@ final class P11Kit implements AutoCloseable {
               .redirectError(ProcessBuilder.Redirect.DISCARD);
       builder.environment().putAll(behind.environment());
       server = builder.start();
-      for (int i = 0; i < 500 && !Files.exists(socket); i++) {
+      for (int i = 0; i < 500 && !listens(); i++) {
         Thread.sleep(10);
       }
-      if (!Files.exists(socket)) {
+      if (!listens()) {
         fail("p11-kit server does not listen on " + socket);
       }
     } catch (IOException e) {
       throw new UncheckedIOException("p11-kit cannot be run; run .ci/setup", e);
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  /** That the file exists is not enough: it does before anybody listens. */
+  private boolean listens() {
+    try (SocketChannel probe = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+      return probe.isConnected();
+    } catch (IOException e) {
+      return false;
     }
   }
 
