@@ -11,16 +11,22 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Starts an example in a JVM of its own, for those that are about several processes. */
-final class AnotherJvm {
+public final class AnotherJvm {
   private AnotherJvm() {}
 
   /** Runs {@code example}'s {@code main}; what it says on its standard output is the caller's. */
   static Process start(Class<?> example, List<String> arguments) throws IOException {
+    return command(example, arguments).redirectError(Redirect.DISCARD).start();
+  }
+
+  /** What would run {@code example}'s {@code main}. */
+  public static ProcessBuilder command(Class<?> example, List<String> arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("-cp", classPath(example), example.getName()));
     command.addAll(arguments);
-    return new ProcessBuilder(command).redirectError(Redirect.DISCARD).start();
+    return new ProcessBuilder(command);
   }
 
   /** Maven runs examples in its own JVM, whose class path is not theirs. */

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Moves keysets from one root key to another, for instance from a file to an HSM: the key versions
@@ -26,12 +27,16 @@ public final class MoveToNewRootKey {
   private static final List<String> KEYSETS = List.of("orders", "customers", "invoices");
   private static final EncryptionContext CONTEXT = EncryptionContext.of("table", "demo");
 
+  private static final char[] PASSPHRASE = "correct horse battery staple".toCharArray();
+
   private final Path directory;
-  private final char[] passphrase = "correct horse battery staple".toCharArray();
+  private final Supplier<? extends RootKey> newRootKey;
   private final PrintStream out;
 
-  private MoveToNewRootKey(Path directory, PrintStream out) {
+  private MoveToNewRootKey(
+      Path directory, Supplier<? extends RootKey> newRootKey, PrintStream out) {
     this.directory = directory;
+    this.newRootKey = newRootKey;
     this.out = out;
   }
 
@@ -40,9 +45,15 @@ public final class MoveToNewRootKey {
   }
 
   static void run(Path directory, PrintStream out) {
-    MoveToNewRootKey move = new MoveToNewRootKey(directory, out);
-    LocalRootKey.create(move.file("old.key"), move.passphrase).close();
-    LocalRootKey.create(move.file("new.key"), move.passphrase).close();
+    Path file = directory.resolve("new.key");
+    LocalRootKey.create(file, PASSPHRASE).close();
+    run(directory, () -> LocalRootKey.open(file, PASSPHRASE), out);
+  }
+
+  /** Moves keysets from a new root key in a file to another one, which is opened twice. */
+  public static void run(Path directory, Supplier<? extends RootKey> newRootKey, PrintStream out) {
+    MoveToNewRootKey move = new MoveToNewRootKey(directory, newRootKey, out);
+    LocalRootKey.create(move.file("old.key"), PASSPHRASE).close();
     List<byte[]> envelopes = move.encryptUnderOld();
     move.moveKeysets();
     move.openWithNewAlone(envelopes);
@@ -52,8 +63,8 @@ public final class MoveToNewRootKey {
     return directory.resolve(name);
   }
 
-  private RootKey open(String name) {
-    return LocalRootKey.open(file(name), passphrase);
+  private RootKey openOld() {
+    return LocalRootKey.open(file("old.key"), PASSPHRASE);
   }
 
   private Kms kms(RootKey rootKey) {
@@ -62,7 +73,7 @@ public final class MoveToNewRootKey {
 
   private List<byte[]> encryptUnderOld() {
     List<byte[]> envelopes = new ArrayList<>();
-    try (Kms kms = kms(open("old.key"))) {
+    try (Kms kms = kms(openOld())) {
       for (String name : KEYSETS) {
         kms.keysets().create(name, KeysetTemplate.defaults());
         EnvelopeCipher cipher = kms.envelopeCipher(name);
@@ -77,7 +88,7 @@ public final class MoveToNewRootKey {
 
   private void moveKeysets() {
     // The new one wraps, both unwrap: what every process runs with until all keysets have moved.
-    RootKey both = RoutingRootKey.of(open("new.key"), open("old.key"));
+    RootKey both = RoutingRootKey.of(newRootKey.get(), openOld());
     try (Kms kms = kms(both)) {
       for (String name : KEYSETS) {
         Keyset moved = kms.keysets().moveToRootKey(name, both);
@@ -97,7 +108,7 @@ public final class MoveToNewRootKey {
 
   private void openWithNewAlone(List<byte[]> envelopes) {
     int opened = 0;
-    try (Kms kms = kms(open("new.key"))) {
+    try (Kms kms = kms(newRootKey.get())) {
       for (int i = 0; i < envelopes.size(); i++) {
         EnvelopeCipher cipher = kms.envelopeCipher(KEYSETS.get(i / 2));
         String plaintext =

@@ -91,7 +91,7 @@ final class ReadmeTest {
 
   private static List<List<String>> sources() throws IOException {
     List<List<String>> sources = new ArrayList<>();
-    try (Stream<Path> files = Files.list(exampleSources())) {
+    try (Stream<Path> files = Files.walk(exampleSources())) {
       for (Path file : files.filter(path -> path.toString().endsWith(".java")).toList()) {
         sources.add(lines(Files.readString(file)));
       }
