@@ -225,10 +225,10 @@ record EnvelopeTable(
   }
 
   private String valueType() {
-    if (form == ColumnForm.TEXT) {
-      return database == Database.POSTGRESQL ? "text" : "VARCHAR";
+    if (form == ColumnForm.BINARY) {
+      return database == Database.POSTGRESQL ? "bytea" : "VARBINARY";
     }
-    return database == Database.POSTGRESQL ? "bytea" : "VARBINARY";
+    return database == Database.POSTGRESQL ? "text" : "VARCHAR";
   }
 
   /** The start of one value. */

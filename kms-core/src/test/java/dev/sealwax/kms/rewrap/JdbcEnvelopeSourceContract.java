@@ -152,6 +152,80 @@ abstract class JdbcEnvelopeSourceContract {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3, 4, 5, 90, 150})
+  void fixedWidthTextColumn_isMovedWithItsPadding(int length) throws Exception {
+    int width = 400;
+    execute("create table orders (id integer primary key, card char(" + width + "))");
+    EncryptionContext context = EncryptionContext.of("id", "x");
+    for (int i = 0; i < 3; i++) {
+      execute(
+          "insert into orders values (?, ?)",
+          i,
+          rig.orders().encryptToText(new byte[length + i], context));
+    }
+    execute("insert into orders values (3, ?)", "swx1. AAAA");
+    execute("insert into orders values (4, ?)", "");
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      RewrapReport report = rewrap(source);
+      assertEquals(
+          new RewrapCounts(5, 3, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 2L)), report.counts());
+      assertEquals(3, rewrap(source).counts().alreadyThere());
+    }
+    for (int i = 0; i < 3; i++) {
+      String padded = (String) value("select card from orders where id = " + i);
+      assertEquals(width, padded.length());
+      String text = padded.stripTrailing();
+      assertEquals(2, EnvelopeInfo.inspectText(text).keyVersion());
+      assertEquals(length + i, rig.orders().decryptText(text, context).length);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bytes", "char(400)"})
+  void fixedWidthKeys_areFoundAgainAlsoAfterAStop(String type) throws Exception {
+    execute(
+        "create table orders (shop char(6), line char(3), card "
+            + type.replace("bytes", binaryType())
+            + ", primary key (shop, line))");
+    List<String> shops = List.of("a", "a b", "a,b", "a\\", "abcdef", "ab");
+    for (String shop : shops) {
+      for (String line : List.of("1", "22", "333")) {
+        byte[] envelope = rig.sealed("x");
+        execute(
+            "insert into orders values (?, ?, ?)",
+            shop,
+            line,
+            type.equals("bytes")
+                ? envelope
+                : rig.orders().encryptToText("x".getBytes(UTF_8), EncryptionContext.of("id", "x")));
+      }
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    MemoryCheckpoint checkpoint = new MemoryCheckpoint();
+    checkpoint.failingFrom = 2;
+    int all = shops.size() * 3;
+    try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      Rewrapper job =
+          rig.kms
+              .rewrapper(RewrapRig.ORDERS)
+              .source(source)
+              .checkpoint(checkpoint)
+              .batchSize(4)
+              .patience(Duration.ZERO)
+              .build();
+      assertThrows(RewrapException.class, job::run);
+      checkpoint.failingFrom = Integer.MAX_VALUE;
+      RewrapReport report = job.run();
+      assertTrue(report.wasResumed());
+      assertEquals(all, report.counts().scanned());
+      assertEquals(all, report.counts().moved() + report.counts().alreadyThere());
+      assertEquals(all, rewrap(source).counts().alreadyThere());
+      assertScansOneByOne(source, all);
+    }
+  }
+
   static List<Map.Entry<String, List<Object>>> keys() {
     return List.of(
         Map.entry("id smallint primary key", List.of((short) -3, (short) 0, (short) 7)),
