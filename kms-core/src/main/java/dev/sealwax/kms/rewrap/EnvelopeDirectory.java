@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
@@ -29,6 +30,8 @@ import org.jspecify.annotations.Nullable;
  * any thread, for different files.
  */
 record EnvelopeDirectory(Path root) {
+  private static final Set<OpenOption> READ =
+      Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
   private static final Set<OpenOption> READ_WRITE =
       Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
 
@@ -73,6 +76,11 @@ record EnvelopeDirectory(Path root) {
     return file;
   }
 
+  /**
+   * The record of a file that was listed.
+   *
+   * @throws NoSuchFileException if there is nothing any more that could be a record
+   */
   EnvelopeRecord read(Path file) throws IOException {
     String id = id(file);
     if (!isReachable(file, id)) {
@@ -82,7 +90,49 @@ record EnvelopeDirectory(Path root) {
       return EnvelopeRecord.of(id, in.readNBytes(EnvelopeInfo.MAX_HEADER_BYTES));
     } catch (AccessDeniedException e) {
       return EnvelopeRecord.unreadable(id);
+    } catch (IOException e) {
+      return switch (found(root, file)) {
+        case FILE -> throw e;
+        // It hides files that the scan has not listed.
+        case DIRECTORY -> EnvelopeRecord.unreadable(id);
+        case OTHER -> throw new NoSuchFileException(file.toString());
+      };
     }
+  }
+
+  /** What stands in a place. */
+  enum Found {
+    FILE,
+    DIRECTORY,
+    /** Nothing, or nothing that is followed. */
+    OTHER
+  }
+
+  /**
+   * What stands at a path below the root, where the names on the way may have become anything.
+   *
+   * @throws IOException if that cannot be told; it is never taken for nothing
+   */
+  static Found found(Path root, Path file) throws IOException {
+    Path place = root;
+    Found found = Found.DIRECTORY;
+    for (Path name : root.relativize(file)) {
+      if (found != Found.DIRECTORY) {
+        return Found.OTHER;
+      }
+      place = place.resolve(name);
+      try {
+        BasicFileAttributes attributes =
+            Files.readAttributes(place, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+        found =
+            attributes.isDirectory()
+                ? Found.DIRECTORY
+                : attributes.isRegularFile() ? Found.FILE : Found.OTHER;
+      } catch (NoSuchFileException e) {
+        return Found.OTHER;
+      }
+    }
+    return found;
   }
 
   /** A name in another encoding than this JVM's gets lost on the way through text. */
@@ -100,9 +150,11 @@ record EnvelopeDirectory(Path root) {
   @Nullable EnvelopeRecord read(String id) throws IOException {
     try {
       Path file = file(id);
-      return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) ? read(file) : null;
+      return found(root, file) == Found.FILE ? read(file) : null;
     } catch (NoSuchFileException e) {
       return null;
+    } catch (AccessDeniedException e) {
+      return EnvelopeRecord.unreadable(id);
     }
   }
 
@@ -115,28 +167,75 @@ record EnvelopeDirectory(Path root) {
    * done here.
    */
   ReplaceOutcome replace(HeaderChange change) throws IOException {
+    return replacing(
+        change.record(),
+        file -> {
+          Object before = key(file);
+          try (FileChannel channel = openToWrite(file);
+              FileLock lock = lock(channel)) {
+            int length = change.newHeader().length;
+            if (lock == null
+                || !Arrays.equals(read(channel, length), change.oldHeader())
+                || !before.equals(key(file))) {
+              return ReplaceOutcome.CHANGED_MEANWHILE;
+            }
+            DurableFiles.writeAt(channel, 0, change.newHeader());
+            channel.force(false);
+            // Replaced while we wrote: what counts now is another file, which we have not moved.
+            return before.equals(key(file))
+                ? ReplaceOutcome.REPLACED
+                : ReplaceOutcome.CHANGED_MEANWHILE;
+          }
+        });
+  }
+
+  /** A change of one file. */
+  private interface Replacing {
+    ReplaceOutcome of(Path file) throws IOException;
+  }
+
+  /** Tells failures that are one record's from those that are the directory's, which it throws. */
+  private ReplaceOutcome replacing(EnvelopeRecord record, Replacing change) throws IOException {
+    Path file;
     try {
-      Path file = file(change.record().id());
-      Object before = key(file);
-      try (FileChannel channel = FileChannel.open(file, READ_WRITE);
-          FileLock lock = lock(channel)) {
-        int length = change.newHeader().length;
-        if (lock == null
-            || !Arrays.equals(read(channel, length), change.oldHeader())
-            || !before.equals(key(file))) {
-          return ReplaceOutcome.CHANGED_MEANWHILE;
-        }
-        DurableFiles.writeAt(channel, 0, change.newHeader());
-        channel.force(false);
-        // Replaced while we wrote: what counts now is another file, which we have not moved.
-        return before.equals(key(file))
-            ? ReplaceOutcome.REPLACED
-            : ReplaceOutcome.CHANGED_MEANWHILE;
-      }
+      file = file(record.id());
+    } catch (NoSuchFileException e) {
+      return ReplaceOutcome.GONE;
+    }
+    try {
+      return change.of(file);
     } catch (NoSuchFileException e) {
       return ReplaceOutcome.GONE;
     } catch (AccessDeniedException e) {
       return ReplaceOutcome.REFUSED;
+    } catch (FileSystemException e) {
+      if (found(root, file) != Found.FILE) {
+        return ReplaceOutcome.GONE;
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a file to be changed.
+   *
+   * @throws AccessDeniedException if this file is not to be written, for whatever reason
+   */
+  private static FileChannel openToWrite(Path file) throws IOException {
+    try {
+      return FileChannel.open(file, READ_WRITE);
+    } catch (NoSuchFileException | AccessDeniedException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      // Marked as immutable, a program that runs, a part that is mounted for reading. What is
+      // wrong with the whole directory would keep it from being read as well.
+      FileChannel.open(file, READ).close();
+      if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+        throw e;
+      }
+      AccessDeniedException refused = new AccessDeniedException(file.toString());
+      refused.initCause(e);
+      throw refused;
     }
   }
 
@@ -147,13 +246,16 @@ record EnvelopeDirectory(Path root) {
    */
   boolean mend(String id, byte[] header, Predicate<byte[]> torn) throws IOException {
     Path file = file(id);
-    if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+    if (found(root, file) != Found.FILE) {
       throw new NoSuchFileException(file.toString());
     }
-    try (FileChannel channel = FileChannel.open(file, READ_WRITE)) {
+    // For reading first: a file that nobody may write was not written.
+    try (FileChannel channel = FileChannel.open(file, READ)) {
       if (!torn.test(read(channel, header.length))) {
         return false;
       }
+    }
+    try (FileChannel channel = FileChannel.open(file, READ_WRITE)) {
       DurableFiles.writeAt(channel, 0, header);
       channel.force(false);
       return true;
