@@ -81,6 +81,33 @@ enum ColumnForm {
     }
   }
 
+  /** The whole envelope of a value; nothing, which is no envelope, if it is none or null. */
+  byte[] readWhole(ResultSet row, int index) throws SQLException {
+    if (this == BINARY) {
+      byte[] bytes = row.getBytes(index);
+      return bytes == null ? NOTHING : bytes;
+    }
+    String value = row.getString(index);
+    String text = value == null ? "" : withoutPadding(value);
+    if (!text.startsWith(PREFIX)) {
+      return NOTHING;
+    }
+    try {
+      byte[] digits = text.substring(PREFIX.length()).getBytes(StandardCharsets.ISO_8859_1);
+      byte[] envelope = Base64.getUrlDecoder().decode(digits);
+      return wholeValue(envelope).equals(text) ? envelope : NOTHING; // one text for each envelope
+    } catch (IllegalArgumentException e) {
+      return NOTHING;
+    }
+  }
+
+  /** The value of a whole envelope: {@code byte[]} or {@link String}. */
+  Object wholeValue(byte[] envelope) {
+    return this == BINARY
+        ? envelope
+        : PREFIX + Base64.getUrlEncoder().withoutPadding().encodeToString(envelope);
+  }
+
   /** How much of the value the header takes up, in bytes or characters. */
   int headerLength(int headerBytes) {
     return this == BINARY ? headerBytes : PREFIX.length() + roundUp(headerBytes) / BYTES * DIGITS;

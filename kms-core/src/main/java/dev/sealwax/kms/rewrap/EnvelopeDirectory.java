@@ -4,10 +4,12 @@ import dev.sealwax.kms.envelope.EnvelopeInfo;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -15,25 +17,35 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Files below a directory, by id: the names on the way joined by slashes. Reads and writes headers,
- * and nothing behind them. Never follows a symbolic link below the directory's own path. Safe for
- * any thread, for different files.
+ * and whole envelopes where they are encrypted anew. Never follows a symbolic link below the
+ * directory's own path. Safe for any thread, for different files.
  */
 record EnvelopeDirectory(Path root) {
   private static final Set<OpenOption> READ =
       Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
   private static final Set<OpenOption> READ_WRITE =
       Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+
+  private static final Set<OpenOption> NEW_FILE =
+      Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+  private static final String TMP = ".tmp";
 
   String id(Path file) {
     return String.join("/", names(root.relativize(file)));
@@ -189,6 +201,113 @@ record EnvelopeDirectory(Path root) {
         });
   }
 
+  /**
+   * Puts a new envelope in the place of an old one: writes it to a file of its own, forces that to
+   * the disk, and renames it.
+   *
+   * <p>The lock on the old file is held all the while. An application that does not ask for it
+   * loses what it does between the last look and the renaming.
+   */
+  ReplaceOutcome replaceWhole(EnvelopeRecord record, WholeEnvelopeSource.Replacement replacement)
+      throws IOException {
+    return replacing(
+        record,
+        file -> {
+          Version before = Version.of(file);
+          try (FileChannel channel = openToWrite(file);
+              FileLock lock = lock(channel)) {
+            if (lock == null
+                || !record.hasHeaderOf(read(channel, EnvelopeInfo.MAX_HEADER_BYTES))
+                || !before.equals(Version.of(file))) {
+              return ReplaceOutcome.CHANGED_MEANWHILE;
+            }
+            Path unfinished = root.resolve(HeaderJournal.PREFIX + "." + UUID.randomUUID() + TMP);
+            try {
+              try (FileChannel out =
+                  FileChannel.open(unfinished, NEW_FILE, DurableFiles.ownerOnly(unfinished))) {
+                replacement.write(Channels.newInputStream(channel), Channels.newOutputStream(out));
+                copyAccess(file, unfinished);
+                out.force(true);
+              }
+              if (!before.equals(Version.of(file))) {
+                return ReplaceOutcome.CHANGED_MEANWHILE;
+              }
+              rename(unfinished, file);
+            } finally {
+              Files.deleteIfExists(unfinished);
+            }
+            DurableFiles.syncDirectoryOf(file);
+            return ReplaceOutcome.REPLACED;
+          }
+        });
+  }
+
+  /** What changes if a file is written in place or replaced. */
+  private record Version(Object fileKey, long size, FileTime modified) {
+    static Version of(Path file) throws IOException {
+      BasicFileAttributes attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      return new Version(
+          EnvelopeDirectory.key(file), attributes.size(), attributes.lastModifiedTime());
+    }
+  }
+
+  /** Gives a file the owner, group and permissions of another. */
+  private static void copyAccess(Path from, Path to) throws IOException {
+    PosixFileAttributeView view =
+        Files.getFileAttributeView(to, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS);
+    if (view == null) {
+      return; // nothing of that kind here
+    }
+    PosixFileAttributes wanted =
+        Files.readAttributes(from, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    PosixFileAttributes now = view.readAttributes();
+    try {
+      if (!now.owner().equals(wanted.owner())) {
+        view.setOwner(wanted.owner());
+      }
+      if (!now.group().equals(wanted.group())) {
+        view.setGroup(wanted.group());
+      }
+      view.setPermissions(wanted.permissions());
+    } catch (FileSystemException e) {
+      throw refused(from, e); // not ours to give: whoever owns the file has to do it
+    }
+  }
+
+  private static void rename(Path from, Path to) throws IOException {
+    try {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+    } catch (NoSuchFileException | AccessDeniedException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      if (Files.isDirectory(to, LinkOption.NOFOLLOW_LINKS)) {
+        throw e;
+      }
+      // The disk has just taken the content, so it is about this name: not to be replaced, or on
+      // another file system.
+      throw refused(to, e);
+    }
+  }
+
+  private static AccessDeniedException refused(Path file, FileSystemException cause) {
+    AccessDeniedException refused = new AccessDeniedException(file.toString());
+    refused.initCause(cause);
+    return refused;
+  }
+
+  /** Deletes what a crash has left unfinished. Only while no other process works here. */
+  void deleteUnfinished() throws IOException {
+    List<Path> unfinished = new ArrayList<>();
+    try (DirectoryStream<Path> found =
+        Files.newDirectoryStream(root, HeaderJournal.PREFIX + ".*" + TMP)) {
+      found.forEach(unfinished::add);
+    }
+    for (Path each : unfinished) {
+      Files.deleteIfExists(each);
+    }
+  }
+
   /** A change of one file. */
   private interface Replacing {
     ReplaceOutcome of(Path file) throws IOException;
@@ -233,9 +352,7 @@ record EnvelopeDirectory(Path root) {
       if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
         throw e;
       }
-      AccessDeniedException refused = new AccessDeniedException(file.toString());
-      refused.initCause(e);
-      throw refused;
+      throw refused(file, e);
     }
   }
 

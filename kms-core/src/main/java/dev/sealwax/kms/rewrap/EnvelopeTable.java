@@ -236,6 +236,31 @@ record EnvelopeTable(
     return "SELECT " + start() + " FROM " + qualified() + " WHERE " + keyEquals();
   }
 
+  /** One value. */
+  String selectWhole() {
+    return "SELECT " + quote(column) + " FROM " + qualified() + " WHERE " + keyEquals();
+  }
+
+  /** Replaces one value: new value, key, old value. */
+  String updateWhole() {
+    // Compared as its own type: PostgreSQL would take the padding from one side only.
+    String oldType =
+        form == ColumnForm.PADDED_TEXT && database == Database.POSTGRESQL ? "bpchar" : valueType();
+    return "UPDATE "
+        + qualified()
+        + " SET "
+        + quote(column)
+        + " = CAST(? AS "
+        + valueType()
+        + ") WHERE "
+        + keyEquals()
+        + " AND "
+        + quote(column)
+        + " = CAST(? AS "
+        + oldType
+        + ")";
+  }
+
   String count() {
     return "SELECT COUNT(*) FROM " + qualified();
   }

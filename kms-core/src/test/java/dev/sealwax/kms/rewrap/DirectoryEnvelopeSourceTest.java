@@ -101,7 +101,7 @@ class DirectoryEnvelopeSourceTest {
     rig.kms.keysets().rotate(RewrapRig.ORDERS);
 
     try (EnvelopeSource source = DirectoryEnvelopeSource.of(root)) {
-      assertEquals(new RewrapCounts(4, 4, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
+      assertEquals(new RewrapCounts(4, 4, 0, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
       assertEquals(4, rewrap(source).counts().alreadyThere());
     }
 
@@ -151,7 +151,8 @@ class DirectoryEnvelopeSourceTest {
         DirectoryEnvelopeSource.of(root, file -> file.toString().endsWith(".swx"))) {
       RewrapReport report = rewrap(source);
       assertEquals(
-          new RewrapCounts(2, 1, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 1L)), report.counts());
+          new RewrapCounts(2, 1, 0, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 1L)),
+          report.counts());
     }
   }
 
