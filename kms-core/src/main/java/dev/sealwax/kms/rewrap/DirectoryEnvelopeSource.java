@@ -35,13 +35,14 @@ import org.slf4j.LoggerFactory;
  * new body under the old header's data key: between our last look at the header and our write are
  * some microseconds. One job at a time works in a directory; a second is refused.
  *
- * <p><b>Re-encryption.</b> A record of a compromised version is written to a file beside the
- * others, forced to the disk, and renamed over the old one, with its owner, group and permissions;
- * hard links are parted, and access control lists and extended attributes are not kept. For as long
- * as such a job runs, an application that overwrites, replaces or deletes a file has to hold a
- * {@code FileChannel} lock on the file that stands there: a renaming cannot be made to depend on
- * what it replaces, and what is done without the lock in the microseconds between our last look and
- * our renaming is lost.
+ * <p><b>Re-encryption.</b> A record of a compromised version is written to another file in the
+ * directory, forced to the disk, and renamed over the old one, with its owner, group and
+ * permissions; hard links are parted, and access control lists and extended attributes are not
+ * kept. A record on another file system than the directory's is refused. For as long as such a job
+ * runs, an application that overwrites, replaces or deletes a file has to hold a {@code
+ * FileChannel} lock on the file that stands there: a renaming cannot be made to depend on what it
+ * replaces, and what is done without the lock in the microseconds between our last look and our
+ * renaming is lost.
  *
  * <p>Symbolic links are not followed, and files of ours, {@code .sealwax-rewrap*}, are not
  * envelopes. Needs write permission for the directory itself. Safe for concurrent use as {@link
