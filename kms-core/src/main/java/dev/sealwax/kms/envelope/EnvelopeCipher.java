@@ -142,6 +142,46 @@ public final class EnvelopeCipher {
     }
   }
 
+  /**
+   * Re-encrypts all of {@code source}, an envelope of either suite, to {@code sink}, as {@link
+   * #reencrypt(byte[], EncryptionContext)} does but in constant memory. The new envelope has the
+   * suite and the length of the old one.
+   *
+   * <p>That the old one is complete is known at its end: on an exception throw away what was
+   * written, which will not decrypt, because its end is missing. Neither is closed.
+   *
+   * @return bytes of plaintext
+   * @throws IOException if source or sink fails
+   * @throws MalformedEnvelopeException if the source holds no envelope
+   * @throws DecryptionFailedException if tampered with, truncated, reordered, or of another context
+   * @throws KeyUnavailableException if either key version may not be used for it
+   */
+  public long reencrypt(InputStream source, OutputStream sink, EncryptionContext context)
+      throws IOException {
+    Objects.requireNonNull(source, "source");
+    Objects.requireNonNull(sink, "sink");
+    Objects.requireNonNull(context, "context");
+    Observation observation = opening.observeReencrypt();
+    EnvelopeHeader header = opening.headerToReencrypt(source, observation);
+    if (header.suite() == AlgorithmSuite.ONE_SHOT) {
+      byte[] plaintext = opening.openToReencrypt(header, source, context, observation);
+      try {
+        sink.write(sealing.sealAfresh(plaintext, context, observation));
+        sink.flush();
+        return plaintext.length;
+      } finally {
+        Arrays.fill(plaintext, (byte) 0);
+      }
+    }
+    try (InputStream plaintext =
+            opening.streamToReencrypt(
+                header, new UnclosedInputStream(source), context, observation);
+        EnvelopeOutputStream out =
+            sealing.streamAfresh(new UnclosedOutputStream(sink), context, observation)) {
+      return out.transferAndFinish(plaintext);
+    }
+  }
+
   // --- text and split forms ---
 
   /**

@@ -126,6 +126,69 @@ final class OpeningPath {
     }
   }
 
+  /** Reads the header of an envelope that is to be re-encrypted. */
+  EnvelopeHeader headerToReencrypt(InputStream envelope, @Nullable Observation observation)
+      throws IOException {
+    try {
+      return EnvelopeHeader.parseAlone(readHeader(envelope));
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
+  }
+
+  /** Opens a body of the one-shot suite to be re-encrypted. */
+  byte[] openToReencrypt(
+      EnvelopeHeader header,
+      InputStream body,
+      EncryptionContext context,
+      @Nullable Observation observation)
+      throws IOException {
+    byte[] envelope;
+    try {
+      envelope = whole(header, body.readNBytes(EnvelopeHeader.ONE_SHOT_MAX_BODY + 1));
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
+    return openToReencrypt(envelope, context, observation);
+  }
+
+  /**
+   * The plaintext of a chunked body that is to be re-encrypted. How its reading ends is told by
+   * whoever encrypts it; closing it closes {@code body}.
+   */
+  InputStream streamToReencrypt(
+      EnvelopeHeader header,
+      InputStream body,
+      EncryptionContext context,
+      @Nullable Observation observation)
+      throws IOException {
+    try {
+      byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
+      byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
+      int chunkLength = body.readNBytes(chunk, 0, chunk.length);
+      header.requireBody(prefix.length + chunkLength);
+      Keyset snapshot = snapshotFor(header, observation);
+      try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
+        ChunkCipher cipher =
+            key.streams().cipher(ChunkedBody.salt(prefix, 0), context.toCanonicalBytes());
+        if (cipher == null) {
+          throw new IllegalStateException("a data key was closed by another than its owner");
+        }
+        return new DecryptingInputStream(
+            body,
+            checked(cipher, prefix),
+            chunk,
+            chunkLength,
+            StreamEnd.ofDecryptionToReencrypt(traffic));
+      }
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
+  }
+
   /** The plaintext, or null if the key has been closed. */
   private byte @Nullable [] openBody(DataKey key, byte[] envelope, EncryptionContext context) {
     int bodyPosition = key.header().lengthBytes();
@@ -256,9 +319,13 @@ final class OpeningPath {
       byte[] body,
       EncryptionContext context,
       @Nullable Observation observation) {
+    return openArray(whole(header, body), context, observation);
+  }
+
+  private static byte[] whole(EnvelopeHeader header, byte[] body) {
     byte[] envelope = Arrays.copyOf(header.encoded(), header.lengthBytes() + body.length);
     System.arraycopy(body, 0, envelope, header.lengthBytes(), body.length);
-    return openArray(envelope, context, observation);
+    return envelope;
   }
 
   /** The cipher of a chunked body, its commitment checked; the caller closes it. */

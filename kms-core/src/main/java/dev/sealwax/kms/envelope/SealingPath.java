@@ -181,9 +181,24 @@ final class SealingPath {
   EnvelopeOutputStream stream(
       OutputStream sink, EncryptionContext context, HeaderPlace headerPlace) {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
+    return stream(sink, context, headerPlace, observation, /* alone= */ false);
+  }
+
+  /** As {@link #sealAfresh}, for a stream; ends {@code observation} as the stream ends. */
+  EnvelopeOutputStream streamAfresh(
+      OutputStream sink, EncryptionContext context, @Nullable Observation observation) {
+    return stream(sink, context, HeaderPlace.IN_STREAM, observation, /* alone= */ true);
+  }
+
+  private EnvelopeOutputStream stream(
+      OutputStream sink,
+      EncryptionContext context,
+      HeaderPlace headerPlace,
+      @Nullable Observation observation,
+      boolean alone) {
     StreamEnd end = StreamEnd.ofEncryption(observation, traffic);
     try {
-      StreamStart start = startStream(context, UNKNOWN_LENGTH, /* alone= */ false, observation);
+      StreamStart start = startStream(context, UNKNOWN_LENGTH, alone, observation);
       return new EnvelopeOutputStream(sink, start, headerPlace, end);
     } catch (RuntimeException | Error e) {
       end.failed(e);

@@ -10,10 +10,14 @@ import java.util.Arrays;
 import java.util.Base64;
 import org.jspecify.annotations.Nullable;
 
-/** How a column holds envelopes: as their bytes, or in the text form of envelope-v1 §12. */
+/**
+ * How a column holds envelopes: as their bytes, or in the text form of envelope-v1 §12, which a
+ * type of fixed width fills up with spaces.
+ */
 enum ColumnForm {
   BINARY,
-  TEXT;
+  TEXT,
+  PADDED_TEXT;
 
   private static final String PREFIX = "swx1.";
   private static final int DIGITS = 4; // of text, for
@@ -27,7 +31,8 @@ enum ColumnForm {
   static @Nullable ColumnForm of(int jdbcType) {
     return switch (jdbcType) {
       case Types.BINARY, Types.VARBINARY, Types.LONGVARBINARY -> BINARY;
-      case Types.CHAR, Types.VARCHAR, Types.LONGVARCHAR, Types.NVARCHAR -> TEXT;
+      case Types.VARCHAR, Types.LONGVARCHAR, Types.NVARCHAR -> TEXT;
+      case Types.CHAR, Types.NCHAR -> PADDED_TEXT;
       default -> null;
     };
   }
@@ -46,7 +51,17 @@ enum ColumnForm {
       return start == null ? EnvelopeRecord.none(id) : EnvelopeRecord.of(id, start);
     }
     String start = row.getString(index);
-    return start == null ? EnvelopeRecord.none(id) : EnvelopeRecord.of(id, decode(start));
+    return start == null
+        ? EnvelopeRecord.none(id)
+        : EnvelopeRecord.of(id, decode(withoutPadding(start)));
+  }
+
+  private String withoutPadding(String text) {
+    int length = text.length();
+    while (this == PADDED_TEXT && length > 0 && text.charAt(length - 1) == ' ') {
+      length--;
+    }
+    return text.substring(0, length);
   }
 
   /** The start of an envelope; nothing, which is no envelope, if the text is none. */
@@ -64,6 +79,33 @@ enum ColumnForm {
     } catch (IllegalArgumentException e) {
       return NOTHING;
     }
+  }
+
+  /** The whole envelope of a value; nothing, which is no envelope, if it is none or null. */
+  byte[] readWhole(ResultSet row, int index) throws SQLException {
+    if (this == BINARY) {
+      byte[] bytes = row.getBytes(index);
+      return bytes == null ? NOTHING : bytes;
+    }
+    String value = row.getString(index);
+    String text = value == null ? "" : withoutPadding(value);
+    if (!text.startsWith(PREFIX)) {
+      return NOTHING;
+    }
+    try {
+      byte[] digits = text.substring(PREFIX.length()).getBytes(StandardCharsets.ISO_8859_1);
+      byte[] envelope = Base64.getUrlDecoder().decode(digits);
+      return wholeValue(envelope).equals(text) ? envelope : NOTHING; // one text for each envelope
+    } catch (IllegalArgumentException e) {
+      return NOTHING;
+    }
+  }
+
+  /** The value of a whole envelope: {@code byte[]} or {@link String}. */
+  Object wholeValue(byte[] envelope) {
+    return this == BINARY
+        ? envelope
+        : PREFIX + Base64.getUrlEncoder().withoutPadding().encodeToString(envelope);
   }
 
   /** How much of the value the header takes up, in bytes or characters. */

@@ -35,11 +35,20 @@ import org.slf4j.LoggerFactory;
  * new body under the old header's data key: between our last look at the header and our write are
  * some microseconds. One job at a time works in a directory; a second is refused.
  *
+ * <p><b>Re-encryption.</b> A record of a compromised version is written to another file in the
+ * directory, forced to the disk, and renamed over the old one, with its owner, group and
+ * permissions; hard links are parted, and access control lists and extended attributes are not
+ * kept. A record on another file system than the directory's is refused. For as long as such a job
+ * runs, an application that overwrites, replaces or deletes a file has to hold a {@code
+ * FileChannel} lock on the file that stands there: a renaming cannot be made to depend on what it
+ * replaces, and what is done without the lock in the microseconds between our last look and our
+ * renaming is lost.
+ *
  * <p>Symbolic links are not followed, and files of ours, {@code .sealwax-rewrap*}, are not
  * envelopes. Needs write permission for the directory itself. Safe for concurrent use as {@link
  * EnvelopeSource} says.
  */
-public final class DirectoryEnvelopeSource implements EnvelopeSource {
+public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
   private static final Logger LOG = LoggerFactory.getLogger(DirectoryEnvelopeSource.class);
   private static final Set<OpenOption> LOCK =
       Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
@@ -84,6 +93,7 @@ public final class DirectoryEnvelopeSource implements EnvelopeSource {
     boolean done = false;
     try {
       requireLock(lockFile, opened.root());
+      opened.deleteUnfinished();
       int mended = HeaderJournal.recoverAll(opened);
       if (mended > 0) {
         LOG.info("{}: {} torn headers put back after a crash", opened.root(), mended);
@@ -165,6 +175,14 @@ public final class DirectoryEnvelopeSource implements EnvelopeSource {
     }
     journal.delete();
     return outcomes;
+  }
+
+  @Override
+  public ReplaceOutcome replaceEnvelope(EnvelopeRecord record, Replacement replacement)
+      throws IOException {
+    Objects.requireNonNull(record, "record");
+    Objects.requireNonNull(replacement, "replacement");
+    return directory.replaceWhole(record, replacement);
   }
 
   /** Should that fail as well, the journal stays, and whoever opens the directory next mends. */

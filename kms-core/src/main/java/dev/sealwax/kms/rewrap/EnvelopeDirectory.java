@@ -4,33 +4,48 @@ import dev.sealwax.kms.envelope.EnvelopeInfo;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Files below a directory, by id: the names on the way joined by slashes. Reads and writes headers,
- * and nothing behind them. Never follows a symbolic link below the directory's own path. Safe for
- * any thread, for different files.
+ * and whole envelopes where they are encrypted anew. Never follows a symbolic link below the
+ * directory's own path. Safe for any thread, for different files.
  */
 record EnvelopeDirectory(Path root) {
+  private static final Set<OpenOption> READ =
+      Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
   private static final Set<OpenOption> READ_WRITE =
       Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+
+  private static final Set<OpenOption> NEW_FILE =
+      Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+  private static final String TMP = ".tmp";
 
   String id(Path file) {
     return String.join("/", names(root.relativize(file)));
@@ -73,6 +88,11 @@ record EnvelopeDirectory(Path root) {
     return file;
   }
 
+  /**
+   * The record of a file that was listed.
+   *
+   * @throws NoSuchFileException if there is nothing any more that could be a record
+   */
   EnvelopeRecord read(Path file) throws IOException {
     String id = id(file);
     if (!isReachable(file, id)) {
@@ -82,7 +102,49 @@ record EnvelopeDirectory(Path root) {
       return EnvelopeRecord.of(id, in.readNBytes(EnvelopeInfo.MAX_HEADER_BYTES));
     } catch (AccessDeniedException e) {
       return EnvelopeRecord.unreadable(id);
+    } catch (IOException e) {
+      return switch (found(root, file)) {
+        case FILE -> throw e;
+        // It hides files that the scan has not listed.
+        case DIRECTORY -> EnvelopeRecord.unreadable(id);
+        case OTHER -> throw new NoSuchFileException(file.toString());
+      };
     }
+  }
+
+  /** What stands in a place. */
+  enum Found {
+    FILE,
+    DIRECTORY,
+    /** Nothing, or nothing that is followed. */
+    OTHER
+  }
+
+  /**
+   * What stands at a path below the root, where the names on the way may have become anything.
+   *
+   * @throws IOException if that cannot be told; it is never taken for nothing
+   */
+  static Found found(Path root, Path file) throws IOException {
+    Path place = root;
+    Found found = Found.DIRECTORY;
+    for (Path name : root.relativize(file)) {
+      if (found != Found.DIRECTORY) {
+        return Found.OTHER;
+      }
+      place = place.resolve(name);
+      try {
+        BasicFileAttributes attributes =
+            Files.readAttributes(place, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+        found =
+            attributes.isDirectory()
+                ? Found.DIRECTORY
+                : attributes.isRegularFile() ? Found.FILE : Found.OTHER;
+      } catch (NoSuchFileException e) {
+        return Found.OTHER;
+      }
+    }
+    return found;
   }
 
   /** A name in another encoding than this JVM's gets lost on the way through text. */
@@ -100,9 +162,11 @@ record EnvelopeDirectory(Path root) {
   @Nullable EnvelopeRecord read(String id) throws IOException {
     try {
       Path file = file(id);
-      return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) ? read(file) : null;
+      return found(root, file) == Found.FILE ? read(file) : null;
     } catch (NoSuchFileException e) {
       return null;
+    } catch (AccessDeniedException e) {
+      return EnvelopeRecord.unreadable(id);
     }
   }
 
@@ -115,28 +179,180 @@ record EnvelopeDirectory(Path root) {
    * done here.
    */
   ReplaceOutcome replace(HeaderChange change) throws IOException {
+    return replacing(
+        change.record(),
+        file -> {
+          Object before = key(file);
+          try (FileChannel channel = openToWrite(file);
+              FileLock lock = lock(channel)) {
+            int length = change.newHeader().length;
+            if (lock == null
+                || !Arrays.equals(read(channel, length), change.oldHeader())
+                || !before.equals(key(file))) {
+              return ReplaceOutcome.CHANGED_MEANWHILE;
+            }
+            DurableFiles.writeAt(channel, 0, change.newHeader());
+            channel.force(false);
+            // Replaced while we wrote: what counts now is another file, which we have not moved.
+            return before.equals(key(file))
+                ? ReplaceOutcome.REPLACED
+                : ReplaceOutcome.CHANGED_MEANWHILE;
+          }
+        });
+  }
+
+  /**
+   * Puts a new envelope in the place of an old one: writes it to a file of its own, forces that to
+   * the disk, and renames it.
+   *
+   * <p>The lock on the old file is held all the while. An application that does not ask for it
+   * loses what it does between the last look and the renaming.
+   */
+  ReplaceOutcome replaceWhole(EnvelopeRecord record, WholeEnvelopeSource.Replacement replacement)
+      throws IOException {
+    return replacing(
+        record,
+        file -> {
+          Version before = Version.of(file);
+          try (FileChannel channel = openToWrite(file);
+              FileLock lock = lock(channel)) {
+            if (lock == null
+                || !record.hasHeaderOf(read(channel, EnvelopeInfo.MAX_HEADER_BYTES))
+                || !before.equals(Version.of(file))) {
+              return ReplaceOutcome.CHANGED_MEANWHILE;
+            }
+            Path unfinished = root.resolve(HeaderJournal.PREFIX + "." + UUID.randomUUID() + TMP);
+            try {
+              try (FileChannel out =
+                  FileChannel.open(unfinished, NEW_FILE, DurableFiles.ownerOnly(unfinished))) {
+                replacement.write(Channels.newInputStream(channel), Channels.newOutputStream(out));
+                copyAccess(file, unfinished);
+                out.force(true);
+              }
+              if (!before.equals(Version.of(file))) {
+                return ReplaceOutcome.CHANGED_MEANWHILE;
+              }
+              rename(unfinished, file);
+            } finally {
+              Files.deleteIfExists(unfinished);
+            }
+            DurableFiles.syncDirectoryOf(file);
+            return ReplaceOutcome.REPLACED;
+          }
+        });
+  }
+
+  /** What changes if a file is written in place or replaced. */
+  private record Version(Object fileKey, long size, FileTime modified) {
+    static Version of(Path file) throws IOException {
+      BasicFileAttributes attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      return new Version(
+          EnvelopeDirectory.key(file), attributes.size(), attributes.lastModifiedTime());
+    }
+  }
+
+  /** Gives a file the owner, group and permissions of another. */
+  private static void copyAccess(Path from, Path to) throws IOException {
+    PosixFileAttributeView view =
+        Files.getFileAttributeView(to, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS);
+    if (view == null) {
+      return; // nothing of that kind here
+    }
+    PosixFileAttributes wanted =
+        Files.readAttributes(from, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    PosixFileAttributes now = view.readAttributes();
     try {
-      Path file = file(change.record().id());
-      Object before = key(file);
-      try (FileChannel channel = FileChannel.open(file, READ_WRITE);
-          FileLock lock = lock(channel)) {
-        int length = change.newHeader().length;
-        if (lock == null
-            || !Arrays.equals(read(channel, length), change.oldHeader())
-            || !before.equals(key(file))) {
-          return ReplaceOutcome.CHANGED_MEANWHILE;
-        }
-        DurableFiles.writeAt(channel, 0, change.newHeader());
-        channel.force(false);
-        // Replaced while we wrote: what counts now is another file, which we have not moved.
-        return before.equals(key(file))
-            ? ReplaceOutcome.REPLACED
-            : ReplaceOutcome.CHANGED_MEANWHILE;
+      if (!now.owner().equals(wanted.owner())) {
+        view.setOwner(wanted.owner());
       }
+      if (!now.group().equals(wanted.group())) {
+        view.setGroup(wanted.group());
+      }
+      view.setPermissions(wanted.permissions());
+    } catch (FileSystemException e) {
+      throw refused(from, e); // not ours to give: whoever owns the file has to do it
+    }
+  }
+
+  private static void rename(Path from, Path to) throws IOException {
+    try {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+    } catch (NoSuchFileException | AccessDeniedException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      if (Files.isDirectory(to, LinkOption.NOFOLLOW_LINKS)) {
+        throw e;
+      }
+      // The disk has just taken the content, so it is about this name: not to be replaced, or on
+      // another file system.
+      throw refused(to, e);
+    }
+  }
+
+  private static AccessDeniedException refused(Path file, FileSystemException cause) {
+    AccessDeniedException refused = new AccessDeniedException(file.toString());
+    refused.initCause(cause);
+    return refused;
+  }
+
+  /** Deletes what a crash has left unfinished. Only while no other process works here. */
+  void deleteUnfinished() throws IOException {
+    List<Path> unfinished = new ArrayList<>();
+    try (DirectoryStream<Path> found =
+        Files.newDirectoryStream(root, HeaderJournal.PREFIX + ".*" + TMP)) {
+      found.forEach(unfinished::add);
+    }
+    for (Path each : unfinished) {
+      Files.deleteIfExists(each);
+    }
+  }
+
+  /** A change of one file. */
+  private interface Replacing {
+    ReplaceOutcome of(Path file) throws IOException;
+  }
+
+  /** Tells failures that are one record's from those that are the directory's, which it throws. */
+  private ReplaceOutcome replacing(EnvelopeRecord record, Replacing change) throws IOException {
+    Path file;
+    try {
+      file = file(record.id());
+    } catch (NoSuchFileException e) {
+      return ReplaceOutcome.GONE;
+    }
+    try {
+      return change.of(file);
     } catch (NoSuchFileException e) {
       return ReplaceOutcome.GONE;
     } catch (AccessDeniedException e) {
       return ReplaceOutcome.REFUSED;
+    } catch (FileSystemException e) {
+      if (found(root, file) != Found.FILE) {
+        return ReplaceOutcome.GONE;
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a file to be changed.
+   *
+   * @throws AccessDeniedException if this file is not to be written, for whatever reason
+   */
+  private static FileChannel openToWrite(Path file) throws IOException {
+    try {
+      return FileChannel.open(file, READ_WRITE);
+    } catch (NoSuchFileException | AccessDeniedException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      // Marked as immutable, a program that runs, a part that is mounted for reading. What is
+      // wrong with the whole directory would keep it from being read as well.
+      FileChannel.open(file, READ).close();
+      if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+        throw e;
+      }
+      throw refused(file, e);
     }
   }
 
@@ -147,13 +363,16 @@ record EnvelopeDirectory(Path root) {
    */
   boolean mend(String id, byte[] header, Predicate<byte[]> torn) throws IOException {
     Path file = file(id);
-    if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+    if (found(root, file) != Found.FILE) {
       throw new NoSuchFileException(file.toString());
     }
-    try (FileChannel channel = FileChannel.open(file, READ_WRITE)) {
+    // For reading first: a file that nobody may write was not written.
+    try (FileChannel channel = FileChannel.open(file, READ)) {
       if (!torn.test(read(channel, header.length))) {
         return false;
       }
+    }
+    try (FileChannel channel = FileChannel.open(file, READ_WRITE)) {
       DurableFiles.writeAt(channel, 0, header);
       channel.force(false);
       return true;

@@ -1,12 +1,13 @@
 package dev.sealwax.kms.rewrap;
 
+import dev.sealwax.kms.rewrap.EnvelopeDirectory.Found;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
@@ -17,9 +18,9 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The regular files below a directory in the order of their paths, name by name. Holds the names of
- * the directories on the way to the present file in memory. Symbolic links are not followed. For
- * one thread.
+ * The regular files below a directory in the order of their paths, name by name, and in the place
+ * of a directory that may not be listed, that directory. Holds the names of the directories on the
+ * way to the present file in memory. Symbolic links are not followed. For one thread.
  */
 final class EnvelopeFiles {
   /** A directory that is being walked through, and which of its names come next. */
@@ -28,6 +29,7 @@ final class EnvelopeFiles {
   private final Path root;
   private final Predicate<Path> wanted;
   private final Deque<Level> levels = new ArrayDeque<>();
+  private @Nullable Path unlisted; // the directory that comes next
 
   private EnvelopeFiles(Path root, Predicate<Path> wanted) {
     this.root = root;
@@ -68,9 +70,14 @@ final class EnvelopeFiles {
       }
     } catch (DirectoryIteratorException e) {
       throw e.getCause();
-    } catch (NoSuchFileException | NotDirectoryException e) {
+    } catch (FileSystemException e) {
       if (levels.isEmpty()) {
         throw e; // the root itself: not an empty place, but none
+      }
+      if (e instanceof AccessDeniedException) {
+        unlisted = directory;
+      } else if (EnvelopeDirectory.found(root, directory) == Found.DIRECTORY) {
+        throw e;
       }
     }
     names.sort(null);
@@ -84,6 +91,11 @@ final class EnvelopeFiles {
   /** The next file, or null at the end. */
   @Nullable Path next() throws IOException {
     while (!levels.isEmpty()) {
+      if (unlisted != null) {
+        Path directory = unlisted;
+        unlisted = null;
+        return directory;
+      }
       Level level = levels.removeLast();
       if (level.next() == level.names().size()) {
         continue;
@@ -94,8 +106,13 @@ final class EnvelopeFiles {
       try {
         attributes =
             Files.readAttributes(entry, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-      } catch (NoSuchFileException e) {
-        continue; // gone since it was listed
+      } catch (AccessDeniedException e) {
+        return entry; // whatever it is
+      } catch (FileSystemException e) {
+        if (EnvelopeDirectory.found(root, entry) == Found.OTHER) {
+          continue; // gone since it was listed, alone or with what held it
+        }
+        throw e;
       }
       if (attributes.isDirectory()) {
         enter(entry, null);

@@ -72,6 +72,12 @@ public final class EnvelopeRecord {
     return Arrays.equals(start, 0, lengthBytes, other, 0, lengthBytes);
   }
 
+  /** Whether {@code other} starts with the header of this record, which must have one. */
+  boolean hasHeaderOf(byte[] other) {
+    int length = EnvelopeInfo.inspect(start).headerLengthBytes();
+    return other.length >= length && startsLike(other, length);
+  }
+
   /** Not the id, which may be sensitive. */
   @Override
   public String toString() {

@@ -225,15 +225,40 @@ record EnvelopeTable(
   }
 
   private String valueType() {
-    if (form == ColumnForm.TEXT) {
-      return database == Database.POSTGRESQL ? "text" : "VARCHAR";
+    if (form == ColumnForm.BINARY) {
+      return database == Database.POSTGRESQL ? "bytea" : "VARBINARY";
     }
-    return database == Database.POSTGRESQL ? "bytea" : "VARBINARY";
+    return database == Database.POSTGRESQL ? "text" : "VARCHAR";
   }
 
   /** The start of one value. */
   String selectOne() {
     return "SELECT " + start() + " FROM " + qualified() + " WHERE " + keyEquals();
+  }
+
+  /** One value. */
+  String selectWhole() {
+    return "SELECT " + quote(column) + " FROM " + qualified() + " WHERE " + keyEquals();
+  }
+
+  /** Replaces one value: new value, key, old value. */
+  String updateWhole() {
+    // Compared as its own type: PostgreSQL would take the padding from one side only.
+    String oldType =
+        form == ColumnForm.PADDED_TEXT && database == Database.POSTGRESQL ? "bpchar" : valueType();
+    return "UPDATE "
+        + qualified()
+        + " SET "
+        + quote(column)
+        + " = CAST(? AS "
+        + valueType()
+        + ") WHERE "
+        + keyEquals()
+        + " AND "
+        + quote(column)
+        + " = CAST(? AS "
+        + oldType
+        + ")";
   }
 
   String count() {

@@ -111,7 +111,8 @@ final class HeaderMove {
     }
   }
 
-  private Reason reason(KeyUnavailableException e, EnvelopeInfo claim) {
+  /** Why the record of that header cannot be had, thrown if it is the primary that cannot. */
+  Reason reason(KeyUnavailableException e, EnvelopeInfo claim) {
     Integer primary = primaries.get(claim.keyset());
     if (e.version() != claim.keyVersion() || (primary != null && primary == e.version())) {
       // The version to move to: true of every record, so it must not be said of each.

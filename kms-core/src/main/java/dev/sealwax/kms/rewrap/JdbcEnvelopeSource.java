@@ -1,5 +1,7 @@
 package dev.sealwax.kms.rewrap;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.sql.Array;
 import java.sql.Connection;
@@ -25,7 +27,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Rows are read in the order of the table's primary key, which may have several columns, and
  * only the start of a value is read. A batch is written in one transaction. A header is replaced
  * where the value still starts with the old one, by the database itself, which keeps the rest of
- * the value: a row that the application changes at the same time keeps the change.
+ * the value: a row that the application changes at the same time keeps the change. A record of a
+ * compromised version that is re-encrypted is read as a whole, and replaced where the whole value
+ * is still the same.
  *
  * <p>A checkpoint must not be ahead of the data, so commits have to be durable: PostgreSQL is told
  * so if its {@code synchronous_commit} is off, and an H2 in a file is written only if it was opened
@@ -36,7 +40,7 @@ import org.jspecify.annotations.Nullable;
  * workers, and keeps them until {@link #close}. Safe for concurrent use as {@link EnvelopeSource}
  * says.
  */
-public final class JdbcEnvelopeSource implements EnvelopeSource {
+public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
   /** Opens connections to a database; what a {@link DataSource} does. */
   @FunctionalInterface
   public interface Connections {
@@ -297,6 +301,63 @@ public final class JdbcEnvelopeSource implements EnvelopeSource {
         }
       }
     }
+  }
+
+  /** Holds the whole envelope in memory, twice, and no connection while it is replaced. */
+  @Override
+  public ReplaceOutcome replaceEnvelope(EnvelopeRecord record, Replacement replacement)
+      throws IOException {
+    Objects.requireNonNull(record, "record");
+    Objects.requireNonNull(replacement, "replacement");
+    Optional<byte[]> found = with(connection -> readWhole(connection, record.id()));
+    if (found.isEmpty()) {
+      return ReplaceOutcome.GONE;
+    }
+    byte[] before = found.get();
+    if (!record.hasHeaderOf(before)) {
+      return ReplaceOutcome.CHANGED_MEANWHILE;
+    }
+    ByteArrayOutputStream after = new ByteArrayOutputStream(before.length);
+    replacement.write(new ByteArrayInputStream(before), after);
+    return with(
+        connection -> {
+          try {
+            return replaceWhole(connection, record.id(), before, after.toByteArray());
+          } catch (SQLException e) {
+            if (!SqlFailure.isOfOneRow(e)) {
+              throw e;
+            }
+            connection.rollback();
+            return ReplaceOutcome.REFUSED;
+          }
+        });
+  }
+
+  private Optional<byte[]> readWhole(Connection connection, String id) throws SQLException {
+    try (PreparedStatement select = connection.prepareStatement(table.selectWhole())) {
+      bindKey(select, 1, id);
+      try (ResultSet row = select.executeQuery()) {
+        return row.next() ? Optional.of(table.form().readWhole(row, 1)) : Optional.empty();
+      }
+    }
+  }
+
+  private ReplaceOutcome replaceWhole(Connection connection, String id, byte[] before, byte[] after)
+      throws SQLException {
+    durability.beforeWriting(connection);
+    ColumnForm form = table.form();
+    int updated;
+    try (PreparedStatement update = connection.prepareStatement(table.updateWhole())) {
+      form.bind(update, 1, form.wholeValue(after));
+      bindKey(update, 2, id);
+      form.bind(update, table.keys().size() + 2, form.wholeValue(before));
+      updated = update.executeUpdate();
+    }
+    connection.commit();
+    if (updated > 0) {
+      return ReplaceOutcome.REPLACED;
+    }
+    return read(connection, id).isEmpty() ? ReplaceOutcome.GONE : ReplaceOutcome.CHANGED_MEANWHILE;
   }
 
   // --- connections ---

@@ -11,6 +11,8 @@ import java.util.Map;
  * @param scanned records looked at
  * @param moved records that got a header under the primary; in a dry run or a check, those that
  *     would get one
+ * @param reencrypted records of a compromised version that were encrypted anew; in a dry run, those
+ *     that would be tried
  * @param alreadyThere records whose header is under the primary already, verified
  * @param withoutValue records without a value, skipped
  * @param otherKeyset records that name, unauthenticated, a keyset which the job is not about,
@@ -21,6 +23,7 @@ import java.util.Map;
 public record RewrapCounts(
     long scanned,
     long moved,
+    long reencrypted,
     long alreadyThere,
     long withoutValue,
     long otherKeyset,

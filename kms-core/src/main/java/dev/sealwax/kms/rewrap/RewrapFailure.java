@@ -19,9 +19,15 @@ public record RewrapFailure(String source, String recordId, Reason reason) {
     NOT_AUTHENTIC,
     /**
      * Its version is {@code COMPROMISED}, and moving the header would leave a data key that others
-     * may know: {@code reencrypt} it, which needs its context.
+     * may know: re-encrypt it, which needs its context, by {@link
+     * Rewrapper.Builder#reencryptCompromised} or by hand.
      */
     NEEDS_REENCRYPT,
+    /**
+     * Its version is {@code COMPROMISED} and it does not open, so it was not re-encrypted: the
+     * context that was given is not its own, or it is damaged or forged.
+     */
+    NOT_REENCRYPTED,
     /** Its version is disabled; enable it for as long as the job lasts. */
     VERSION_DISABLED,
     /** The key version has expired; move that date for as long as the job lasts. */

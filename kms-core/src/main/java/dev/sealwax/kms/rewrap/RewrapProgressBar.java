@@ -90,9 +90,12 @@ public final class RewrapProgressBar implements RewrapListener {
     text.append(
         String.format(
             Locale.ROOT,
-            "%,d scanned, %,d moved, %,d failed, %,.0f/s",
+            "%,d scanned, %,d moved%s, %,d failed, %,.0f/s",
             counts.scanned(),
             counts.moved(),
+            counts.reencrypted() == 0
+                ? ""
+                : String.format(Locale.ROOT, ", %,d re-encrypted", counts.reencrypted()),
             counts.failed(),
             progress.recordsPerSecond()));
     progress

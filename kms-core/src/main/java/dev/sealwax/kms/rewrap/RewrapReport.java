@@ -149,11 +149,12 @@ public final class RewrapReport {
             job, String.join(", ", sources), startedAt, finishedAt, resumed ? ", resumed" : ""));
     out.append(
         String.format(
-            "scanned %,d: %s %,d, already there %,d, without value %,d, other keyset %,d, gone %,d,"
-                + " failed %,d%s%n",
+            "scanned %,d: %s %,d, re-encrypted %,d, already there %,d, without value %,d, other"
+                + " keyset %,d, gone %,d, failed %,d%s%n",
             counts.scanned(),
             job == RewrapJob.MOVE ? "moved" : "to move",
             counts.moved(),
+            counts.reencrypted(),
             counts.alreadyThere(),
             counts.withoutValue(),
             counts.otherKeyset(),

@@ -72,9 +72,14 @@ final class RewrapRun {
       RewrapState resumed = begin(keysets);
       List<EnvelopeSource> sources = rewrapper.sources();
       HeaderMove headers = new HeaderMove(rewrapper.ciphers(), primaries());
+      EnvelopeContexts contexts = rewrapper.contexts();
+      Reencryption reencryption =
+          contexts == null
+              ? null
+              : new Reencryption(contexts, rewrapper.ciphers(), headers, patience);
       String position = resumed == null ? null : resumed.position();
       for (int at = resumed == null ? 0 : resumed.at(); at < sources.size(); at++) {
-        walk(at, position, headers);
+        walk(at, position, headers, reencryption);
         position = null;
       }
       return end(resumed != null);
@@ -240,7 +245,8 @@ final class RewrapRun {
 
   // --- the walk ---
 
-  private void walk(int at, @Nullable String start, HeaderMove headers) {
+  private void walk(
+      int at, @Nullable String start, HeaderMove headers, @Nullable Reencryption reencryption) {
     EnvelopeSource source = rewrapper.sources().get(at);
     Future<List<EnvelopeRecord>> ahead = scan(source, start);
     while (true) {
@@ -251,7 +257,7 @@ final class RewrapRun {
       rate.take(batch.size());
       String position = batch.get(batch.size() - 1).id();
       ahead = scan(source, position);
-      doBatch(source, batch, headers);
+      doBatch(source, batch, headers, reencryption);
       save(at, position);
       rewrapper.listener().onProgress(progress());
     }
@@ -266,13 +272,18 @@ final class RewrapRun {
                 () -> source.scan(after, rewrapper.recordsPerBatch())));
   }
 
-  private void doBatch(EnvelopeSource source, List<EnvelopeRecord> batch, HeaderMove headers) {
+  private void doBatch(
+      EnvelopeSource source,
+      List<EnvelopeRecord> batch,
+      HeaderMove headers,
+      @Nullable Reencryption reencryption) {
     int workers = Math.min(rewrapper.workers(), batch.size());
     List<Slice> slices = new ArrayList<>();
     for (int i = 0; i < workers; i++) {
       List<EnvelopeRecord> records =
           batch.subList(batch.size() * i / workers, batch.size() * (i + 1) / workers);
-      slices.add(new Slice(job, source, records, headers, rewrapper.check(), patience));
+      slices.add(
+          new Slice(job, source, records, headers, reencryption, rewrapper.check(), patience));
     }
     // All of them are waited for, also when one fails: nothing may write once we are back.
     for (Future<Slice> slice : all(slices)) {

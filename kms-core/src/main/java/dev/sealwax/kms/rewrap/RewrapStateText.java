@@ -60,6 +60,7 @@ final class RewrapStateText {
         "counts",
         counts.scanned(),
         counts.moved(),
+        counts.reencrypted(),
         counts.alreadyThere(),
         counts.withoutValue(),
         counts.otherKeyset(),
@@ -140,7 +141,7 @@ final class RewrapStateText {
   }
 
   private RewrapCounts counts() {
-    String[] words = words("counts", 6);
+    String[] words = words("counts", 7);
     Map<Reason, Long> failures = new EnumMap<>(Reason.class);
     while (isNext("failed")) {
       String[] failed = words("failed", 2);
@@ -153,6 +154,7 @@ final class RewrapStateText {
         count(words[4]),
         count(words[5]),
         count(words[6]),
+        count(words[7]),
         failures);
   }
 

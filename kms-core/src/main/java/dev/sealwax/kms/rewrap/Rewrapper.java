@@ -38,6 +38,7 @@ public final class Rewrapper {
   private final @Nullable RewrapCheckpoint checkpoint;
   private final RewrapListener listener;
   private final @Nullable EnvelopeCheck check;
+  private final @Nullable EnvelopeContexts contexts;
   private final int batchSize;
   private final int workers;
   private final int recordsPerSecond;
@@ -51,6 +52,7 @@ public final class Rewrapper {
     this.checkpoint = builder.checkpoint;
     this.listener = builder.listener;
     this.check = builder.check;
+    this.contexts = builder.contexts;
     this.batchSize = builder.batchSize;
     this.workers = builder.workers;
     this.recordsPerSecond = builder.recordsPerSecond;
@@ -125,6 +127,10 @@ public final class Rewrapper {
     return check;
   }
 
+  @Nullable EnvelopeContexts contexts() {
+    return contexts;
+  }
+
   int workers() {
     return workers;
   }
@@ -157,6 +163,7 @@ public final class Rewrapper {
     private @Nullable RewrapCheckpoint checkpoint;
     private RewrapListener listener = new RewrapListener() {};
     private @Nullable EnvelopeCheck check;
+    private @Nullable EnvelopeContexts contexts;
     private int batchSize = 1000;
     private int workers = 1;
     private int recordsPerSecond;
@@ -193,6 +200,24 @@ public final class Rewrapper {
     /** What {@link Rewrapper#verify} asks of each record besides its header; nothing if not set. */
     public Builder check(EnvelopeCheck check) {
       this.check = Objects.requireNonNull(check, "check");
+      return this;
+    }
+
+    /**
+     * Re-encrypts records of {@code COMPROMISED} versions, which otherwise are failures: each gets
+     * a new data key and a new ciphertext, by compare-and-set like a header, and is counted by
+     * {@link RewrapCounts#reencrypted}. A record that does not open in its context is a failure and
+     * stays as it is. A dry run counts such records and opens none; a check goes on to call them
+     * failures.
+     *
+     * <p>Re-encryption gives no proof of origin. Who has the key can forge what it moves, also in
+     * the place of records that are long under a good version: first take from them what write
+     * access they have.
+     *
+     * @param contexts tells in which context a record was encrypted
+     */
+    public Builder reencryptCompromised(EnvelopeContexts contexts) {
+      this.contexts = Objects.requireNonNull(contexts, "contexts");
       return this;
     }
 
@@ -267,12 +292,21 @@ public final class Rewrapper {
     /**
      * The job. Nothing is read before it runs.
      *
-     * @throws IllegalStateException if there is no source or no keyset
+     * @throws IllegalStateException if there is no source or no keyset, or it re-encrypts and a
+     *     source is no {@link WholeEnvelopeSource}
      */
     public Rewrapper build() {
       if (sources.isEmpty() || ciphers.isEmpty()) {
         throw new IllegalStateException(
             "a rewrapper needs a " + (sources.isEmpty() ? "source" : "keyset"));
+      }
+      for (EnvelopeSource source : sources) {
+        if (contexts != null && !(source instanceof WholeEnvelopeSource)) {
+          throw new IllegalStateException(
+              "to re-encrypt, "
+                  + source.identity()
+                  + " must be a WholeEnvelopeSource; make it one, or leave it to a job of its own");
+        }
       }
       return new Rewrapper(this);
     }

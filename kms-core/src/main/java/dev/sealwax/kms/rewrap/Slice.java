@@ -23,6 +23,7 @@ final class Slice implements Callable<Slice> {
   private final EnvelopeSource source;
   private final List<EnvelopeRecord> records;
   private final HeaderMove headers;
+  private final @Nullable Reencryption reencryption;
   private final @Nullable EnvelopeCheck check;
   private final Patience patience;
 
@@ -34,12 +35,14 @@ final class Slice implements Callable<Slice> {
       EnvelopeSource source,
       List<EnvelopeRecord> records,
       HeaderMove headers,
+      @Nullable Reencryption reencryption,
       @Nullable EnvelopeCheck check,
       Patience patience) {
     this.job = job;
     this.source = source;
     this.records = records;
     this.headers = headers;
+    this.reencryption = reencryption;
     this.check = check;
     this.patience = patience;
   }
@@ -52,7 +55,7 @@ final class Slice implements Callable<Slice> {
       if (decision.kind() == HeaderMove.Kind.MOVE && job == RewrapJob.MOVE) {
         moves.add(decision);
       } else {
-        settle(record, decision);
+        settle(record, decision, ATTEMPTS);
       }
     }
     if (!moves.isEmpty()) {
@@ -100,28 +103,62 @@ final class Slice implements Callable<Slice> {
       case REPLACED -> tally.moved(keyset, move.from(), move.to());
       case GONE -> tally.gone(keyset, move.from());
       case REFUSED -> fail(record, Reason.WRITE_REFUSED, keyset, move.from());
-      case CHANGED_MEANWHILE -> {
-        if (attemptsLeft == 0) {
-          fail(record, Reason.KEEPS_CHANGING, keyset, move.from());
-          return;
-        }
-        Optional<EnvelopeRecord> now = ofSource("cannot be read", () -> source.read(record.id()));
-        if (now.isEmpty()) {
-          tally.gone(keyset, move.from());
-          return;
-        }
-        Decision next = decide(now.get());
-        if (next.kind() == HeaderMove.Kind.MOVE) {
-          finish(next, replace(List.of(next)).get(0), attemptsLeft - 1);
-        } else {
-          settle(now.get(), next);
-        }
-      }
+      case CHANGED_MEANWHILE -> again(record, keyset, move.from(), attemptsLeft);
     }
   }
 
-  /** Counts a record that is not written. */
-  private void settle(EnvelopeRecord record, Decision decision) {
+  /** Judges a record anew that was changed before it was written. */
+  private void again(EnvelopeRecord record, KeysetId keyset, int from, int attemptsLeft) {
+    if (attemptsLeft == 0) {
+      fail(record, Reason.KEEPS_CHANGING, keyset, from);
+      return;
+    }
+    Optional<EnvelopeRecord> now = ofSource("cannot be read", () -> source.read(record.id()));
+    if (now.isEmpty()) {
+      tally.gone(keyset, from);
+      return;
+    }
+    Decision next = decide(now.get());
+    if (next.kind() == HeaderMove.Kind.MOVE) {
+      finish(next, replace(List.of(next)).get(0), attemptsLeft - 1);
+    } else {
+      settle(now.get(), next, attemptsLeft - 1);
+    }
+  }
+
+  /** Re-encrypts a record of a compromised version. */
+  private void reencrypt(
+      Reencryption reencryption, EnvelopeRecord record, Decision decision, int attemptsLeft) {
+    KeysetId keyset = Objects.requireNonNull(decision.keyset(), "keyset");
+    if (job == RewrapJob.DRY_RUN) {
+      tally.wouldReencrypt(keyset, decision.from());
+      return;
+    }
+    // The builder has seen to it that the source can do that.
+    Reencryption.Result result = reencryption.of((WholeEnvelopeSource) source, record);
+    ReplaceOutcome outcome = result.outcome();
+    if (outcome == null) {
+      Reason reason = Objects.requireNonNull(result.failure(), "reason");
+      fail(record, reason, keyset, decision.from());
+      return;
+    }
+    switch (outcome) {
+      case REPLACED -> tally.reencrypted(keyset, decision.from(), result.to());
+      case GONE -> tally.gone(keyset, decision.from());
+      case REFUSED -> fail(record, Reason.WRITE_REFUSED, keyset, decision.from());
+      case CHANGED_MEANWHILE -> again(record, keyset, decision.from(), attemptsLeft);
+    }
+  }
+
+  /** Counts a record whose header is not written; encrypts it anew where that is called for. */
+  private void settle(EnvelopeRecord record, Decision decision, int attemptsLeft) {
+    // A check finds what is not as it should be, and this is not.
+    if (reencryption != null
+        && decision.reason() == Reason.NEEDS_REENCRYPT
+        && job != RewrapJob.VERIFY) {
+      reencrypt(reencryption, record, decision, attemptsLeft);
+      return;
+    }
     switch (decision.kind()) {
       case NO_VALUE -> tally.withoutValue();
       case OTHER_KEYSET -> tally.otherKeyset();

@@ -22,6 +22,7 @@ final class Tally {
 
   private long scanned;
   private long moved;
+  private long reencrypted;
   private long alreadyThere;
   private long withoutValue;
   private long otherKeyset;
@@ -52,6 +53,21 @@ final class Tally {
     moved++;
     met(keyset, from);
     left(keyset, to);
+  }
+
+  void reencrypted(KeysetId keyset, int from, int to) {
+    scanned++;
+    reencrypted++;
+    met(keyset, from);
+    left(keyset, to);
+  }
+
+  /** Counts as re-encrypted, but stays where it is: nothing is written. */
+  void wouldReencrypt(KeysetId keyset, int version) {
+    scanned++;
+    reencrypted++;
+    met(keyset, version);
+    left(keyset, version);
   }
 
   /** Counts as moved, but stays where it is: nothing is written. */
@@ -101,6 +117,7 @@ final class Tally {
   void add(RewrapCounts counts, List<VersionCount> table) {
     scanned += counts.scanned();
     moved += counts.moved();
+    reencrypted += counts.reencrypted();
     alreadyThere += counts.alreadyThere();
     withoutValue += counts.withoutValue();
     otherKeyset += counts.otherKeyset();
@@ -113,7 +130,7 @@ final class Tally {
 
   RewrapCounts counts() {
     return new RewrapCounts(
-        scanned, moved, alreadyThere, withoutValue, otherKeyset, gone, failures);
+        scanned, moved, reencrypted, alreadyThere, withoutValue, otherKeyset, gone, failures);
   }
 
   /** By keyset and version, ascending. */

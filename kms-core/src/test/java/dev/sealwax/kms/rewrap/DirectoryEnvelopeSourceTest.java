@@ -18,16 +18,21 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class DirectoryEnvelopeSourceTest {
   private final RewrapRig rig = RewrapRig.create();
@@ -96,7 +101,7 @@ class DirectoryEnvelopeSourceTest {
     rig.kms.keysets().rotate(RewrapRig.ORDERS);
 
     try (EnvelopeSource source = DirectoryEnvelopeSource.of(root)) {
-      assertEquals(new RewrapCounts(4, 4, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
+      assertEquals(new RewrapCounts(4, 4, 0, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
       assertEquals(4, rewrap(source).counts().alreadyThere());
     }
 
@@ -146,7 +151,8 @@ class DirectoryEnvelopeSourceTest {
         DirectoryEnvelopeSource.of(root, file -> file.toString().endsWith(".swx"))) {
       RewrapReport report = rewrap(source);
       assertEquals(
-          new RewrapCounts(2, 1, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 1L)), report.counts());
+          new RewrapCounts(2, 1, 0, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 1L)),
+          report.counts());
     }
   }
 
@@ -181,6 +187,153 @@ class DirectoryEnvelopeSourceTest {
 
       assertArrayEquals(written, Files.readAllBytes(root.resolve("b")));
       assertTrue(source.read("c").isEmpty());
+    }
+  }
+
+  /** What may take the place of a record's file, or of a directory on the way to it. */
+  private enum Usurper {
+    FILE {
+      @Override
+      void take(Path place) throws IOException {
+        Files.write(place, new byte[200]);
+      }
+    },
+    DIRECTORY {
+      @Override
+      void take(Path place) throws IOException {
+        Files.createDirectory(place);
+      }
+    },
+    LINK {
+      @Override
+      void take(Path place) throws IOException {
+        Files.createSymbolicLink(place, place.resolveSibling("z"));
+      }
+    },
+    LOOP {
+      @Override
+      void take(Path place) throws IOException {
+        Files.createSymbolicLink(place, place.getFileName());
+      }
+    };
+
+    abstract void take(Path place) throws IOException;
+  }
+
+  private static void remove(Path place) throws IOException {
+    try (Stream<Path> all = Files.walk(place)) {
+      for (Path each : all.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(each);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "b, DIRECTORY",
+    "b, LINK",
+    "b, LOOP",
+    "d, FILE",
+    "d, DIRECTORY",
+    "d, LINK",
+    "d, LOOP",
+    "d/e, FILE",
+    "d/e, DIRECTORY",
+    "d/e, LINK",
+    "d/e, LOOP",
+    "d/e/f, DIRECTORY",
+    "d/e/f, LINK",
+    "d/e/f, LOOP"
+  })
+  void placeThatSomethingElseTakes_costsItsOwnRecordsOnly(String place, Usurper usurper)
+      throws IOException {
+    List<String> names = List.of("a", "b", "d/e/f", "d/e/g", "d/h", "z");
+    for (String name : names) {
+      put(name, rig.sealed(name));
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    // Between listing and reading: the predicate is asked in between.
+    AtomicBoolean taken = new AtomicBoolean();
+    Predicate<Path> wanted =
+        file -> {
+          if (file.toString().equals(place.startsWith("d") ? "d/e/f" : "b")
+              && !taken.getAndSet(true)) {
+            try {
+              remove(root.resolve(place));
+              usurper.take(root.resolve(place));
+            } catch (IOException e) {
+              throw new java.io.UncheckedIOException(e);
+            }
+          }
+          return true;
+        };
+    try (EnvelopeSource source = DirectoryEnvelopeSource.of(root, wanted)) {
+      RewrapReport report = rewrap(source);
+      assertTrue(taken.get());
+      List<String> rest = names.stream().filter(name -> !name.startsWith(place)).toList();
+      assertEquals(rest.size(), report.counts().moved(), report::describe);
+      assertTrue(report.counts().failed() <= 1, report::describe);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "d, FILE", "d, DIRECTORY", "d, LINK", "d, LOOP",
+    "d/e, FILE", "d/e, DIRECTORY", "d/e, LINK", "d/e, LOOP",
+    "d/e/f, DIRECTORY", "d/e/f, LINK", "d/e/f, LOOP"
+  })
+  void placeThatSomethingElseTakesBeforeTheWrite_isGone(String place, Usurper usurper)
+      throws IOException {
+    for (String name : List.of("a", "d/e/f", "z")) {
+      put(name, rig.sealed(name));
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    try (EnvelopeSource source = DirectoryEnvelopeSource.of(root)) {
+      List<HeaderChange> changes =
+          List.of(change(source, "a"), change(source, "d/e/f"), change(source, "z"));
+      remove(root.resolve(place));
+      usurper.take(root.resolve(place));
+
+      assertEquals(
+          List.of(ReplaceOutcome.REPLACED, ReplaceOutcome.GONE, ReplaceOutcome.REPLACED),
+          source.replaceHeaders(changes));
+      assertTrue(source.read("d/e/f").isEmpty());
+    }
+  }
+
+  @Test
+  void placesThatMayNotBeEntered_areFailuresOfTheirOwn() throws IOException {
+    for (String name : List.of("a", "b", "c/x", "c/y", "d/x", "d/y", "e/x", "z")) {
+      put(name, rig.sealed(name));
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    Map<String, String> modes =
+        Map.of("b", "---------", "c", "---------", "d", "r--------", "e/x", "r--------");
+    try {
+      for (Map.Entry<String, String> mode : modes.entrySet()) {
+        Files.setPosixFilePermissions(
+            root.resolve(mode.getKey()), PosixFilePermissions.fromString(mode.getValue()));
+      }
+      // Nothing is closed to the superuser.
+      boolean closed = !Files.isReadable(root.resolve("b"));
+      try (EnvelopeSource source = DirectoryEnvelopeSource.of(root)) {
+        RewrapReport report = rewrap(source);
+        assertEquals(
+            closed ? Map.of(Reason.UNREADABLE, 4L, Reason.WRITE_REFUSED, 1L) : Map.of(),
+            report.counts().failures());
+        assertEquals(closed ? 2 : 8, report.counts().moved());
+        assertEquals(
+            closed ? List.of("b", "c", "d/x", "d/y", "e/x") : List.of(),
+            report.failures().stream().map(RewrapFailure::recordId).sorted().toList());
+        // Goes on behind each of them, wherever it stops.
+        assertEquals(closed ? 7 : 8, scanned(source, null, 1).size());
+        assertEquals("d/x", source.scan("c/x", 9).get(1).id());
+      }
+    } finally {
+      for (String name : modes.keySet()) {
+        Files.setPosixFilePermissions(
+            root.resolve(name), PosixFilePermissions.fromString("rwx------"));
+      }
     }
   }
 
@@ -265,6 +418,29 @@ class DirectoryEnvelopeSourceTest {
 
     tear("a", 0);
     Files.delete(root.resolve("a"));
+    DirectoryEnvelopeSource.of(root).close();
+    assertEquals(List.of(), leftovers(root));
+  }
+
+  @Test
+  void fileThatWasNotWrittenAndMayNotBe_keepsNobodyFromTheDirectory() throws IOException {
+    put("a", rig.sealed("a"));
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    tear("a", 0);
+    Files.setPosixFilePermissions(root.resolve("a"), PosixFilePermissions.fromString("r--------"));
+    DirectoryEnvelopeSource.of(root).close();
+    assertEquals(List.of(), leftovers(root));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"d, FILE", "d, LINK", "d, LOOP", "d/a, DIRECTORY", "d/a, LOOP"})
+  void crashWhosePlaceSomethingElseHasTaken_isOver(String place, Usurper usurper)
+      throws IOException {
+    put("d/a", rig.sealed("a"));
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    tear("d/a", 60);
+    remove(root.resolve(place));
+    usurper.take(root.resolve(place));
     DirectoryEnvelopeSource.of(root).close();
     assertEquals(List.of(), leftovers(root));
   }

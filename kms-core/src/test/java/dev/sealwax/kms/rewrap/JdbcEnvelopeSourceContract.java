@@ -114,7 +114,7 @@ abstract class JdbcEnvelopeSourceContract {
   void binaryColumn_isMovedAndStillOpens() throws Exception {
     fill(40);
     try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
-      assertEquals(new RewrapCounts(40, 40, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
+      assertEquals(new RewrapCounts(40, 40, 0, 0, 0, 0, 0, Map.of()), rewrap(source).counts());
       assertMoved(40);
       assertEquals(40, rewrap(source).counts().alreadyThere());
     }
@@ -150,6 +150,160 @@ abstract class JdbcEnvelopeSourceContract {
       assertEquals(2, EnvelopeInfo.inspectText(text).keyVersion());
       assertEquals(length, rig.kms.envelopeCipher(keyset).decryptText(text, context).length);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3, 4, 5, 90, 150})
+  void fixedWidthTextColumn_isMovedWithItsPadding(int length) throws Exception {
+    int width = 400;
+    execute("create table orders (id integer primary key, card char(" + width + "))");
+    EncryptionContext context = EncryptionContext.of("id", "x");
+    for (int i = 0; i < 3; i++) {
+      execute(
+          "insert into orders values (?, ?)",
+          i,
+          rig.orders().encryptToText(new byte[length + i], context));
+    }
+    execute("insert into orders values (3, ?)", "swx1. AAAA");
+    execute("insert into orders values (4, ?)", "");
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      RewrapReport report = rewrap(source);
+      assertEquals(
+          new RewrapCounts(5, 3, 0, 0, 0, 0, 0, Map.of(Reason.NOT_AN_ENVELOPE, 2L)),
+          report.counts());
+      assertEquals(3, rewrap(source).counts().alreadyThere());
+    }
+    for (int i = 0; i < 3; i++) {
+      String padded = (String) value("select card from orders where id = " + i);
+      assertEquals(width, padded.length());
+      String text = padded.stripTrailing();
+      assertEquals(2, EnvelopeInfo.inspectText(text).keyVersion());
+      assertEquals(length + i, rig.orders().decryptText(text, context).length);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bytes", "char(400)"})
+  void fixedWidthKeys_areFoundAgainAlsoAfterAStop(String type) throws Exception {
+    execute(
+        "create table orders (shop char(6), line char(3), card "
+            + type.replace("bytes", binaryType())
+            + ", primary key (shop, line))");
+    List<String> shops = List.of("a", "a b", "a,b", "a\\", "abcdef", "ab");
+    for (String shop : shops) {
+      for (String line : List.of("1", "22", "333")) {
+        byte[] envelope = rig.sealed("x");
+        execute(
+            "insert into orders values (?, ?, ?)",
+            shop,
+            line,
+            type.equals("bytes")
+                ? envelope
+                : rig.orders().encryptToText("x".getBytes(UTF_8), EncryptionContext.of("id", "x")));
+      }
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    MemoryCheckpoint checkpoint = new MemoryCheckpoint();
+    checkpoint.failingFrom = 2;
+    int all = shops.size() * 3;
+    try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      Rewrapper job =
+          rig.kms
+              .rewrapper(RewrapRig.ORDERS)
+              .source(source)
+              .checkpoint(checkpoint)
+              .batchSize(4)
+              .patience(Duration.ZERO)
+              .build();
+      assertThrows(RewrapException.class, job::run);
+      checkpoint.failingFrom = Integer.MAX_VALUE;
+      RewrapReport report = job.run();
+      assertTrue(report.wasResumed());
+      assertEquals(all, report.counts().scanned());
+      assertEquals(all, report.counts().moved() + report.counts().alreadyThere());
+      assertEquals(all, rewrap(source).counts().alreadyThere());
+      assertScansOneByOne(source, all);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bytes", "varchar(400)", "char(400)"})
+  void compromisedRows_areEncryptedAnewUnlessTheApplicationWritesThem(String type)
+      throws Exception {
+    boolean text = !type.equals("bytes");
+    execute(
+        "create table orders (shop char(6), line integer, card "
+            + type.replace("bytes", binaryType())
+            + ", primary key (shop, line))");
+    EncryptionContext context = EncryptionContext.of("shop", "a");
+    for (int i = 0; i < 6; i++) {
+      execute("insert into orders values ('a', ?, ?)", i, sealed(text, "old", context));
+    }
+    rig.kms.keysets().rotate(RewrapRig.ORDERS);
+    rig.kms.keysets().compromise(RewrapRig.ORDERS, 1);
+    try (JdbcEnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
+      List<EnvelopeRecord> page = source.scan(null, 6);
+      for (int i = 0; i < 3; i++) {
+        // In the middle of it the application writes, clears, or deletes the row.
+        String statement =
+            List.of(
+                    "update orders set card = ? where line = 0",
+                    "update orders set card = cast(null as "
+                        + valueType(type)
+                        + ")"
+                        + " where line = 1",
+                    "delete from orders where line = 2")
+                .get(i);
+        Object[] values = i == 0 ? new Object[] {sealed(text, "new", context)} : new Object[0];
+        ReplaceOutcome outcome =
+            source.replaceEnvelope(
+                page.get(i),
+                (in, out) -> {
+                  rig.orders().reencrypt(in, out, context);
+                  try {
+                    execute(statement, values);
+                  } catch (SQLException e) {
+                    throw new IOException(e);
+                  }
+                });
+        assertEquals(
+            i == 2 ? ReplaceOutcome.GONE : ReplaceOutcome.CHANGED_MEANWHILE, outcome, statement);
+      }
+      assertEquals(
+          EnvelopeRecord.Content.NONE, source.read(page.get(1).id()).orElseThrow().content());
+      RewrapReport report =
+          rig.kms
+              .rewrapper(RewrapRig.ORDERS)
+              .source(source)
+              .workers(2)
+              .patience(Duration.ZERO)
+              .reencryptCompromised(
+                  (from, record) ->
+                      record.id().endsWith(",4") ? EncryptionContext.empty() : context)
+              .build()
+              .run();
+      assertEquals(
+          new RewrapCounts(5, 0, 2, 1, 1, 0, 0, Map.of(Reason.NOT_REENCRYPTED, 1L)),
+          report.counts());
+    }
+    for (int line : new int[] {0, 3, 5}) {
+      Object value = value("select card from orders where line = " + line);
+      byte[] opened =
+          text
+              ? rig.orders().decryptText(((String) value).stripTrailing(), context)
+              : rig.orders().decrypt((byte[]) value, context);
+      assertEquals(line == 0 ? "new" : "old", new String(opened, UTF_8));
+    }
+  }
+
+  private String valueType(String type) {
+    return type.replace("bytes", binaryType());
+  }
+
+  private Object sealed(boolean text, String message, EncryptionContext context) {
+    byte[] bytes = message.getBytes(UTF_8);
+    return text ? rig.orders().encryptToText(bytes, context) : rig.orders().encrypt(bytes, context);
   }
 
   static List<Map.Entry<String, List<Object>>> keys() {
@@ -301,7 +455,7 @@ abstract class JdbcEnvelopeSourceContract {
     try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
       RewrapReport report = rewrap(source);
       assertEquals(
-          new RewrapCounts(20, 15, 0, 2, 1, 0, Map.of(Reason.NOT_AN_ENVELOPE, 2L)),
+          new RewrapCounts(20, 15, 0, 0, 2, 1, 0, Map.of(Reason.NOT_AN_ENVELOPE, 2L)),
           report.counts());
       assertEquals(
           List.of("5", "6"), report.failures().stream().map(RewrapFailure::recordId).toList());

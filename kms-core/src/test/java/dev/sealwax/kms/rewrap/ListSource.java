@@ -1,6 +1,8 @@
 package dev.sealwax.kms.rewrap;
 
 import dev.sealwax.kms.envelope.EnvelopeInfo;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,7 +14,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /** Records in memory, with hooks where a test puts what goes wrong. */
-final class ListSource implements EnvelopeSource {
+final class ListSource implements WholeEnvelopeSource {
   /** Something that happens in the middle. */
   interface Hook {
     void run() throws IOException;
@@ -91,6 +93,28 @@ final class ListSource implements EnvelopeSource {
     System.arraycopy(change.newHeader(), 0, next, 0, header);
     writes.incrementAndGet();
     return records.replace(id, now, next)
+        ? ReplaceOutcome.REPLACED
+        : ReplaceOutcome.CHANGED_MEANWHILE;
+  }
+
+  @Override
+  public ReplaceOutcome replaceEnvelope(EnvelopeRecord record, Replacement replacement)
+      throws IOException {
+    String id = record.id();
+    byte[] now = records.get(id);
+    if (now == null) {
+      return ReplaceOutcome.GONE;
+    }
+    if (!record.hasHeaderOf(now)) {
+      return ReplaceOutcome.CHANGED_MEANWHILE;
+    }
+    ByteArrayOutputStream next = new ByteArrayOutputStream();
+    replacement.write(new ByteArrayInputStream(now), next);
+    beforeReplace.run();
+    if (id.equals(refused)) {
+      return ReplaceOutcome.REFUSED;
+    }
+    return records.replace(id, now, next.toByteArray())
         ? ReplaceOutcome.REPLACED
         : ReplaceOutcome.CHANGED_MEANWHILE;
   }

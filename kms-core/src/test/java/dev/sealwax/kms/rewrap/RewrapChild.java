@@ -3,6 +3,7 @@ package dev.sealwax.kms.rewrap;
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.store.FileKeysetStore;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,19 +19,22 @@ final class RewrapChild {
 
   private RewrapChild() {}
 
-  /** {@code KEY-DIRECTORY (table URL | files DIRECTORY)}. */
+  /** {@code KEY-DIRECTORY (table URL | files DIRECTORY) (rewrap | reencrypt)}. */
   public static void main(String[] args) throws IOException {
     Path home = Path.of(args[0]);
     try (Kms kms = kms(home);
         EnvelopeSource source = source(args[1], args[2])) {
-      Rewrapper rewrapper =
+      Rewrapper.Builder job =
           kms.rewrapper(KEYSET)
               .source(source)
               .checkpoint(CheckpointFile.at(home.resolve("checkpoint")))
               .batchSize(BATCH)
               .workers(2)
-              .patience(Duration.ZERO)
-              .build();
+              .patience(Duration.ZERO);
+      if (args[3].equals("reencrypt")) {
+        job.reencryptCompromised((from, record) -> EncryptionContext.of("id", record.id()));
+      }
+      Rewrapper rewrapper = job.build();
       System.out.println(STARTS);
       RewrapReport report = rewrapper.run();
       if (report.counts().failed() > 0) {

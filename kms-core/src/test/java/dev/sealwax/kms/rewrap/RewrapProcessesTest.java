@@ -2,6 +2,7 @@ package dev.sealwax.kms.rewrap;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,10 +13,13 @@ import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -29,8 +33,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Jobs that are killed ({@code kill -9}) again and again, at random moments, while an application
@@ -40,6 +45,7 @@ class RewrapProcessesTest {
   private static final int KILLS = Integer.getInteger("sealwax.rewrapKills", 12);
   private static final int RECORDS = 600;
   private static final String KEYSET = "orders";
+  private static final String REENCRYPT = "reencrypt";
 
   @TempDir Path home;
 
@@ -50,20 +56,27 @@ class RewrapProcessesTest {
     Map<String, byte[]> readAll() throws Exception;
   }
 
-  @Test
-  void table_killedAtAnyMoment_losesNothing() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"rewrap", REENCRYPT})
+  void table_killedAtAnyMoment_losesNothing(String work) throws Exception {
     DataSource database = RewrapDatabase.postgres();
     try (Connection connection = database.getConnection();
         Statement statement = connection.createStatement()) {
       statement.execute("create table orders (id varchar primary key, card bytea)");
     }
-    killAgainAndAgain(new Table(database), "table", RewrapDatabase.lastPostgresUrl());
+    killAgainAndAgain(new Table(database), "table", RewrapDatabase.lastPostgresUrl(), work);
   }
 
-  @Test
-  void files_killedAtAnyMoment_loseNothing() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"rewrap", REENCRYPT})
+  void files_killedAtAnyMoment_loseNothing(String work) throws Exception {
     Path directory = Files.createDirectory(home.resolve("files"));
-    killAgainAndAgain(new Folder(directory), "files", directory.toString());
+    killAgainAndAgain(new Folder(directory), "files", directory.toString(), work);
+    // What the last kill left is gone after the next opening, and nothing else is there.
+    DirectoryEnvelopeSource.of(directory).close();
+    try (var files = Files.newDirectoryStream(directory, ".*.tmp")) {
+      assertFalse(files.iterator().hasNext());
+    }
   }
 
   private record Table(DataSource database) implements Place {
@@ -99,7 +112,16 @@ class RewrapProcessesTest {
     public void write(String id, byte[] envelope) throws IOException {
       Path file = directory.resolve(id);
       Path unfinished = Files.write(directory.resolve("unfinished"), envelope);
-      Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE);
+      if (!Files.exists(file)) {
+        Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE);
+        return;
+      }
+      // As the source demands of those who write while it re-encrypts.
+      try (FileChannel old = FileChannel.open(file, StandardOpenOption.WRITE);
+          FileLock lock = old.lock()) {
+        assertTrue(lock.isValid());
+        Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE);
+      }
     }
 
     @Override
@@ -159,7 +181,17 @@ class RewrapProcessesTest {
     return String.format("%05d.swx", number);
   }
 
-  private void killAgainAndAgain(Place place, String kind, String where) throws Exception {
+  /** A new primary; in a job that re-encrypts the old one is compromised. */
+  private static int next(Kms kms, String work) {
+    int target = kms.keysets().rotate(KEYSET).primary();
+    if (work.equals(REENCRYPT)) {
+      kms.keysets().compromise(KEYSET, target - 1);
+    }
+    return target;
+  }
+
+  private void killAgainAndAgain(Place place, String kind, String where, String work)
+      throws Exception {
     SplittableRandom random = new SplittableRandom();
     try (Kms kms = RewrapChild.kms(home)) {
       kms.keysets().create(KEYSET, KeysetTemplate.defaults());
@@ -168,7 +200,7 @@ class RewrapProcessesTest {
         application.write(id(i), "first " + i);
       }
       Map<String, byte[]> before = place.readAll();
-      int target = kms.keysets().rotate(KEYSET).primary();
+      int target = next(kms, work);
       Thread writer = new Thread(application);
       writer.start();
       int kills = 0;
@@ -177,7 +209,7 @@ class RewrapProcessesTest {
       long longest = TimeUnit.MILLISECONDS.toNanos(600);
       // On a busy machine the first kills may all come too early: more of them, and later ones.
       while (kills < KILLS || (inTheMiddle == 0 && kills < 10 * KILLS)) {
-        Process child = RewrapChild.start(home.toString(), kind, where);
+        Process child = RewrapChild.start(home.toString(), kind, where, work);
         try (BufferedReader out = child.inputReader()) {
           String line = out.readLine();
           assertEquals(RewrapChild.STARTS, line, () -> out.lines().toList().toString());
@@ -195,7 +227,14 @@ class RewrapProcessesTest {
             assertTrue(
                 status == 0 || status == 128 + 9, () -> status + ": " + out.lines().toList());
             assertNull(application.failure);
-            boolean middle = look(place.readAll(), application, before, target, status == 0);
+            boolean middle =
+                look(
+                    place.readAll(),
+                    application,
+                    before,
+                    target,
+                    status == 0,
+                    work.equals(REENCRYPT));
             if (status != 0) {
               kills++;
               inTheMiddle += middle ? 1 : 0;
@@ -204,7 +243,7 @@ class RewrapProcessesTest {
             // A job may be killed when all is done; a new one would only look at it again.
             if (status == 0 || isComplete(target)) {
               finished++;
-              target = kms.keysets().rotate(KEYSET).primary();
+              target = next(kms, work);
             }
           } finally {
             application.quiet.unlock();
@@ -215,9 +254,9 @@ class RewrapProcessesTest {
       writer.join();
       String summary =
           String.format(
-              "%s: %d kills, %d of them between first and last record, %d complete jobs, %d records"
-                  + " looked at after each",
-              kind, kills, inTheMiddle, finished, RECORDS);
+              "%s, %s: %d kills, %d of them between first and last record, %d complete jobs, %d"
+                  + " records looked at after each",
+              work, kind, kills, inTheMiddle, finished, RECORDS);
       System.out.println(summary);
       // Else they came before the first batch, and have shown nothing.
       assertTrue(inTheMiddle > 0, summary);
@@ -244,7 +283,8 @@ class RewrapProcessesTest {
       Application application,
       Map<String, byte[]> before,
       int target,
-      boolean complete)
+      boolean complete,
+      boolean reencrypts)
       throws IOException {
     assertEquals(application.expected.keySet(), records.keySet());
     RewrapState state = state();
@@ -257,11 +297,11 @@ class RewrapProcessesTest {
       String id = record.getKey();
       byte[] now = record.getValue();
       // Readable, and what the application wrote last.
+      EncryptionContext context = EncryptionContext.of("id", id);
+      byte[] readable = reencrypts ? application.cipher.reencrypt(now, context) : now;
       assertEquals(
           application.expected.get(id),
-          new String(
-              application.cipher.decrypt(now, EncryptionContext.of("id", id)),
-              StandardCharsets.UTF_8));
+          new String(application.cipher.decrypt(readable, context), StandardCharsets.UTF_8));
       boolean untouched = Integer.parseInt(id.substring(0, 5)) % 2 == 1;
       if (!untouched) {
         continue;
@@ -270,9 +310,15 @@ class RewrapProcessesTest {
       untouchedOnes++;
       moved += info.keyVersion() == target ? 1 : 0;
       byte[] old = before.get(id);
-      assertArrayEquals(
-          Arrays.copyOfRange(old, info.headerLengthBytes(), old.length),
-          Arrays.copyOfRange(now, info.headerLengthBytes(), now.length));
+      if (reencrypts) {
+        boolean first = info.keyVersion() == 1;
+        assertEquals(first, Arrays.equals(old, now));
+        assertEquals(first, info.dataKeyId().equals(EnvelopeInfo.inspect(old).dataKeyId()));
+      } else {
+        assertArrayEquals(
+            Arrays.copyOfRange(old, info.headerLengthBytes(), old.length),
+            Arrays.copyOfRange(now, info.headerLengthBytes(), now.length));
+      }
       boolean done = complete || (ofThisJob && id.compareTo(position) <= 0);
       if (done || (ofThisJob && state.isComplete())) {
         assertEquals(target, info.keyVersion(), () -> id + " is behind the checkpoint");

@@ -34,7 +34,7 @@ class RewrapStateTextProperties {
         position,
         List.of(new MoveTarget(ORDERS, 3, 12, Instant.parse("2026-11-25T12:00:00Z"))),
         new RewrapCounts(
-            count, 1, 2, 3, 4, 5, Map.of(Reason.NOT_AUTHENTIC, 6L, Reason.UNREADABLE, 7L)),
+            count, 1, 0, 2, 3, 4, 5, Map.of(Reason.NOT_AUTHENTIC, 6L, Reason.UNREADABLE, 7L)),
         List.of(new VersionCount(ORDERS, 1, 8, 9), new VersionCount(ORDERS, 3, 10, 11)));
   }
 
