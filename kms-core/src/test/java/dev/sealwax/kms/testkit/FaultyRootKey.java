@@ -113,16 +113,21 @@ public final class FaultyRootKey implements RootKey {
 
     /** The same fault after the call has taken this much longer. */
     public Fault after(Duration latency) {
-      Fault delay = delaying(latency);
+      return delaying(latency).then(this);
+    }
+
+    /** Both in turn: this one, and if the call has survived it, {@code next} with its answer. */
+    public Fault then(Fault next) {
       return new Fault(
           () -> {
-            Fault chosen = chosen();
+            Fault first = chosen();
+            Fault second = next.chosen();
             return new Fault(
                 () -> {
-                  delay.before.run();
-                  chosen.before.run();
+                  first.before.run();
+                  second.before.run();
                 },
-                chosen.answer);
+                second.answer);
           });
     }
 
