@@ -28,7 +28,9 @@ final class Attempt<T> implements Runnable {
    */
   record Task<T>(Supplier<T> body, Consumer<T> discard, Runnable end) {}
 
-  /** Hears of one attempt: that it begins, if it does, and then one of the ways in which it ends. */
+  /**
+   * Hears of one attempt: that it begins, if it does, and then one of the ways in which it ends.
+   */
   interface Observer {
     /** It is about to be made; a failure is returned if it must not be made after all. */
     @Nullable RootKeyException begins();

@@ -35,9 +35,7 @@ final class GuardedSigningRootKey implements ResilientRootKey, SigningRootKey {
   public SigningKey signingKey(String name) {
     Objects.requireNonNull(name, "name");
     return new GuardedSigningKey(
-        guarded
-            .calls()
-            .call(() -> new Task<>(() -> target.signingKey(name), late -> {}, () -> {})),
+        guarded.calls().call(() -> new Task<>(() -> target.signingKey(name), late -> {}, () -> {})),
         guarded.calls());
   }
 

@@ -82,7 +82,8 @@ public sealed interface ResilientRootKey extends RootKey
      * The pause before the second attempt is random up to {@code first}; the limit doubles with
      * each further one, up to {@code longest}. If not set, 50 ms and 1 second.
      *
-     * @throws IllegalArgumentException if one is not within 1 ms and one day, or the first is longer
+     * @throws IllegalArgumentException if one is not within 1 ms and one day, or the first is
+     *     longer
      */
     public Builder pauses(Duration first, Duration longest) {
       inRange(first, "first pause");
