@@ -21,6 +21,7 @@ module dev.sealwax.kms.core {
   requires com.fasterxml.jackson.core;
   requires com.github.benmanes.caffeine;
   requires io.github.resilience4j.circuitbreaker;
+  requires io.github.resilience4j.core;
   requires org.bouncycastle.provider;
   requires org.slf4j;
   // Annotations in signatures, which only compilers and checkers read.
