@@ -282,15 +282,16 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
 
   /** Notes how an attempt to load a key has failed that may have outlived. */
   private void judgeOutlived(K key, Throwable failure) {
-    Held<V> old = outlived == null ? null : outlived.getIfPresent(key);
-    if (old == null) {
+    Cache<K, Held<V>> past = outlived;
+    Held<V> old = past == null ? null : past.getIfPresent(key);
+    if (past == null || old == null) {
       return;
     }
     if (isOutage(failure)) {
       old.cutOff(true);
       postponeReload(old);
     } else if (failure instanceof KmsException) {
-      outlived.asMap().remove(key, old);
+      past.asMap().remove(key, old);
     } else {
       old.cutOff(false);
     }

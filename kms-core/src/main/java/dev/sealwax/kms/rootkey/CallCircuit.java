@@ -31,10 +31,6 @@ final class CallCircuit {
     EXTRA
   }
 
-  /** The breaker wants an exception, and need not know which. */
-  private static final RootKeyException UNRECORDED =
-      new RootKeyException(Reason.UNAVAILABLE, "failed");
-
   private final CircuitBreaker breaker;
   private final long openNanos;
   private final LongSupplier nanoClock;
@@ -109,7 +105,7 @@ final class CallCircuit {
   void failed(Pass pass, long nanos, Reason reason) {
     lastFailure = reason;
     if (pass == Pass.COUNTED) {
-      breaker.onError(nanos, TimeUnit.NANOSECONDS, UNRECORDED);
+      breaker.onError(nanos, TimeUnit.NANOSECONDS, new RootKeyException(reason, "failed"));
     }
   }
 
