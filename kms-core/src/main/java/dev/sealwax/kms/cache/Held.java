@@ -15,6 +15,7 @@ public final class Held<V extends AutoCloseable> {
   private volatile boolean refused;
   // The last attempt to load it anew met an outage.
   private volatile boolean cutOff;
+  private volatile long cutOffNanos;
 
   Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
     this.value = value;
@@ -69,12 +70,17 @@ public final class Held<V extends AutoCloseable> {
     refused = true;
   }
 
-  boolean isCutOff() {
-    return cutOff;
+  boolean isCutOff(long sinceNanos) {
+    return cutOff && cutOffNanos - sinceNanos >= 0;
   }
 
-  void cutOff(boolean byOutage) {
-    cutOff = byOutage;
+  void cutOff(long nowNanos) {
+    cutOffNanos = nowNanos;
+    cutOff = true;
+  }
+
+  void reached() {
+    cutOff = false;
   }
 
   boolean startRenewal() {

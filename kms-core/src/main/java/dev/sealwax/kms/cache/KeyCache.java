@@ -45,6 +45,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** In an outage an entry past its hard time to live is asked for again after so long. */
   private static final long OUTAGE_RETRY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /** For so long one attempt that has met an outage stands for the next. */
+  private static final long OUTAGE_BELIEF_NANOS = TimeUnit.SECONDS.toNanos(10);
+
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
   private final Executor refresher;
@@ -217,15 +220,16 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
 
   /**
    * As {@link #load}; but if an outage keeps the entry from being loaded, the one that has outlived
-   * its hard time to live by less than {@code window}: served only while the last attempt to load
-   * it anew has failed as throttled or unavailable. The first one in need waits for such an
-   * attempt, later ones are served at once while it is repeated in the background.
+   * its hard time to live by less than {@code window}: served only if the last attempt to load it
+   * anew, seconds ago at most, has failed as throttled or unavailable. The first one in need waits
+   * for such an attempt, later ones are served at once while it is repeated in the background.
    */
   public Held<V> loadOrOutlived(K key, Supplier<V> loader, Duration window) {
     Held<V> known = outlivedWithin(key, window);
-    if (known != null && known.isCutOff()) {
+    long now = nanoClock.getAsLong();
+    if (known != null && known.isCutOff(now - OUTAGE_BELIEF_NANOS)) {
       hits.increment();
-      if (known.needsRenewal(nanoClock.getAsLong())) {
+      if (known.needsRenewal(now)) {
         reload(key, known, loader);
       }
       return servedInOutage(known);
@@ -288,12 +292,12 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       return;
     }
     if (isOutage(failure)) {
-      old.cutOff(true);
+      old.cutOff(nanoClock.getAsLong());
       postponeReload(old);
     } else if (failure instanceof KmsException) {
       past.asMap().remove(key, old);
     } else {
-      old.cutOff(false);
+      old.reached();
     }
   }
 

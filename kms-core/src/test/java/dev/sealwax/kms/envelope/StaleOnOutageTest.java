@@ -219,6 +219,16 @@ final class StaleOnOutageTest {
   }
 
   @Test
+  void keyThatWasIdle_asksTheRootKeyBeforeItServesAgain() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    rig.pass(Duration.ofSeconds(11));
+    fail(ACCESS_DENIED);
+    assertFails(ACCESS_DENIED, () -> use(Use.DECRYPT));
+  }
+
+  @Test
   void renewalsThatMetTheOutage_leaveTheKeyForIt() {
     rig.pass(SOFT.plusMinutes(30));
     fail(UNAVAILABLE);
