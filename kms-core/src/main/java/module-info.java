@@ -4,8 +4,8 @@
  * <p>The packages in order are the way of the data: façade, bulk rewrap, envelopes, keysets, their
  * stores, root keys, vocabulary. Caches and ciphers live in packages that are not exported.
  */
-// The driver is an automatic module. It is there only if the application has it, and nobody else
-// gets it from us.
+// Automatic modules: the driver, which is there only if the application has it, and the circuit
+// breaker, which shows in no signature.
 @SuppressWarnings("requires-automatic")
 module dev.sealwax.kms.core {
   exports dev.sealwax.kms;
@@ -20,6 +20,8 @@ module dev.sealwax.kms.core {
   requires transitive java.sql;
   requires com.fasterxml.jackson.core;
   requires com.github.benmanes.caffeine;
+  requires io.github.resilience4j.circuitbreaker;
+  requires io.github.resilience4j.core;
   requires org.bouncycastle.provider;
   requires org.slf4j;
   // Annotations in signatures, which only compilers and checkers read.

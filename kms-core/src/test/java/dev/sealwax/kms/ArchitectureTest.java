@@ -160,6 +160,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void resilience4j_isUsedByOneClass() {
+    noClasses()
+        .that()
+        .haveNameNotMatching(BASE + ".rootkey.CallCircuit(\\$.*)?")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.github.resilience4j..")
+        .check(CLASSES);
+  }
+
+  @Test
   void jdbc_isUsedInStoreAndRewrapOnly() {
     assertUsedOnlyIn("java.sql..", BASE + ".store", BASE + ".rewrap");
     assertUsedOnlyIn("javax.sql..", BASE + ".store", BASE + ".rewrap");

@@ -16,6 +16,7 @@ import dev.sealwax.kms.envelope.EnvelopeInfo;
 import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.keyset.Background;
+import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.LegalHold;
@@ -267,7 +268,7 @@ class RedactionTest {
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
     things.add(local.wrap(sealingKey, CONTEXT));
-    openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, things::add);
+    openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, KeyUse.DECRYPT, things::add);
     things.add(
         assertThrows(
             DecryptionFailedException.class,

@@ -9,6 +9,13 @@ public final class Held<V extends AutoCloseable> {
   private final boolean cached;
   private final AtomicBoolean renewing = new AtomicBoolean();
   private volatile long softDeadlineNanos;
+  // Past its hard time to live, and kept for an outage.
+  private volatile boolean outlived;
+  // An answer that is no outage has kept it from being renewed: it must not outlive.
+  private volatile boolean refused;
+  // The last attempt to load it anew met an outage.
+  private volatile boolean cutOff;
+  private volatile long cutOffNanos;
 
   Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
     this.value = value;
@@ -40,6 +47,40 @@ public final class Held<V extends AutoCloseable> {
     if (!cached) {
       close();
     }
+  }
+
+  /** Whether its hard time to live is over, and it serves only because of an outage. */
+  public boolean isOutlived() {
+    return outlived;
+  }
+
+  public long ageNanos(long nowNanos) {
+    return nowNanos - createdNanos;
+  }
+
+  /** Keeps it from being closed at the end of its hard time to live; false if it must not be. */
+  boolean outlive() {
+    if (!refused) {
+      outlived = true;
+    }
+    return outlived;
+  }
+
+  void refuse() {
+    refused = true;
+  }
+
+  boolean isCutOff(long sinceNanos) {
+    return cutOff && cutOffNanos - sinceNanos >= 0;
+  }
+
+  void cutOff(long nowNanos) {
+    cutOffNanos = nowNanos;
+    cutOff = true;
+  }
+
+  void reached() {
+    cutOff = false;
   }
 
   boolean startRenewal() {

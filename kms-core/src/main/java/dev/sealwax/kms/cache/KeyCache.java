@@ -1,18 +1,24 @@
 package dev.sealwax.kms.cache;
 
 import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.RemovalCause;
 import com.github.benmanes.caffeine.cache.Scheduler;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
+import dev.sealwax.kms.vocabulary.KmsException;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -24,9 +30,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and
  * outside any lock; the others wait for it. A failed load fails its waiters and leaves nothing
  * behind. Between soft and hard time to live an entry serves while one background renewal tries to
- * replace it; a failed renewal is tried again later and hurts nobody. Every value that leaves the
- * cache is closed; values are such that closing waits for nobody and harms no call under way. Safe
- * for concurrent use.
+ * replace it; a failed renewal is tried again later and hurts nobody. Past its hard time to live an
+ * entry serves in an outage only, if the policy says so. Every value that leaves the cache is
+ * closed; values are such that closing waits for nobody and harms no call under way. Safe for
+ * concurrent use.
  *
  * @param <K> what a key is found by
  * @param <V> the key, wiped by {@code close}
@@ -35,10 +42,19 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** After a failed renewal the next attempt waits this share of the soft time to live. */
   private static final int RENEWAL_RETRY_DIVISOR = 20;
 
+  /** In an outage an entry past its hard time to live is asked for again after so long. */
+  private static final long OUTAGE_RETRY_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** For so long one attempt that has met an outage stands for the next. */
+  private static final long OUTAGE_BELIEF_NANOS = TimeUnit.SECONDS.toNanos(10);
+
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
   private final Executor refresher;
   private final AsyncCache<K, Held<V>> entries;
+  // Entries past their hard time to live, if the policy has a use for them in an outage. Where both
+  // caches are locked, this one is second.
+  private final @Nullable Cache<K, Held<V>> outlived;
   private final long softNanos;
   private final long hardNanos;
   private final LongAdder hits = new LongAdder();
@@ -47,6 +63,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private final LongAdder loadFailures = new LongAdder();
   private final LongAdder refreshFailures = new LongAdder();
   private final LongAdder staleServed = new LongAdder();
+  private final LongAdder outageServed = new LongAdder();
   private final LongAdder evictions = new LongAdder();
   // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every
   // hit.
@@ -65,6 +82,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     this.refresher = refresher;
     this.softNanos = policy.softTtl().toNanos();
     this.hardNanos = policy.hardTtl().toNanos();
+    this.outlived = policy.hasStaleOnOutage() ? openOutlived(policy, nanoClock) : null;
     this.entries =
         Caffeine.newBuilder()
             .maximumSize(Math.max(1, policy.maximumEntries()))
@@ -80,10 +98,43 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
                     if (cause != RemovalCause.REPLACED) {
                       evictions.increment();
                     }
-                    held.close();
+                    if (!held.isOutlived()) {
+                      held.close();
+                    }
+                  }
+                })
+            // Under the lock of the entry, so that whoever removes the key finds it here or there.
+            .evictionListener(
+                (key, held, cause) -> {
+                  if (key != null && held != null && cause == RemovalCause.EXPIRED) {
+                    outlive(key, held);
                   }
                 })
             .buildAsync();
+  }
+
+  private static <K, V extends AutoCloseable> Cache<K, Held<V>> openOutlived(
+      CachePolicy policy, LongSupplier nanoClock) {
+    return Caffeine.newBuilder()
+        .maximumSize(policy.maximumEntries())
+        .expireAfterWrite(
+            Collections.max(List.of(policy.staleToEncrypt(), policy.staleToDecrypt())))
+        .ticker(nanoClock::getAsLong)
+        .executor(Runnable::run)
+        .scheduler(Scheduler.systemScheduler())
+        .<K, Held<V>>removalListener(
+            (key, held, cause) -> {
+              if (held != null) {
+                held.close();
+              }
+            })
+        .build();
+  }
+
+  private void outlive(K key, Held<V> held) {
+    if (outlived != null && held.outlive()) {
+      outlived.put(key, held);
+    }
   }
 
   /** The entry if it is in memory and within its hard time to live; counts a hit. */
@@ -98,11 +149,15 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     if (age >= hardNanos) {
       return null;
     }
-    if (age > oldestServedNanos) {
-      oldestServedNanos = age;
-    }
+    served(age);
     hits.increment();
     return held;
+  }
+
+  private void served(long ageNanos) {
+    if (ageNanos > oldestServedNanos) {
+      oldestServedNanos = ageNanos;
+    }
   }
 
   /** Counts a hit of an entry that the caller had from here a moment ago. */
@@ -121,6 +176,10 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   public Held<V> load(K key, Supplier<V> loader) {
     misses.increment();
+    return loadUncounted(key, loader);
+  }
+
+  private Held<V> loadUncounted(K key, Supplier<V> loader) {
     if (policy.isNone()) {
       requireOpen();
       return new Held<>(loaded(loader), nanoClock.getAsLong(), 0, /* cached= */ false);
@@ -141,7 +200,110 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       if (nanoClock.getAsLong() - held.createdNanos < hardNanos) {
         return held;
       }
-      entries.asMap().remove(key, winner);
+      retire(key, winner, held);
+    }
+  }
+
+  private void retire(K key, CompletableFuture<Held<V>> expired, Held<V> held) {
+    entries
+        .asMap()
+        .computeIfPresent(
+            key,
+            (k, current) -> {
+              if (current != expired) {
+                return current;
+              }
+              outlive(k, held);
+              return null;
+            });
+  }
+
+  /**
+   * As {@link #load}; but if an outage keeps the entry from being loaded, the one that has outlived
+   * its hard time to live by less than {@code window}: served only if the last attempt to load it
+   * anew, seconds ago at most, has failed as throttled or unavailable. The first one in need waits
+   * for such an attempt, later ones are served at once while it is repeated in the background.
+   */
+  public Held<V> loadOrOutlived(K key, Supplier<V> loader, Duration window) {
+    Held<V> known = outlivedWithin(key, window);
+    long now = nanoClock.getAsLong();
+    if (known != null && known.isCutOff(now - OUTAGE_BELIEF_NANOS)) {
+      hits.increment();
+      if (known.needsRenewal(now)) {
+        reload(key, known, loader);
+      }
+      return servedInOutage(known);
+    }
+    try {
+      return load(key, loader);
+    } catch (RootKeyException e) {
+      Held<V> old = isOutage(e) ? outlivedWithin(key, window) : null;
+      if (old == null) {
+        throw e;
+      }
+      return servedInOutage(old);
+    }
+  }
+
+  private @Nullable Held<V> outlivedWithin(K key, Duration window) {
+    Held<V> held = outlived == null ? null : outlived.getIfPresent(key);
+    return held != null && held.ageNanos(nanoClock.getAsLong()) - hardNanos < window.toNanos()
+        ? held
+        : null;
+  }
+
+  private Held<V> servedInOutage(Held<V> held) {
+    served(held.ageNanos(nanoClock.getAsLong()));
+    outageServed.increment();
+    return held;
+  }
+
+  private static boolean isOutage(Throwable failure) {
+    return failure instanceof RootKeyException e
+        && (e.reason() == RootKeyException.Reason.THROTTLED
+            || e.reason() == RootKeyException.Reason.UNAVAILABLE);
+  }
+
+  private void reload(K key, Held<V> old, Supplier<V> loader) {
+    submitRenewal(
+        old,
+        () -> {
+          try {
+            loadUncounted(key, loader);
+          } catch (RuntimeException e) {
+            refreshFailures.increment(); // what it means for the old one is noted already
+          } finally {
+            // If it has succeeded, nobody asks for the old one any more.
+            postponeReload(old);
+          }
+        },
+        () -> postponeReload(old));
+  }
+
+  private void postponeReload(Held<V> old) {
+    old.postponeRenewal(nanoClock.getAsLong() + OUTAGE_RETRY_NANOS);
+  }
+
+  /** Notes how an attempt to load a key has failed that may have outlived. */
+  private void judgeOutlived(K key, Throwable failure) {
+    Cache<K, Held<V>> past = outlived;
+    Held<V> old = past == null ? null : past.getIfPresent(key);
+    if (past == null || old == null) {
+      return;
+    }
+    if (isOutage(failure)) {
+      old.cutOff(nanoClock.getAsLong());
+      postponeReload(old);
+    } else if (failure instanceof KmsException) {
+      past.asMap().remove(key, old);
+    } else {
+      old.reached();
+    }
+  }
+
+  private void removeOutlived(K key) {
+    if (outlived != null) {
+      outlived.invalidate(key);
     }
   }
 
@@ -160,6 +322,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     try {
       Held<V> held = hold(loaded(loader));
       load.complete(held);
+      removeOutlived(key);
       if (closed) {
         // close() may have emptied the cache before this entry was complete.
         entries.synchronous().invalidate(key);
@@ -167,6 +330,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       }
       return held;
     } catch (RuntimeException | Error e) {
+      judgeOutlived(key, e);
       load.fail(e);
       throw e;
     }
@@ -223,6 +387,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       return;
     }
     entries.put(key, CompletableFuture.completedFuture(hold(value)));
+    removeOutlived(key);
     if (closed) {
       entries.synchronous().invalidate(key);
     }
@@ -239,11 +404,15 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** Removes whatever {@code key} leads to. */
   public void remove(K key) {
     entries.synchronous().invalidate(key);
+    removeOutlived(key);
   }
 
   /** Removes everything; the next uses load again. */
   public void clear() {
     entries.synchronous().invalidateAll();
+    if (outlived != null) {
+      outlived.invalidateAll();
+    }
   }
 
   /**
@@ -252,18 +421,22 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   public void renew(K key, Held<V> old, Supplier<V> loader) {
     staleServed.increment();
+    submitRenewal(old, () -> renewNow(key, old, loader), () -> renewalFailed(old));
+  }
+
+  private void submitRenewal(Held<V> old, Runnable renewal, Runnable onRejection) {
     if (!old.startRenewal()) {
       return;
     }
     boolean submitted = false;
     try {
-      refresher.execute(() -> renewNow(key, old, loader));
+      refresher.execute(renewal);
       submitted = true;
     } catch (RejectedExecutionException e) {
       // The cache is about to be closed, or the threads are busy; the entry serves on.
     } finally {
       if (!submitted) {
-        renewalFailed(old);
+        onRejection.run();
       }
     }
   }
@@ -286,6 +459,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       ended = true;
     } catch (RuntimeException e) {
       ended = true;
+      if (e instanceof KmsException && !isOutage(e)) {
+        old.refuse();
+      }
       renewalFailed(old);
     } finally {
       if (!ended) {
@@ -314,8 +490,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
         loadFailures.sum(),
         refreshFailures.sum(),
         staleServed.sum(),
+        outageServed.sum(),
         evictions.sum(),
-        entries.synchronous().estimatedSize(),
+        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.estimatedSize()),
         Duration.ofNanos(oldestServedNanos));
   }
 
@@ -333,7 +510,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   @Override
   public void close() {
     closed = true;
-    entries.synchronous().invalidateAll();
+    clear();
     entries.synchronous().cleanUp();
   }
 

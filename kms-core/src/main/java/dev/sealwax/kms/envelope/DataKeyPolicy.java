@@ -59,16 +59,30 @@ public final class DataKeyPolicy {
   /**
    * The same policy with another cache of keys that encrypt; {@link CachePolicy#none()} makes a key
    * per message.
+   *
+   * @throws IllegalArgumentException if the policy has a window for outages, which is for key
+   *     versions only
    */
   public DataKeyPolicy withEncryptCache(CachePolicy policy) {
-    return new DataKeyPolicy(
-        Objects.requireNonNull(policy, "policy"), decryptCache, maxMessages, maxBytes);
+    return new DataKeyPolicy(requireForDataKeys(policy), decryptCache, maxMessages, maxBytes);
   }
 
-  /** The same policy with another cache of keys that decrypt. */
+  /**
+   * The same policy with another cache of keys that decrypt.
+   *
+   * @throws IllegalArgumentException if the policy has a window for outages, which is for key
+   *     versions only
+   */
   public DataKeyPolicy withDecryptCache(CachePolicy policy) {
-    return new DataKeyPolicy(
-        encryptCache, Objects.requireNonNull(policy, "policy"), maxMessages, maxBytes);
+    return new DataKeyPolicy(encryptCache, requireForDataKeys(policy), maxMessages, maxBytes);
+  }
+
+  private static CachePolicy requireForDataKeys(CachePolicy policy) {
+    if (Objects.requireNonNull(policy, "policy").hasStaleOnOutage()) {
+      throw new IllegalArgumentException(
+          "data keys have no window for outages; give it to the policy of key versions");
+    }
+    return policy;
   }
 
   /**

@@ -158,6 +158,7 @@ final class DataKeys implements AutoCloseable {
     return keyset.withKeyEncryptionKey(
         snapshot,
         snapshot.primary(),
+        KeyUse.ENCRYPT,
         kek -> DataKey.generate(purpose.suite(), purpose.keyset(), kek, budget, random, traffic));
   }
 
@@ -257,14 +258,18 @@ final class DataKeys implements AutoCloseable {
     return keyset.withKeyEncryptionKey(
         snapshot,
         header.keyVersion(),
+        KeyUse.REWRAP,
         from ->
             keyset.withKeyEncryptionKey(
-                snapshot, snapshot.primary(), to -> DataKey.rewrap(header, from, to)));
+                snapshot,
+                snapshot.primary(),
+                KeyUse.ENCRYPT,
+                to -> DataKey.rewrap(header, from, to)));
   }
 
   private DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
     return keyset.withKeyEncryptionKey(
-        snapshot, header.keyVersion(), kek -> DataKey.unwrap(header, kek, traffic));
+        snapshot, header.keyVersion(), KeyUse.DECRYPT, kek -> DataKey.unwrap(header, kek, traffic));
   }
 
   private static Wrapping wrapping(KeysetId keyset, EnvelopeHeader header) {

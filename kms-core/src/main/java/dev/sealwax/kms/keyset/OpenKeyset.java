@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
+import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -46,6 +47,7 @@ public final class OpenKeyset {
    *
    * @param wallClock says what has expired
    * @param watch tells what was written, if the store can
+   * @param keyVersions how long unwrapped versions serve
    * @param usage tells the store what is encrypted, where a policy wants to know
    * @param refreshNanos age from which a snapshot is read again in the background
    * @param hardNanos age from which a snapshot serves nobody
@@ -54,6 +56,7 @@ public final class OpenKeyset {
       KeysetReader reader,
       RootCalls rootCalls,
       KeyCache<VersionId, KeyEncryptionKey> keys,
+      CachePolicy keyVersions,
       LongSupplier nanoClock,
       Clock wallClock,
       Background background,
@@ -378,14 +381,16 @@ public final class OpenKeyset {
    *
    * @param snapshot the keyset that the caller works on; if the version must be unwrapped, the
    *     newest one that this process knows has to allow that too
+   * @param purpose says how long the version may serve in an outage of the root key; what the
+   *     snapshot allows is the caller's to check
    * @throws KeyUnavailableException if the version may not be used any more
    * @throws KeysetCorruptedException if the root key finds the stored key altered
    * @throws RootKeyException if the version must be unwrapped and the root key fails
    * @throws IllegalStateException if closed
    */
   public <T> T withKeyEncryptionKey(
-      Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
-    return keys.with(snapshot, version, use);
+      Keyset snapshot, int version, KeyUse purpose, Function<KeyEncryptionKey, T> use) {
+    return keys.with(snapshot, version, purpose, use);
   }
 
   void close() {

@@ -62,6 +62,7 @@ public final class OpenKeysets implements AutoCloseable {
             new KeysetReader(store, rootCalls, announcer),
             rootCalls,
             keys,
+            keyVersions,
             nanoClock,
             wallClock,
             background,

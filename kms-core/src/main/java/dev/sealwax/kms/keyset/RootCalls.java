@@ -3,15 +3,19 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.RecentFailures;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 
@@ -39,6 +43,8 @@ final class RootCalls {
   private final LongSupplier nanoClock;
   private final Counts counts;
   private final RecentFailures<Unwrapping, KmsException> denied;
+  // Root keys that last said they are switched off: an outage that follows must not hide it.
+  private final Set<RootKeyId> switchedOff = ConcurrentHashMap.newKeySet();
 
   RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock) {
     this(rootKey, announcer, nanoClock, new Counts());
@@ -96,6 +102,10 @@ final class RootCalls {
           } catch (RootKeyException | KeysetCorruptedException e) {
             counts.failures.increment();
             denied.remember(unwrapping, e);
+            if (e instanceof RootKeyException failure
+                && failure.reason() == RootKeyException.Reason.DISABLED) {
+              switchedOff.add(wrapped.rootKeyId());
+            }
             throw e;
           }
         });
@@ -113,6 +123,7 @@ final class RootCalls {
       throw e;
     }
     counts.unwraps.increment();
+    switchedOff.remove(wrapped.rootKeyId());
     if (material.lengthBytes() != VersionSecret.BYTES) {
       int length = material.lengthBytes();
       material.close();
@@ -122,6 +133,26 @@ final class RootCalls {
           null);
     }
     return new VersionSecret(material);
+  }
+
+  /** Whether a root key has said that it is switched off, and has not unwrapped anything since. */
+  boolean isSwitchedOff(RootKeyId rootKey) {
+    return switchedOff.contains(rootKey);
+  }
+
+  /** Tells that a key version has served though the root key could not unwrap it anew. */
+  void reportOutlived(KeysetId keyset, int version, long ageNanos) {
+    announcer.tell(
+        new KmsEvent(
+            Operation.OUTAGE_SERVED,
+            keyset,
+            version,
+            KmsEvent.Change.NONE,
+            KmsEvent.CacheResult.HIT,
+            KmsEvent.Outcome.SUCCESS,
+            0,
+            Duration.ofNanos(ageNanos),
+            null));
   }
 
   private static EncryptionContext context(KeysetId keyset, int version) {

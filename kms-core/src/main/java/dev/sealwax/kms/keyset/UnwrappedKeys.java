@@ -4,8 +4,10 @@ import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.KeyClosedException;
 import dev.sealwax.kms.rootkey.WrappedKey;
+import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import java.time.Duration;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -25,6 +27,7 @@ final class UnwrappedKeys {
   private final PublishedSnapshot published;
   private final KeyCache<VersionId, KeyEncryptionKey> keys;
   private final RootCalls rootCalls;
+  private final CachePolicy policy;
   private final LongSupplier nanoClock;
 
   UnwrappedKeys(KeysetId id, PublishedSnapshot published, OpenKeyset.Shared shared) {
@@ -32,16 +35,17 @@ final class UnwrappedKeys {
     this.published = published;
     this.keys = shared.keys();
     this.rootCalls = shared.rootCalls();
+    this.policy = shared.keyVersions();
     this.nanoClock = shared.nanoClock();
   }
 
   /** As {@link OpenKeyset#withKeyEncryptionKey}. */
-  <T> T with(Keyset snapshot, int version, Function<KeyEncryptionKey, T> use) {
+  <T> T with(Keyset snapshot, int version, KeyUse purpose, Function<KeyEncryptionKey, T> use) {
     snapshot.requireUse(version, ANY_USE);
     VersionId key = new VersionId(id, version);
     Supplier<KeyEncryptionKey> loader = () -> unwrap(version);
     for (int attempt = 0; attempt < CACHED_ATTEMPTS; attempt++) {
-      Held<KeyEncryptionKey> held = hold(key, loader);
+      Held<KeyEncryptionKey> held = hold(key, loader, purpose);
       try {
         return use.apply(held.value());
       } catch (KeyClosedException e) {
@@ -57,15 +61,35 @@ final class UnwrappedKeys {
     }
   }
 
-  private Held<KeyEncryptionKey> hold(VersionId key, Supplier<KeyEncryptionKey> loader) {
+  private Held<KeyEncryptionKey> hold(
+      VersionId key, Supplier<KeyEncryptionKey> loader, KeyUse purpose) {
     Held<KeyEncryptionKey> held = keys.getIfPresent(key);
     if (held == null) {
-      return keys.load(key, loader);
+      return load(key, loader, purpose);
     }
     if (held.needsRenewal(nanoClock.getAsLong())) {
       keys.renew(key, held, loader);
     }
     return held;
+  }
+
+  private Held<KeyEncryptionKey> load(
+      VersionId key, Supplier<KeyEncryptionKey> loader, KeyUse purpose) {
+    Duration window = purpose == KeyUse.ENCRYPT ? policy.staleToEncrypt() : policy.staleToDecrypt();
+    if (window.isZero() || isSwitchedOff(key.version())) {
+      return keys.load(key, loader);
+    }
+    Held<KeyEncryptionKey> held = keys.loadOrOutlived(key, loader, window);
+    if (held.isOutlived()) {
+      rootCalls.reportOutlived(id, key.version(), held.ageNanos(nanoClock.getAsLong()));
+    }
+    return held;
+  }
+
+  private boolean isSwitchedOff(int version) {
+    KeyVersion found = published.require().keyset().find(version);
+    WrappedKey wrapped = found == null ? null : found.wrapped();
+    return wrapped != null && rootCalls.isSwitchedOff(wrapped.rootKeyId());
   }
 
   private KeyEncryptionKey unwrap(int version) {

@@ -10,7 +10,9 @@ import java.time.Duration;
  * @param loads loads that succeeded, renewals included
  * @param loadFailures loads that failed and with them the waiting requests
  * @param refreshFailures renewals that failed while the old entry went on serving
- * @param staleServed lookups served by an entry past its soft time to live
+ * @param staleServed lookups served by an entry past its soft and within its hard time to live
+ * @param outageServed lookups served by an entry past its hard time to live, because an outage kept
+ *     it from being loaded anew
  * @param evictions entries dropped for age, size, exhaustion or revocation
  * @param entries entries held now
  * @param oldestServedAge the greatest age at which an entry has served since the cache was opened
@@ -22,6 +24,7 @@ public record CacheStatistics(
     long loadFailures,
     long refreshFailures,
     long staleServed,
+    long outageServed,
     long evictions,
     long entries,
     Duration oldestServedAge) {

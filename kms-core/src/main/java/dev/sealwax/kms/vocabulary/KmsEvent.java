@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param outcome how it ended
  * @param bytes bytes of plaintext, of an abandoned decryption those that were handed out; 0 where
  *     there is none, the operation failed, or an encryption was abandoned
- * @param duration time from call to result, of a stream or channel to its end
+ * @param duration time from call to result, of a stream or channel to its end; of {@link
+ *     Operation#OUTAGE_SERVED} the age of the key version
  * @param failure what was thrown; present if and only if the outcome is FAILURE
  */
 public record KmsEvent(
@@ -46,6 +47,11 @@ public record KmsEvent(
     ROOT_WRAP,
     /** The root key unwrapped a key version. */
     ROOT_UNWRAP,
+    /**
+     * A key version served past its hard time to live, because an outage of the root key kept it
+     * from being unwrapped anew.
+     */
+    OUTAGE_SERVED,
     /** A keyset document was read from the store and authenticated. */
     KEYSET_LOAD,
     /**

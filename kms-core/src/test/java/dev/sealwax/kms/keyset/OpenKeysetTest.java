@@ -570,7 +570,9 @@ final class OpenKeysetTest {
         assertThrows(
             KeyUnavailableException.class,
             () ->
-                rig.open("orders").withKeyEncryptionKey(before, 1, kek -> kek.unwrap(wrapped, 0)));
+                rig.open("orders")
+                    .withKeyEncryptionKey(
+                        before, 1, KeyUse.DECRYPT, kek -> kek.unwrap(wrapped, 0)));
     assertEquals(Reason.DISABLED, late.reason(), "not even an operation with the old snapshot");
   }
 
@@ -581,7 +583,7 @@ final class OpenKeysetTest {
     Rig.wrap(rig.open("orders"), 1);
     assertThrows(
         KeyUnavailableException.class,
-        () -> rig.open("orders").withKeyEncryptionKey(disabled, 1, kek -> kek));
+        () -> rig.open("orders").withKeyEncryptionKey(disabled, 1, KeyUse.DECRYPT, kek -> kek));
   }
 
   @Test
@@ -818,14 +820,16 @@ final class OpenKeysetTest {
   void noCache_keyLentIsClosedAfterUse() {
     OpenKeysets strict = rig.process(rig.root, CachePolicy.none());
     OpenKeyset keyset = strict.open(ORDERS);
-    KeyEncryptionKey kept = keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, kek -> kek);
+    KeyEncryptionKey kept =
+        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, kek -> kek);
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
   }
 
   @Test
   void evictedKey_isWiped() {
     OpenKeyset keyset = rig.open("orders");
-    KeyEncryptionKey kept = keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, kek -> kek);
+    KeyEncryptionKey kept =
+        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, kek -> kek);
     kept.wrap(new byte[32]);
     rig.keysets.disable("orders", 1);
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
@@ -840,6 +844,7 @@ final class OpenKeysetTest {
         keyset.withKeyEncryptionKey(
             keyset.snapshot(0),
             1,
+            KeyUse.DECRYPT,
             kek -> {
               seen.add(kek);
               if (calls.getAndIncrement() == 0) {
@@ -860,6 +865,7 @@ final class OpenKeysetTest {
     keyset.withKeyEncryptionKey(
         keyset.snapshot(0),
         1,
+        KeyUse.DECRYPT,
         kek -> {
           calls.incrementAndGet();
           rig.keysets.disable("orders", 1);
@@ -888,14 +894,16 @@ final class OpenKeysetTest {
   void close_wipesEverythingAndRefusesTheRest() {
     OpenKeyset keyset = rig.open("orders");
     Keyset snapshot = keyset.snapshot(0);
-    KeyEncryptionKey kept = keyset.withKeyEncryptionKey(snapshot, 1, kek -> kek);
+    KeyEncryptionKey kept = keyset.withKeyEncryptionKey(snapshot, 1, KeyUse.DECRYPT, kek -> kek);
     rig.process.close();
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
     assertThrows(IllegalStateException.class, () -> keyset.snapshot(0));
     assertThrows(IllegalStateException.class, () -> keyset.snapshot(9));
     assertThrows(
         IllegalStateException.class,
-        () -> keyset.withKeyEncryptionKey(snapshot, 1, kek -> kek.wrap(new byte[32])));
+        () ->
+            keyset.withKeyEncryptionKey(
+                snapshot, 1, KeyUse.DECRYPT, kek -> kek.wrap(new byte[32])));
     assertThrows(IllegalStateException.class, () -> rig.open("orders"));
     assertThrows(IllegalStateException.class, () -> rig.keysets.rotate("orders"));
     rig.process.close();
@@ -931,9 +939,11 @@ final class OpenKeysetTest {
                 Keyset snapshot = keyset.snapshot(0);
                 int version = snapshot.primary();
                 byte[] wrapped =
-                    keyset.withKeyEncryptionKey(snapshot, version, kek -> kek.wrap(dataKey));
+                    keyset.withKeyEncryptionKey(
+                        snapshot, version, KeyUse.DECRYPT, kek -> kek.wrap(dataKey));
                 int old = 1 + (i + me) % version;
-                keyset.withKeyEncryptionKey(snapshot, old, kek -> kek.wrap(dataKey));
+                keyset.withKeyEncryptionKey(
+                    snapshot, old, KeyUse.DECRYPT, kek -> kek.wrap(dataKey));
                 assertArrayEquals(dataKey, Rig.unwrap(keyset, version, wrapped));
                 opened.incrementAndGet();
               }

@@ -4,6 +4,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.THROTTLED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -16,8 +17,12 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -98,6 +103,104 @@ final class FaultyRootKeyTest {
     Thread.currentThread().interrupt();
     assertEquals(UNAVAILABLE, assertThrows(RootKeyException.class, this::wrap).reason());
     assertTrue(Thread.interrupted());
+  }
+
+  @Test
+  void hangingDeaf_outlastsAnInterrupt() throws InterruptedException {
+    CountDownLatch release = new CountDownLatch(1);
+    faulty.next(Fault.hangingDeaf(release));
+    Thread caller = new Thread(this::wrap);
+    caller.start();
+    while (faulty.underWay() == 0) {
+      Thread.onSpinWait();
+    }
+    caller.interrupt();
+    caller.join(20);
+    assertTrue(caller.isAlive());
+    release.countDown();
+    caller.join();
+    assertEquals(0, faulty.underWay());
+    assertEquals(1, faulty.mostAtOnce());
+  }
+
+  @Test
+  void answeringWith_takesOneKeyForAnother() {
+    WrappedKey wrapped = wrap();
+    try (KeyMaterial other = KeyMaterial.copyOf(new byte[] {7})) {
+      faulty.next(Fault.answeringWith(other), Fault.answeringWith(other));
+      assertTrue(unwrap(wrapped).contentEquals(other));
+      assertTrue(unwrap(wrap()).contentEquals(other));
+    }
+    assertTrue(unwrap(wrapped).contentEquals(key));
+  }
+
+  @Test
+  void throttling_letsSoManyThroughInAnyPeriod() {
+    AtomicLong now = new AtomicLong(Long.MAX_VALUE - 10);
+    Fault quota = Fault.throttling(2, Duration.ofNanos(100), now::get);
+    faulty.always(quota);
+    List<Boolean> let = new ArrayList<>();
+    for (int at : new int[] {0, 60, 0, 39, 1, 59, 1}) {
+      now.addAndGet(at);
+      let.add(succeeds());
+    }
+    assertEquals(List.of(true, true, false, false, true, false, true), let);
+  }
+
+  @Test
+  void throttling_sharedByRootKeys_countsTheCallsOfAll() {
+    Fault quota = Fault.throttling(1, Duration.ofDays(1));
+    faulty.always(quota);
+    try (FaultyRootKey second =
+        FaultyRootKey.around(LocalRootKey.create(directory.resolve("second.key"), key))) {
+      second.always(quota);
+      wrap();
+      assertEquals(
+          THROTTLED,
+          assertThrows(RootKeyException.class, () -> second.wrap(key, CONTEXT)).reason());
+    }
+  }
+
+  @Test
+  void flapping_goesWellAndBadlyInTurns() {
+    faulty.always(Fault.flapping(2, 1, Fault.failing(UNAVAILABLE)));
+    List<Boolean> went = Stream.generate(this::succeeds).limit(6).toList();
+    assertEquals(List.of(true, true, false, true, true, false), went);
+  }
+
+  @Test
+  void randomly_isTheSameForASeedAndAboutTheShareAskedFor() {
+    Fault[] kinds = {Fault.failing(UNAVAILABLE), Fault.failing(THROTTLED)};
+    faulty.always(Fault.randomly(42, 30, kinds));
+    List<Boolean> first = Stream.generate(this::succeeds).limit(400).toList();
+    faulty.always(Fault.randomly(42, 30, kinds));
+    assertEquals(first, Stream.generate(this::succeeds).limit(400).toList());
+    faulty.always(Fault.randomly(43, 30, kinds));
+    assertNotEquals(first, Stream.generate(this::succeeds).limit(400).toList());
+    long failed = first.stream().filter(went -> !went).count();
+    assertTrue(failed > 80 && failed < 160, failed + " of 400 failed");
+  }
+
+  @Test
+  void after_ofAFaultThatChooses_choosesEachTime() {
+    faulty.always(Fault.flapping(1, 1, Fault.failing(UNAVAILABLE)).after(Duration.ofMillis(1)));
+    List<Boolean> went = Stream.generate(this::succeeds).limit(4).toList();
+    assertEquals(List.of(true, false, true, false), went);
+  }
+
+  @Test
+  void close_isCounted() {
+    faulty.close();
+    assertEquals(1, faulty.closes());
+  }
+
+  private boolean succeeds() {
+    try {
+      wrap();
+      return true;
+    } catch (RootKeyException e) {
+      return false;
+    }
   }
 
   private WrappedKey wrap() {

@@ -53,7 +53,30 @@ class CachePolicyTest {
     assertEquals(0, statistics(0, 5).hitRate());
   }
 
+  @Test
+  void withStaleOnOutage_keepsTheRestAndChecksItsRange() {
+    CachePolicy plain = CachePolicy.of(Duration.ofMinutes(1), Duration.ofMinutes(2), 3);
+    assertFalse(plain.hasStaleOnOutage());
+    CachePolicy policy = plain.withStaleOnOutage(Duration.ZERO, Duration.ofDays(365));
+    assertTrue(policy.hasStaleOnOutage());
+    assertEquals(Duration.ZERO, policy.staleToEncrypt());
+    assertEquals(Duration.ofDays(365), policy.staleToDecrypt());
+    assertEquals(plain.hardTtl(), policy.hardTtl());
+    assertEquals(3, policy.maximumEntries());
+    assertTrue(policy.toString().contains("PT8760H to decrypt"), policy.toString());
+    Duration tooLong = Duration.ofDays(365).plusNanos(1);
+    for (Duration wrong : new Duration[] {Duration.ofNanos(-1), tooLong}) {
+      assertThrows(
+          IllegalArgumentException.class, () -> plain.withStaleOnOutage(wrong, Duration.ZERO));
+      assertThrows(
+          IllegalArgumentException.class, () -> plain.withStaleOnOutage(Duration.ZERO, wrong));
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> CachePolicy.none().withStaleOnOutage(Duration.ZERO, Duration.ZERO));
+  }
+
   private static CacheStatistics statistics(long hits, long misses) {
-    return new CacheStatistics(hits, misses, 0, 0, 0, 0, 0, 0, Duration.ZERO);
+    return new CacheStatistics(hits, misses, 0, 0, 0, 0, 0, 0, 0, Duration.ZERO);
   }
 }

@@ -1,0 +1,342 @@
+package dev.sealwax.kms.envelope;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.DISABLED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INVALID_CIPHERTEXT;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.THROTTLED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsEvent;
+import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Which keys serve in an outage of the root key, how long, and what ends it. */
+final class StaleOnOutageTest {
+  private static final EncryptionContext CONTEXT = EncryptionContext.of("row", "1");
+  private static final byte[] MESSAGE = {1, 2, 3};
+  private static final Duration SOFT = Duration.ofHours(1);
+  private static final Duration HARD = Duration.ofHours(2);
+  private static final Duration TO_ENCRYPT = Duration.ofHours(1);
+  private static final Duration TO_DECRYPT = Duration.ofHours(3);
+  private static final Duration IN_WINDOW = HARD.plusMinutes(30);
+
+  private enum Use {
+    ENCRYPT,
+    DECRYPT,
+    REWRAP
+  }
+
+  private final Queue<Runnable> background = new ArrayDeque<>();
+  private final Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
+
+  // No data key is kept, so that every message needs its key version.
+  private final EnvelopeRig rig =
+      EnvelopeRig.create(
+          DataKeyPolicy.singleUse(),
+          CachePolicy.of(SOFT, HARD, 100).withStaleOnOutage(TO_ENCRYPT, TO_DECRYPT),
+          background::add,
+          events::add);
+  private final byte[] sealed = rig.cipher().encrypt(MESSAGE, CONTEXT);
+
+  @AfterEach
+  void close() {
+    rig.close();
+  }
+
+  private void use(Use use) {
+    switch (use) {
+      case ENCRYPT -> rig.cipher().encrypt(MESSAGE, CONTEXT);
+      case DECRYPT -> assertArrayEquals(MESSAGE, rig.cipher().decrypt(sealed, CONTEXT));
+      case REWRAP -> rig.cipher().rewrap(sealed);
+    }
+  }
+
+  private void runBackground() {
+    for (Runnable task = background.poll(); task != null; task = background.poll()) {
+      task.run();
+    }
+  }
+
+  private void fail(Reason reason) {
+    rig.root.always(Fault.failing(reason));
+    rig.pass(Duration.ofMillis(100)); // longer than a failure answers for the root key
+  }
+
+  private void heal() {
+    rig.root.always(Fault.NONE);
+    rig.pass(Duration.ofMillis(1100)); // longer than the pause between two attempts
+  }
+
+  private static void assertFails(Reason reason, Executable call) {
+    if (reason == INVALID_CIPHERTEXT) {
+      assertThrows(KeysetCorruptedException.class, call);
+    } else {
+      assertEquals(reason, assertThrows(RootKeyException.class, call).reason());
+    }
+  }
+
+  static Stream<Arguments> cases() {
+    List<Duration> ages =
+        List.of(
+            SOFT.dividedBy(2),
+            SOFT.plusMinutes(30),
+            HARD.minusSeconds(1),
+            HARD.plusMinutes(1),
+            HARD.plus(TO_ENCRYPT).minusMinutes(1),
+            HARD.plus(TO_ENCRYPT).plusMinutes(1),
+            HARD.plus(TO_DECRYPT).minusMinutes(1),
+            HARD.plus(TO_DECRYPT).plusMinutes(1));
+    return Stream.of(Reason.values())
+        .flatMap(
+            reason ->
+                Stream.of(Use.ENCRYPT, Use.DECRYPT)
+                    .flatMap(use -> ages.stream().map(age -> Arguments.of(reason, use, age))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void keyVersion_servesWithinItsTimeAndInAnOutageWithinTheWindow(
+      Reason reason, Use use, Duration age) {
+    rig.pass(age.minusMillis(100));
+    fail(reason);
+    Duration window = use == Use.ENCRYPT ? TO_ENCRYPT : TO_DECRYPT;
+    boolean outage = reason == THROTTLED || reason == UNAVAILABLE;
+    boolean past = age.compareTo(HARD) >= 0;
+    if (!past || (outage && age.compareTo(HARD.plus(window)) < 0)) {
+      for (int i = 0; i < 3; i++) {
+        assertDoesNotThrow(() -> use(use));
+        runBackground();
+      }
+      assertEquals(past ? 3 : 0, rig.keysets.keyVersionStatistics().outageServed());
+    } else {
+      assertFails(reason, () -> use(use));
+      assertEquals(0, rig.keysets.keyVersionStatistics().outageServed());
+    }
+    heal();
+    assertDoesNotThrow(() -> use(use));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Use.class)
+  void outage_overWhileServing_isNoticedInTheBackground(Use use) {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(use);
+    heal();
+    use(use);
+    runBackground();
+    long served = rig.keysets.keyVersionStatistics().outageServed();
+    int calls = rig.root.unwraps();
+    rig.root.always(Fault.failing(ACCESS_DENIED));
+    use(use); // loaded anew, so it needs nobody
+    assertEquals(served, rig.keysets.keyVersionStatistics().outageServed());
+    assertEquals(calls, rig.root.unwraps());
+  }
+
+  @Test
+  void inTheWindow_onlyTheFirstWaitsForTheRootKey_whichIsAskedOnceASecond() {
+    rig.pass(IN_WINDOW);
+    fail(THROTTLED);
+    int before = rig.root.unwraps();
+    use(Use.DECRYPT);
+    assertEquals(before + 1, rig.root.unwraps());
+    for (int i = 0; i < 9; i++) {
+      rig.pass(Duration.ofMillis(105));
+      use(Use.DECRYPT);
+      use(Use.ENCRYPT);
+    }
+    assertEquals(0, background.size());
+    rig.pass(Duration.ofMillis(105));
+    use(Use.DECRYPT);
+    use(Use.DECRYPT);
+    assertEquals(1, background.size());
+    assertEquals(before + 1, rig.root.unwraps());
+    runBackground();
+    assertEquals(before + 2, rig.root.unwraps());
+    use(Use.DECRYPT);
+    assertEquals(0, background.size());
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Reason.class,
+      names = {"THROTTLED", "UNAVAILABLE"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void anyOtherAnswer_inTheWindow_endsItForGood(Reason reason) {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    rig.pass(Duration.ofSeconds(2));
+    fail(reason);
+    use(Use.DECRYPT); // served, and the root key asked in the background
+    runBackground();
+    assertFails(reason, () -> use(Use.DECRYPT));
+    fail(UNAVAILABLE);
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+    assertFails(UNAVAILABLE, () -> use(Use.ENCRYPT));
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Reason.class,
+      names = {"THROTTLED", "UNAVAILABLE"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void anyOtherAnswer_toARenewalBefore_leavesNothingForTheOutage(Reason reason) {
+    rig.pass(SOFT.plusMinutes(30));
+    fail(reason);
+    use(Use.DECRYPT);
+    runBackground();
+    use(Use.DECRYPT); // within its hard time to live whatever the renewal said
+    fail(UNAVAILABLE);
+    rig.pass(Duration.ofHours(1));
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+  }
+
+  @Test
+  void keyThatWasIdle_asksTheRootKeyBeforeItServesAgain() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    rig.pass(Duration.ofSeconds(11));
+    fail(ACCESS_DENIED);
+    assertFails(ACCESS_DENIED, () -> use(Use.DECRYPT));
+  }
+
+  @Test
+  void renewalsThatMetTheOutage_leaveTheKeyForIt() {
+    rig.pass(SOFT.plusMinutes(30));
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    runBackground();
+    rig.pass(Duration.ofHours(1));
+    use(Use.DECRYPT);
+  }
+
+  @Test
+  void rootKeySwitchedOff_seenThroughAnotherKeyset_endsItForAllUntilItUnwrapsAgain() {
+    rig.verbs().create("other", KeysetTemplate.defaults());
+    byte[] others = rig.cipher("other").encrypt(MESSAGE, CONTEXT);
+    rig.pass(IN_WINDOW);
+    fail(DISABLED);
+    assertFails(DISABLED, () -> rig.cipher("other").decrypt(others, CONTEXT));
+    fail(UNAVAILABLE);
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+    rig.root.next(Fault.NONE);
+    assertArrayEquals(MESSAGE, rig.cipher("other").decrypt(others, CONTEXT));
+    rig.pass(Duration.ofMillis(100));
+    use(Use.DECRYPT);
+  }
+
+  @Test
+  void answerThatIsAnotherKey_endsIt() {
+    rig.pass(IN_WINDOW);
+    try (KeyMaterial other = KeyMaterial.copyOf(new byte[64])) {
+      rig.root.always(Fault.answeringWith(other));
+      assertThrows(KeysetCorruptedException.class, () -> use(Use.DECRYPT));
+    }
+    fail(UNAVAILABLE);
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+  }
+
+  @Test
+  void revocation_inTheWindow_isObeyedAtOnceAndWipesTheKey() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    rig.verbs().disable(EnvelopeRig.NAME, 1);
+    assertThrows(KeyUnavailableException.class, () -> use(Use.DECRYPT));
+    assertThrows(KeyUnavailableException.class, () -> use(Use.ENCRYPT));
+    rig.verbs().enable(EnvelopeRig.NAME, 1);
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+  }
+
+  @Test
+  void service_isCountedAndTold() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    events.clear();
+    use(Use.DECRYPT);
+    use(Use.ENCRYPT);
+    assertEquals(2, rig.keysets.keyVersionStatistics().outageServed());
+    assertEquals(0, rig.keysets.keyVersionStatistics().staleServed());
+    Duration age = IN_WINDOW.plusMillis(100);
+    assertEquals(age, rig.keysets.keyVersionStatistics().oldestServedAge());
+    List<KmsEvent> told =
+        events.stream().filter(e -> e.operation() == Operation.OUTAGE_SERVED).toList();
+    assertEquals(2, told.size());
+    assertEquals(KeysetId.of(EnvelopeRig.NAME), told.get(0).keyset());
+    assertEquals(1, told.get(0).keyVersion());
+    assertEquals(age, told.get(0).duration());
+  }
+
+  @Test
+  void close_wipesWhatWasKeptForAnOutage() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    assertEquals(1, rig.keysets.keyVersionStatistics().entries());
+    rig.close();
+    assertEquals(0, rig.keysets.keyVersionStatistics().entries());
+  }
+
+  @Test
+  void windowOfOneUse_isNoneOfTheOther() {
+    CachePolicy policy = CachePolicy.of(SOFT, HARD, 100);
+    for (Use allowed : List.of(Use.ENCRYPT, Use.DECRYPT)) {
+      Duration encrypt = allowed == Use.ENCRYPT ? TO_ENCRYPT : Duration.ZERO;
+      Duration decrypt = allowed == Use.DECRYPT ? TO_DECRYPT : Duration.ZERO;
+      try (EnvelopeRig one =
+          EnvelopeRig.create(
+              DataKeyPolicy.singleUse(),
+              policy.withStaleOnOutage(encrypt, decrypt),
+              Runnable::run,
+              null)) {
+        byte[] envelope = one.cipher().encrypt(MESSAGE, CONTEXT);
+        one.pass(IN_WINDOW);
+        one.root.always(Fault.failing(UNAVAILABLE));
+        if (allowed == Use.ENCRYPT) {
+          one.cipher().encrypt(MESSAGE, CONTEXT);
+          assertFails(UNAVAILABLE, () -> one.cipher().decrypt(envelope, CONTEXT));
+          assertFails(UNAVAILABLE, () -> one.cipher().reencrypt(envelope, CONTEXT));
+        } else {
+          assertFails(UNAVAILABLE, () -> one.cipher().encrypt(MESSAGE, CONTEXT));
+          assertArrayEquals(MESSAGE, one.cipher().decrypt(envelope, CONTEXT));
+        }
+      }
+    }
+  }
+
+  @Test
+  void dataKeys_haveNoWindowOfTheirOwn() {
+    CachePolicy window = CachePolicy.of(SOFT, HARD, 1).withStaleOnOutage(TO_ENCRYPT, TO_DECRYPT);
+    DataKeyPolicy policy = DataKeyPolicy.defaults();
+    assertThrows(IllegalArgumentException.class, () -> policy.withEncryptCache(window));
+    assertThrows(IllegalArgumentException.class, () -> policy.withDecryptCache(window));
+  }
+}
