@@ -10,6 +10,7 @@ import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rewrap.Inventory;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.WrappedKey;
@@ -134,6 +135,7 @@ class NullArgumentsTest {
             WrappedKey.of(RootKeyId.of("local:00"), new byte[9]),
             KeysetId.of("orders"),
             JdbcSchema.H2,
+            ResilientRootKey.builder(rootKey),
             JdbcKeysetStore.builder(fake(javax.sql.DataSource.class)),
             Duration.ofDays(20),
             Instant.parse("2099-01-01T00:00:00Z"),

@@ -37,6 +37,7 @@ import dev.sealwax.kms.rewrap.RewrapProgressBar;
 import dev.sealwax.kms.rewrap.RewrapReport;
 import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
@@ -221,11 +222,16 @@ class RedactionTest {
     OpenKeyset openKeyset = open.open(id);
     EnvelopeCipher cipher = kms.envelopeCipher("orders");
     byte[] envelope = cipher.encrypt(new byte[32], CONTEXT);
+    ResilientRootKey.Builder guard = ResilientRootKey.builder(local);
+    ResilientRootKey guarded = guard.build();
     things.addAll(
         List.of(
             sealingKey,
             local,
             RoutingRootKey.of(local),
+            guard,
+            guarded,
+            guarded.health(),
             local.currentKeyId(),
             store,
             builder,

@@ -578,7 +578,7 @@ final class ResilientRootKeyTest {
 
         @Override
         public SignatureAlgorithm algorithm() {
-          return SignatureAlgorithm.values()[0];
+          return SignatureAlgorithm.ECDSA_P256_SHA256;
         }
 
         @Override
@@ -604,7 +604,7 @@ final class ResilientRootKeyTest {
     resilient = ResilientRootKey.builder(signing).timing(manual).build();
     SigningKey signer = assertInstanceOf(SigningRootKey.class, resilient).signingKey("one");
     assertEquals(RootKeyId.of("sign:one"), signer.id());
-    assertEquals(SignatureAlgorithm.values()[0], signer.algorithm());
+    assertEquals(SignatureAlgorithm.ECDSA_P256_SHA256, signer.algorithm());
     assertArrayEquals(SECRET, signer.sign(SECRET));
     assertEquals(2, signing.signatures.get());
     assertThrows(UnsupportedOperationException.class, signer::publicKey);
