@@ -12,13 +12,16 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
+import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.dynamodb.model.TransactWriteItem;
 import software.amazon.awssdk.services.dynamodb.model.TransactionCanceledException;
 
@@ -153,7 +156,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
         () -> {
           // From the very change that was asked for: it must still be there.
           List<Change> found = asked == null ? List.of() : table.changesFrom(asked.number());
-          return asked == null || (found.isEmpty() && asked != Change.NONE)
+          return asked == null || (found.isEmpty() && asked.number() > 0)
               ? new Changes(table.lastChange().position(), false, Set.of())
               : changes(asked, found);
         });
@@ -162,7 +165,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   private static Changes changes(Change asked, List<Change> found) {
     Set<KeysetId> written = new LinkedHashSet<>();
     boolean complete = true;
-    Change last = asked == Change.NONE ? asked : null;
+    Change last = asked.number() == 0 ? asked : null; // the beginning is no entry
     for (Change change : found) {
       if (last == null) {
         complete = change.isSameAs(asked);
@@ -240,14 +243,11 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
         return;
       } catch (TransactionCanceledException e) {
         if (isRefused(e, 0)) {
-          // Perhaps by this very write, whose first answer the SDK did not get.
-          if (read(subject + "outcome unknown", () -> table.change(change))
-              .filter(change::isSameAs)
-              .isPresent()) {
+          if (isOwnRepetition(e, change, subject)) {
             written(change);
             return;
           }
-          throw notTheTurnOf(next);
+          throw notTheTurnOf(next, e.cancellationReasons().get(0).item());
         }
         if (!isBusy(e)) {
           throw cancelled(subject + "nothing was written", e);
@@ -318,13 +318,22 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     }
   }
 
-  private RuntimeException notTheTurnOf(StoredKeyset next) {
-    Optional<StoredKeyset> stored = load(next.id());
-    if (stored.isEmpty()) {
+  /** Whether a write was refused because of itself: the SDK sent it twice. */
+  private boolean isOwnRepetition(SdkException e, Change change, String subject) {
+    Integer attempts = e.numAttempts();
+    return (attempts == null || attempts > 1)
+        && read(subject + "load it again", () -> table.change(change))
+            .filter(change::isSameAs)
+            .isPresent();
+  }
+
+  private RuntimeException notTheTurnOf(
+      StoredKeyset next, @Nullable Map<String, AttributeValue> stored) {
+    if (stored == null || stored.isEmpty()) {
       return new KeysetStoreException(
           Reason.NOT_FOUND, "there is no keyset " + next.id() + " in " + table, null);
     }
-    long revision = stored.get().revision();
+    long revision = KeysetItems.keysetIn(stored, next.id()).revision();
     return new KeysetConflictException(
         next.id(),
         next.revision() == 1

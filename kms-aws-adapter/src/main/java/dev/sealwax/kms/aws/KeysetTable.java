@@ -1,6 +1,7 @@
 package dev.sealwax.kms.aws;
 
 import static dev.sealwax.kms.aws.KeysetItems.text;
+import static software.amazon.awssdk.services.dynamodb.model.ReturnValuesOnConditionCheckFailure.ALL_OLD;
 
 import dev.sealwax.kms.aws.KeysetItems.Change;
 import java.util.ArrayList;
@@ -8,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeDefinition;
@@ -42,7 +44,7 @@ final class KeysetTable {
   private final DynamoDbClient client;
   private final String name;
   private final CallLimit limit;
-  private final AwsRequestOverrideConfiguration configuration;
+  private final @Nullable AwsRequestOverrideConfiguration configuration;
 
   KeysetTable(DynamoDbClient client, String name) {
     this.client = client;
@@ -141,6 +143,7 @@ final class KeysetTable {
                 .tableName(name)
                 .item(item)
                 .conditionExpression("attribute_not_exists(pk)")
+                .returnValuesOnConditionCheckFailure(ALL_OLD)
                 .build())
         .build();
   }
@@ -152,6 +155,7 @@ final class KeysetTable {
                 .tableName(name)
                 .item(item)
                 .conditionExpression("revision = :revision")
+                .returnValuesOnConditionCheckFailure(ALL_OLD)
                 .expressionAttributeValues(Map.of(":revision", KeysetItems.number(revision)))
                 .build())
         .build();

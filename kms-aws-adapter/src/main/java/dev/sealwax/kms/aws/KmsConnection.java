@@ -21,7 +21,7 @@ import software.amazon.awssdk.services.kms.model.KeyMetadata;
 final class KmsConnection {
   private final KmsClient client;
   private final CallLimit limit;
-  private final AwsRequestOverrideConfiguration configuration;
+  private final @Nullable AwsRequestOverrideConfiguration configuration;
   private volatile boolean closed;
 
   KmsConnection(KmsClient client) {
@@ -30,8 +30,8 @@ final class KmsConnection {
     this.configuration = limit.asConfiguration();
   }
 
-  /** What every request takes along. */
-  AwsRequestOverrideConfiguration configuration() {
+  /** What every request takes along, if anything. */
+  @Nullable AwsRequestOverrideConfiguration configuration() {
     return configuration;
   }
 

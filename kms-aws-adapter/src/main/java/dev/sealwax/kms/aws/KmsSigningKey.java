@@ -11,8 +11,11 @@ import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.MessageDigest;
 import java.security.PublicKey;
+import java.security.interfaces.ECPublicKey;
+import java.security.interfaces.RSAPublicKey;
 import java.security.spec.X509EncodedKeySpec;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.SdkBytes;
 import software.amazon.awssdk.services.kms.model.GetPublicKeyRequest;
 import software.amazon.awssdk.services.kms.model.GetPublicKeyResponse;
@@ -60,37 +63,47 @@ final class KmsSigningKey implements SigningKey {
     if (!key.keyId().equals(found.keyId())) {
       KmsConnection.requireFrom(key, found.keyId());
     }
-    SignatureAlgorithm algorithm = algorithm(key, found);
-    return new KmsSigningKey(connection, key, algorithm, publicKey(key, algorithm, found));
-  }
-
-  private static SignatureAlgorithm algorithm(KeyArn key, GetPublicKeyResponse found) {
     if (found.keyUsage() != KeyUsageType.SIGN_VERIFY) {
       throw new RootKeyException(
           UNSUPPORTED, key + " is for " + found.keyUsageAsString() + " and not for signatures");
     }
-    return switch (found.keySpec()) {
-      case ECC_NIST_P256 -> SignatureAlgorithm.ECDSA_P256_SHA256;
-      case ECC_NIST_P384 -> SignatureAlgorithm.ECDSA_P384_SHA384;
-      case RSA_2048, RSA_3072, RSA_4096 -> SignatureAlgorithm.RSA_PSS_SHA256;
-      default ->
-          throw new RootKeyException(
-              UNSUPPORTED,
-              key + " is of kind " + found.keySpecAsString() + "; use P-256, P-384 or RSA");
+    PublicKey publicKey = publicKey(key, found.publicKey());
+    return new KmsSigningKey(connection, key, algorithm(key, publicKey), publicKey);
+  }
+
+  private static PublicKey publicKey(KeyArn key, @Nullable SdkBytes encoded) {
+    X509EncodedKeySpec spec =
+        new X509EncodedKeySpec(encoded == null ? new byte[0] : encoded.asByteArray());
+    try {
+      return KeyFactory.getInstance("EC").generatePublic(spec);
+    } catch (GeneralSecurityException notOnACurve) {
+      try {
+        return KeyFactory.getInstance("RSA").generatePublic(spec);
+      } catch (GeneralSecurityException e) {
+        throw unsupported(key, e);
+      }
+    }
+  }
+
+  /** By the key itself, whose other properties not every service tells. */
+  private static SignatureAlgorithm algorithm(KeyArn key, PublicKey publicKey) {
+    if (publicKey instanceof RSAPublicKey) {
+      return SignatureAlgorithm.RSA_PSS_SHA256;
+    }
+    // The JDK reads no curves but those of NIST.
+    int bits =
+        publicKey instanceof ECPublicKey curve ? curve.getParams().getOrder().bitLength() : 0;
+    return switch (bits) {
+      case 256 -> SignatureAlgorithm.ECDSA_P256_SHA256;
+      case 384 -> SignatureAlgorithm.ECDSA_P384_SHA384;
+      default -> throw unsupported(key, null);
     };
   }
 
-  private static PublicKey publicKey(
-      KeyArn key, SignatureAlgorithm algorithm, GetPublicKeyResponse found) {
-    boolean rsa = algorithm == SignatureAlgorithm.RSA_PSS_SHA256;
-    SdkBytes encoded =
-        Objects.requireNonNullElse(found.publicKey(), SdkBytes.fromByteArray(new byte[0]));
-    try {
-      return KeyFactory.getInstance(rsa ? "RSA" : "EC")
-          .generatePublic(new X509EncodedKeySpec(encoded.asByteArray()));
-    } catch (GeneralSecurityException e) {
-      throw new RootKeyException(INTERNAL, "public key of " + key + " cannot be read", e);
-    }
+  private static RootKeyException unsupported(
+      KeyArn key, @Nullable GeneralSecurityException cause) {
+    return new RootKeyException(
+        UNSUPPORTED, key + " does not sign by P-256, P-384 or RSA, or not readably", cause);
   }
 
   @Override

@@ -35,8 +35,7 @@ final class ArchitectureTest {
   @Test
   void publicTypes_areTheListedOnes() {
     assertEquals(
-        new TreeSet<>(
-            List.of("AwsClients", "AwsKmsRootKey", "DynamoDbKeysetStore")),
+        new TreeSet<>(List.of("AwsClients", "AwsKmsRootKey", "DynamoDbKeysetStore")),
         CLASSES.stream()
             .filter(c -> c.getModifiers().contains(JavaModifier.PUBLIC))
             // What an interface encloses is public, and as visible as the interface.
@@ -84,7 +83,9 @@ final class ArchitectureTest {
         .that(
             describe(
                 "are not " + allowed,
-                c -> allowed.stream().noneMatch(name -> c.getName().startsWith(PACKAGE + "." + name))))
+                c ->
+                    allowed.stream()
+                        .noneMatch(name -> c.getName().startsWith(PACKAGE + "." + name))))
         .should()
         .dependOnClassesThat()
         .resideInAPackage("software.amazon.awssdk.services.dynamodb..")

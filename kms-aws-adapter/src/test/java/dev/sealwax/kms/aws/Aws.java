@@ -30,7 +30,8 @@ final class Aws {
         .overrideConfiguration(
             limits ->
                 limits
-                    .retryStrategy(software.amazon.awssdk.awscore.retry.AwsRetryStrategy.doNotRetry())
+                    .retryStrategy(
+                        software.amazon.awssdk.awscore.retry.AwsRetryStrategy.doNotRetry())
                     .apiCallTimeout(callTimeout))
         .build();
   }
@@ -52,7 +53,8 @@ final class Aws {
         .overrideConfiguration(
             limits ->
                 limits
-                    .retryStrategy(software.amazon.awssdk.awscore.retry.AwsRetryStrategy.doNotRetry())
+                    .retryStrategy(
+                        software.amazon.awssdk.awscore.retry.AwsRetryStrategy.doNotRetry())
                     .apiCallTimeout(Duration.ofSeconds(20)))
         .build();
   }
@@ -68,5 +70,4 @@ final class Aws {
         .keyMetadata()
         .arn();
   }
-
 }

@@ -28,7 +28,8 @@ import software.amazon.awssdk.services.kms.KmsClient;
 /** Which key is named, which is accepted in an answer, and what is sent. */
 @Timeout(120)
 final class AwsKmsRootKeyTest {
-  private static final byte[] SECRET = "a secret of some 32 bytes, or so".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] SECRET =
+      "a secret of some 32 bytes, or so".getBytes(StandardCharsets.US_ASCII);
   private static final EncryptionContext CONTEXT =
       EncryptionContext.of("keyset", "orders", "version", "1");
 
@@ -205,8 +206,7 @@ final class AwsKmsRootKeyTest {
       there.always("Decrypt", named(replica, primary));
       assertEquals(NOT_FOUND, reasonOf(() -> rootKey.unwrap(wrapped, CONTEXT)));
       // A key that is not replicated is another one there, and is not even asked for.
-      AwsKmsRootKey single =
-          AwsKmsRootKey.open(remote, key.replace(Aws.HERE.id(), Aws.THERE.id()));
+      AwsKmsRootKey single = AwsKmsRootKey.open(remote, key.replace(Aws.HERE.id(), Aws.THERE.id()));
       long before = there.calls("Decrypt");
       WrappedKey ofSingle = wrap(AwsKmsRootKey.open(client, key));
       assertEquals(NOT_FOUND, reasonOf(() -> single.unwrap(ofSingle, CONTEXT)));

@@ -12,6 +12,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -31,7 +32,8 @@ import java.util.regex.Pattern;
  * Our own proxy in front of moto, for what moto lacks; nothing of it is AWS.
  *
  * <p>Always: an answer by a key that is not enabled becomes the refusal of AWS; a ciphertext of
- * another key is an incorrect key, where moto denies access; requests to DynamoDB go one after the
+ * another key is an incorrect key, where moto denies access; the encryption context reaches moto as
+ * one pair, because moto takes a=1b2 for a=1, b=2; requests to DynamoDB go one after the
  * other, because a transaction that moto rolls back takes the writes of others with it. On demand:
  * faults, by operation.
  */
@@ -54,6 +56,9 @@ final class AwsProxy implements AutoCloseable {
       Set.of("host", "connection", "content-length", "expect", "upgrade");
   private static final Pattern KEY_ID = Pattern.compile("\"KeyId\":\\s*\"([^\"]+)\"");
   private static final Pattern KEY_STATE = Pattern.compile("\"KeyState\":\\s*\"([^\"]+)\"");
+
+  private static final Pattern CONTEXT =
+      Pattern.compile("\"EncryptionContext\":(\\{(?:\"(?:[^\"\\\\]++|\\\\.)*+\"|[^\"}])*+\\})");
 
   private final HttpServer server;
   private final URI target;
@@ -165,9 +170,7 @@ final class AwsProxy implements AutoCloseable {
   static Fault altering(UnaryOperator<String> request, UnaryOperator<String> answer) {
     return (proxy, exchange, target, body) -> {
       byte[] altered =
-          request
-              .apply(new String(body, StandardCharsets.UTF_8))
-              .getBytes(StandardCharsets.UTF_8);
+          request.apply(new String(body, StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
       Answer right = proxy.forward(exchange, target, altered);
       proxy.send(exchange, right.status(), answer.apply(right.text()));
     };
@@ -212,7 +215,7 @@ final class AwsProxy implements AutoCloseable {
       dynamoDb.lock();
     }
     try {
-      Answer answer = ask(exchange, target, body);
+      Answer answer = ask(exchange, target, database ? body : withContextAsOnePair(body));
       String operation = target.substring(target.indexOf('.') + 1);
       return DATA_OPERATIONS.contains(operation) ? asAws(exchange, operation, answer) : answer;
     } finally {
@@ -220,6 +223,20 @@ final class AwsProxy implements AutoCloseable {
         dynamoDb.unlock();
       }
     }
+  }
+
+  private static byte[] withContextAsOnePair(byte[] body) {
+    return CONTEXT
+        .matcher(new String(body, StandardCharsets.UTF_8))
+        .replaceFirst(
+            found ->
+                found.group(1).equals("{}")
+                    ? found.group()
+                    : "\"EncryptionContext\":{\"all\":\""
+                        + Base64.getEncoder()
+                            .encodeToString(found.group(1).getBytes(StandardCharsets.UTF_8))
+                        + "\"}")
+        .getBytes(StandardCharsets.UTF_8);
   }
 
   private Answer asAws(HttpExchange exchange, String operation, Answer answer)
@@ -233,8 +250,7 @@ final class AwsProxy implements AutoCloseable {
     }
     String question = "{\"KeyId\":\"" + key.group(1) + "\"}";
     Answer description =
-        ask(
-            exchange, "TrentService.DescribeKey", question.getBytes(StandardCharsets.UTF_8));
+        ask(exchange, "TrentService.DescribeKey", question.getBytes(StandardCharsets.UTF_8));
     Matcher state = KEY_STATE.matcher(description.text());
     if (!state.find() || state.group(1).equals("Enabled")) {
       return answer;
@@ -244,8 +260,7 @@ final class AwsProxy implements AutoCloseable {
   }
 
   private static Answer refusal(String code) {
-    return new Answer(
-        400, ("{\"__type\":\"" + code + "\"}").getBytes(StandardCharsets.UTF_8));
+    return new Answer(400, ("{\"__type\":\"" + code + "\"}").getBytes(StandardCharsets.UTF_8));
   }
 
   private Answer ask(HttpExchange exchange, String target, byte[] body)

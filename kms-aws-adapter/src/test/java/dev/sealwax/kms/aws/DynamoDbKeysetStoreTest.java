@@ -82,15 +82,16 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
   void open_withoutTable_isInaccessible() {
     assertEquals(Reason.INACCESSIBLE, reasonOf(() -> DynamoDbKeysetStore.open(client, "none")));
     assertEquals(
-        Reason.INACCESSIBLE, reasonOf(() -> DynamoDbKeysetStore.createTable(client, table)), "twice");
+        Reason.INACCESSIBLE,
+        reasonOf(() -> DynamoDbKeysetStore.createTable(client, table)),
+        "twice");
   }
 
   @Test
   void documentTooLargeForAnItem_isRefusedBeforeTheCall() {
     store().create(keyset(ORDERS, 1, ""));
     long before = proxy.calls(WRITE);
-    StoredKeyset large =
-        keyset(ORDERS, 2, "x".repeat(DynamoDbKeysetStore.MAX_DOCUMENT_CHARS));
+    StoredKeyset large = keyset(ORDERS, 2, "x".repeat(DynamoDbKeysetStore.MAX_DOCUMENT_CHARS));
     KeysetStoreException refusal =
         assertThrows(KeysetStoreException.class, () -> store().replace(large));
     assertEquals(Reason.INACCESSIBLE, refusal.reason());
@@ -109,8 +110,7 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
         "Query",
         AwsProxy.altering(
             request -> request.replaceAll("\"Limit\":\\d+", "\"Limit\":1"), answer -> answer));
-    assertEquals(
-        List.of(KeysetId.of("a"), KeysetId.of("b"), KeysetId.of("c")), store().list(10));
+    assertEquals(List.of(KeysetId.of("a"), KeysetId.of("b"), KeysetId.of("c")), store().list(10));
     proxy.always(
         "Query",
         AwsProxy.altering(
@@ -219,8 +219,7 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
           DynamoDbKeysetStore.open(client, table).replace(keyset(ORDERS, 2, "theirs"));
           exchange.close();
         });
-    assertThrows(
-        KeysetConflictException.class, () -> store().replace(keyset(ORDERS, 2, "mine")));
+    assertThrows(KeysetConflictException.class, () -> store().replace(keyset(ORDERS, 2, "mine")));
     assertTrue(store().load(ORDERS).orElseThrow().document().contains("theirs"));
   }
 
@@ -232,8 +231,7 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
             + "[{\"Code\":\"TransactionConflict\"}]}";
     proxy.next(READ, AwsProxy.page(400, busy), AwsProxy.page(400, busy));
     assertEquals(1, store().load(ORDERS).orElseThrow().revision());
-    proxy.next(
-        WRITE, AwsProxy.page(400, busy.replace("[{", "[{\"Code\":\"None\"},{")));
+    proxy.next(WRITE, AwsProxy.page(400, busy.replace("[{", "[{\"Code\":\"None\"},{")));
     store().replace(keyset(ORDERS, 2, ""));
     String throttled = busy.replace("TransactionConflict", "ThrottlingError");
     proxy.next(WRITE, AwsProxy.page(400, throttled));

@@ -8,6 +8,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.THROTTLED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -20,6 +21,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -155,8 +157,13 @@ final class KmsErrorsTest {
     String message = failureOf(rootKey).getMessage();
     for (String part :
         new String[] {
-          "unwrap with " + key, "AccessDeniedException", "HTTP 400", "request-of-the-proxy",
-          "User: somebody may not kms:Decrypt", "check credentials", "(ACCESS_DENIED)"
+          "unwrap with " + key,
+          "AccessDeniedException",
+          "HTTP 400",
+          "request-of-the-proxy",
+          "User: somebody may not kms:Decrypt",
+          "check credentials",
+          "(ACCESS_DENIED)"
         }) {
       assertTrue(message.contains(part), message);
     }
@@ -197,7 +204,8 @@ final class KmsErrorsTest {
     assertEquals(INTERNAL, reasonWhen(AwsProxy.page(200, "{\"Plaintext\":\"\"," + ours + "}")));
     String long64 = Base64.getEncoder().encodeToString(new byte[KeyMaterial.MAX_BYTES + 1]);
     assertEquals(
-        INTERNAL, reasonWhen(AwsProxy.page(200, "{\"Plaintext\":\"" + long64 + "\"," + ours + "}")));
+        INTERNAL,
+        reasonWhen(AwsProxy.page(200, "{\"Plaintext\":\"" + long64 + "\"," + ours + "}")));
     proxy.next("Encrypt", AwsProxy.page(200, "{" + ours + "}"));
     assertEquals(
         INTERNAL, assertThrows(RootKeyException.class, () -> wrap(rootKey)).reason(), "of a wrap");
@@ -221,16 +229,16 @@ final class KmsErrorsTest {
   void clientWithoutTimeout_isGivenOne() {
     try (KmsClient endless =
         Aws.kms(proxy.endpoint()).overrideConfiguration(limits -> {}).build()) {
-      assertEquals(CallLimit.DEFAULT, CallLimit.of(endless.serviceClientConfiguration()).duration());
+      CallLimit limit = CallLimit.of(endless.serviceClientConfiguration());
       assertEquals(
-          CallLimit.DEFAULT,
-          new CallLimit(CallLimit.DEFAULT).asConfiguration().apiCallTimeout().orElseThrow());
+          Optional.of(CallLimit.DEFAULT),
+          Optional.ofNullable(limit.asConfiguration()).flatMap(c -> c.apiCallTimeout()));
     }
-    assertEquals(
-        Duration.ofSeconds(20), CallLimit.of(client.serviceClientConfiguration()).duration());
-    assertEquals(
-        Duration.ofMillis(1),
-        new CallLimit(CallLimit.DEFAULT).minus(Duration.ofDays(1)).duration());
+    CallLimit own = CallLimit.of(client.serviceClientConfiguration());
+    assertEquals(new CallLimit(Duration.ofSeconds(20), true), own);
+    assertNull(own.asConfiguration());
+    assertEquals(new CallLimit(Duration.ofSeconds(19), false), own.minus(Duration.ofSeconds(1)));
+    assertEquals(Duration.ofMillis(1), own.minus(Duration.ofDays(1)).duration());
   }
 
   @Test
@@ -299,8 +307,7 @@ final class KmsErrorsTest {
   void invalidState_isWhatDescribeKeySays(String state, Reason reason) {
     proxy.next(
         "DescribeKey",
-        AwsProxy.page(
-            200, "{\"KeyMetadata\":{\"KeyId\":\"x\",\"KeyState\":\"" + state + "\"}}"));
+        AwsProxy.page(200, "{\"KeyMetadata\":{\"KeyId\":\"x\",\"KeyState\":\"" + state + "\"}}"));
     // Whatever the message says.
     proxy.next("Decrypt", AwsProxy.error(400, "KMSInvalidStateException", "is pending deletion"));
     assertEquals(reason, failureOf(rootKey).reason());

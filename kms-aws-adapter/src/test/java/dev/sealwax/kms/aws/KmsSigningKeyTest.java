@@ -87,11 +87,9 @@ final class KmsSigningKeyTest {
   void signingKey_byAlias_pinsTheArn() throws Exception {
     String first = Aws.createSigningKey(client, "ECC_NIST_P256");
     String second = Aws.createSigningKey(client, "ECC_NIST_P256");
-    client.createAlias(
-        a -> a.aliasName("alias/signing").targetKeyId(idOf(first)));
+    client.createAlias(a -> a.aliasName("alias/signing").targetKeyId(idOf(first)));
     SigningKey key = rootKey.signingKey("alias/signing");
-    client.updateAlias(
-        a -> a.aliasName("alias/signing").targetKeyId(idOf(second)));
+    client.updateAlias(a -> a.aliasName("alias/signing").targetKeyId(idOf(second)));
     assertTrue(verifies(key, new byte[9], key.sign(new byte[9])));
     assertEquals("aws-kms:" + first, key.id().value());
   }
@@ -116,8 +114,7 @@ final class KmsSigningKeyTest {
     SigningKey key = rootKey.signingKey(arn);
     proxy.next("Sign", AwsProxy.altering(answer -> answer.replace(arn, other)));
     assertReason(NOT_FOUND, () -> key.sign(new byte[1]));
-    proxy.next(
-        "GetPublicKey", AwsProxy.altering(answer -> answer.replace(idOf(arn), idOf(other))));
+    proxy.next("GetPublicKey", AwsProxy.altering(answer -> answer.replace(idOf(arn), idOf(other))));
     assertReason(NOT_FOUND, () -> rootKey.signingKey(arn));
   }
 

@@ -16,7 +16,8 @@ import java.util.regex.Pattern;
  * this JVM, however that ends: a shell kills it at the end of its input.
  */
 final class Moto {
-  private static final Pattern RUNNING = Pattern.compile("Running on (http://127\\.0\\.0\\.1:\\d+)");
+  private static final Pattern RUNNING =
+      Pattern.compile("Running on (http://127\\.0\\.0\\.1:\\d+)");
   private static final String COMMAND =
       """
       exec 3<&0
