@@ -7,12 +7,15 @@ import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.SignatureAlgorithm;
 import dev.sealwax.kms.rootkey.SigningKey;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.security.AlgorithmParameters;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.MessageDigest;
 import java.security.PublicKey;
 import java.security.interfaces.ECPublicKey;
 import java.security.interfaces.RSAPublicKey;
+import java.security.spec.ECGenParameterSpec;
+import java.security.spec.ECParameterSpec;
 import java.security.spec.X509EncodedKeySpec;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -90,14 +93,27 @@ final class KmsSigningKey implements SigningKey {
     if (publicKey instanceof RSAPublicKey) {
       return SignatureAlgorithm.RSA_PSS_SHA256;
     }
-    // The JDK reads no curves but those of NIST.
-    int bits =
-        publicKey instanceof ECPublicKey curve ? curve.getParams().getOrder().bitLength() : 0;
-    return switch (bits) {
-      case 256 -> SignatureAlgorithm.ECDSA_P256_SHA256;
-      case 384 -> SignatureAlgorithm.ECDSA_P384_SHA384;
-      default -> throw unsupported(key, null);
-    };
+    if (isOn("secp256r1", publicKey)) {
+      return SignatureAlgorithm.ECDSA_P256_SHA256;
+    }
+    if (isOn("secp384r1", publicKey)) {
+      return SignatureAlgorithm.ECDSA_P384_SHA384;
+    }
+    throw unsupported(key, null);
+  }
+
+  private static boolean isOn(String curve, PublicKey publicKey) {
+    try {
+      AlgorithmParameters parameters = AlgorithmParameters.getInstance("EC");
+      parameters.init(new ECGenParameterSpec(curve));
+      return publicKey instanceof ECPublicKey point
+          && parameters
+              .getParameterSpec(ECParameterSpec.class)
+              .getCurve()
+              .equals(point.getParams().getCurve());
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this JDK lacks " + curve, e);
+    }
   }
 
   private static RootKeyException unsupported(

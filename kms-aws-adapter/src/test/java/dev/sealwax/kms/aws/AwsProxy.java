@@ -33,9 +33,9 @@ import java.util.regex.Pattern;
  *
  * <p>Always: an answer by a key that is not enabled becomes the refusal of AWS; a ciphertext of
  * another key is an incorrect key, where moto denies access; the encryption context reaches moto as
- * one pair, because moto takes a=1b2 for a=1, b=2; requests to DynamoDB go one after the
- * other, because a transaction that moto rolls back takes the writes of others with it. On demand:
- * faults, by operation.
+ * one pair, because moto takes a=1b2 for a=1, b=2; requests to DynamoDB go one after the other,
+ * because a transaction that moto rolls back takes the writes of others with it. On demand: faults,
+ * by operation.
  */
 final class AwsProxy implements AutoCloseable {
   /** What goes wrong with one request. */
@@ -44,11 +44,7 @@ final class AwsProxy implements AutoCloseable {
         throws IOException, InterruptedException;
   }
 
-  private record Answer(int status, byte[] body) {
-    String text() {
-      return new String(body, StandardCharsets.UTF_8);
-    }
-  }
+  private record Answer(int status, String text) {}
 
   private static final Set<String> DATA_OPERATIONS =
       Set.of("Encrypt", "Decrypt", "GenerateDataKey", "Sign");
@@ -260,7 +256,7 @@ final class AwsProxy implements AutoCloseable {
   }
 
   private static Answer refusal(String code) {
-    return new Answer(400, ("{\"__type\":\"" + code + "\"}").getBytes(StandardCharsets.UTF_8));
+    return new Answer(400, "{\"__type\":\"" + code + "\"}");
   }
 
   private Answer ask(HttpExchange exchange, String target, byte[] body)
@@ -276,8 +272,8 @@ final class AwsProxy implements AutoCloseable {
               }
             });
     request.setHeader("X-Amz-Target", target);
-    HttpResponse<byte[]> response =
-        client.send(request.build(), HttpResponse.BodyHandlers.ofByteArray());
+    HttpResponse<String> response =
+        client.send(request.build(), HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
     return new Answer(response.statusCode(), response.body());
   }
 

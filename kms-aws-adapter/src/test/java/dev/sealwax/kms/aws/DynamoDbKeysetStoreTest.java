@@ -68,6 +68,12 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
     return DynamoDbKeysetStore.MAX_DOCUMENT_CHARS;
   }
 
+  /** For each transaction moto copies the whole table. */
+  @Override
+  protected int writesPerThread() {
+    return 10;
+  }
+
   private WatchableKeysetStore watched() {
     return (WatchableKeysetStore) store();
   }
