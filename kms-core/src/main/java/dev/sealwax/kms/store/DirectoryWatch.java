@@ -34,7 +34,7 @@ final class DirectoryWatch implements AutoCloseable {
   private final Path directory;
   private final Same same;
   private final Duration pause;
-  private final WriteSignal own = new WriteSignal();
+  private final WriteSignal own = WriteSignal.create();
   private final ReentrantLock lock = new ReentrantLock();
   private long nextStartNanos = System.nanoTime(); // this and below: guarded by lock
   private boolean failing;

@@ -27,7 +27,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class InMemoryKeysetStore implements WatchableKeysetStore {
   private final ConcurrentNavigableMap<KeysetId, StoredKeyset> keysets =
       new ConcurrentSkipListMap<>();
-  private final WriteSignal signal = new WriteSignal();
+  private final WriteSignal signal = WriteSignal.create();
   private final String incarnation = UUID.randomUUID().toString();
   private final ReentrantLock lock = new ReentrantLock(); // held by writers, and to read changes
   private final TreeMap<Long, KeysetId> latestChanges = new TreeMap<>(); // of each keyset one

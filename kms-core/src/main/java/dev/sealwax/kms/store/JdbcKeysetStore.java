@@ -47,7 +47,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
   private final KeysetTables tables;
   private final ChangeLog changes;
   private final boolean notifies;
-  private final WriteSignal signal = new WriteSignal();
+  private final WriteSignal signal = WriteSignal.create();
   private final @Nullable PostgresListener listener;
   private volatile boolean closed;
 

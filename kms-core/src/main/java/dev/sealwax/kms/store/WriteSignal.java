@@ -1,18 +1,20 @@
 package dev.sealwax.kms.store;
 
 import java.time.Duration;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Tells waiting threads that a store was written.
+ * Tells waiting threads that a store was written; for a {@link WatchableKeysetStore} to build
+ * {@link WatchableKeysetStore#awaitWrite} on.
  *
  * <p>A signal that nobody waits for is kept for the next one who does: otherwise a write between
  * reading the changes and waiting for more would be slept over. Safe for any thread; locks rather
  * than monitors, so that waiting virtual threads do not pin their carriers.
  */
-final class WriteSignal {
+public final class WriteSignal {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition told = lock.newCondition();
   private long signals; // this and below: guarded by lock
@@ -20,8 +22,15 @@ final class WriteSignal {
   private boolean kept;
   private boolean closed;
 
+  private WriteSignal() {}
+
+  /** A signal that nobody has given yet. */
+  public static WriteSignal create() {
+    return new WriteSignal();
+  }
+
   /** Wakes all who wait, or the next one who would. */
-  void signal() {
+  public void signal() {
     lock.lock();
     try {
       signals++;
@@ -32,8 +41,14 @@ final class WriteSignal {
     }
   }
 
-  /** Waits for a signal, the end of the timeout, or {@link #close}. */
-  void await(Duration timeout) throws InterruptedException {
+  /**
+   * Waits for a signal, the end of the timeout, or {@link #close}.
+   *
+   * @throws IllegalArgumentException if the timeout is negative
+   * @throws InterruptedException if the thread is interrupted before or while waiting
+   */
+  public void await(Duration timeout) throws InterruptedException {
+    Objects.requireNonNull(timeout, "timeout");
     if (timeout.isNegative()) {
       throw new IllegalArgumentException("timeout must not be negative, got " + timeout);
     }
@@ -59,7 +74,7 @@ final class WriteSignal {
   }
 
   /** Ends every wait, now and later. */
-  void close() {
+  public void close() {
     lock.lock();
     try {
       closed = true;

@@ -1,0 +1,246 @@
+package dev.sealwax.kms.aws;
+
+import static dev.sealwax.kms.aws.KeysetItems.text;
+import static software.amazon.awssdk.services.dynamodb.model.ReturnValuesOnConditionCheckFailure.ALL_OLD;
+
+import dev.sealwax.kms.aws.KeysetItems.Change;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
+import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
+import software.amazon.awssdk.services.dynamodb.model.AttributeDefinition;
+import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
+import software.amazon.awssdk.services.dynamodb.model.BatchWriteItemRequest;
+import software.amazon.awssdk.services.dynamodb.model.BillingMode;
+import software.amazon.awssdk.services.dynamodb.model.CreateTableRequest;
+import software.amazon.awssdk.services.dynamodb.model.DeleteRequest;
+import software.amazon.awssdk.services.dynamodb.model.Get;
+import software.amazon.awssdk.services.dynamodb.model.GetItemRequest;
+import software.amazon.awssdk.services.dynamodb.model.GetItemResponse;
+import software.amazon.awssdk.services.dynamodb.model.ItemResponse;
+import software.amazon.awssdk.services.dynamodb.model.KeySchemaElement;
+import software.amazon.awssdk.services.dynamodb.model.KeyType;
+import software.amazon.awssdk.services.dynamodb.model.Put;
+import software.amazon.awssdk.services.dynamodb.model.QueryRequest;
+import software.amazon.awssdk.services.dynamodb.model.QueryResponse;
+import software.amazon.awssdk.services.dynamodb.model.ScalarAttributeType;
+import software.amazon.awssdk.services.dynamodb.model.TransactGetItem;
+import software.amazon.awssdk.services.dynamodb.model.TransactGetItemsRequest;
+import software.amazon.awssdk.services.dynamodb.model.TransactWriteItem;
+import software.amazon.awssdk.services.dynamodb.model.TransactWriteItemsRequest;
+import software.amazon.awssdk.services.dynamodb.model.WriteRequest;
+
+/**
+ * The requests that a store makes to its table, each bounded; failures are the SDK's. Safe for any
+ * thread.
+ */
+final class KeysetTable {
+  private static final int MAX_BATCH = 25; // of DynamoDB
+
+  private final DynamoDbClient client;
+  private final String name;
+  private final CallLimit limit;
+  private final @Nullable AwsRequestOverrideConfiguration configuration;
+
+  KeysetTable(DynamoDbClient client, String name) {
+    this.client = client;
+    this.name = name;
+    this.limit = CallLimit.of(client.serviceClientConfiguration());
+    this.configuration = limit.asConfiguration();
+  }
+
+  CallLimit limit() {
+    return limit;
+  }
+
+  /** Creates the table, and waits until it can be used. */
+  void create() {
+    client.createTable(
+        CreateTableRequest.builder()
+            .tableName(name)
+            .billingMode(BillingMode.PAY_PER_REQUEST)
+            .deletionProtectionEnabled(true)
+            .attributeDefinitions(attribute(KeysetItems.PARTITION), attribute(KeysetItems.SORT))
+            .keySchema(
+                element(KeysetItems.PARTITION, KeyType.HASH),
+                element(KeysetItems.SORT, KeyType.RANGE))
+            .overrideConfiguration(configuration)
+            .build());
+    try (var waiter = client.waiter()) {
+      waiter.waitUntilTableExists(table -> table.tableName(name));
+    }
+  }
+
+  private static AttributeDefinition attribute(String attribute) {
+    return AttributeDefinition.builder()
+        .attributeName(attribute)
+        .attributeType(ScalarAttributeType.S)
+        .build();
+  }
+
+  private static KeySchemaElement element(String attribute, KeyType type) {
+    return KeySchemaElement.builder().attributeName(attribute).keyType(type).build();
+  }
+
+  /**
+   * Reads an item behind every transaction that any reader has seen a part of, which a consistent
+   * read does not promise.
+   */
+  Optional<Map<String, AttributeValue>> read(Map<String, AttributeValue> key) {
+    TransactGetItem get =
+        TransactGetItem.builder().get(Get.builder().tableName(name).key(key).build()).build();
+    List<ItemResponse> found =
+        client
+            .transactGetItems(
+                TransactGetItemsRequest.builder()
+                    .transactItems(get)
+                    .overrideConfiguration(configuration)
+                    .build())
+            .responses();
+    return found.isEmpty() || !found.get(0).hasItem() || found.get(0).item().isEmpty()
+        ? Optional.empty()
+        : Optional.of(found.get(0).item());
+  }
+
+  /** The change of that number, if there is one. */
+  Optional<Change> change(Change like) {
+    GetItemResponse found =
+        client.getItem(
+            GetItemRequest.builder()
+                .tableName(name)
+                .key(like.key())
+                .consistentRead(true)
+                .overrideConfiguration(configuration)
+                .build());
+    return found.hasItem() && !found.item().isEmpty()
+        ? Optional.of(Change.in(found.item()))
+        : Optional.empty();
+  }
+
+  /** Writes all or nothing. */
+  void write(List<TransactWriteItem> items) {
+    client.transactWriteItems(
+        TransactWriteItemsRequest.builder()
+            .transactItems(items)
+            .overrideConfiguration(configuration)
+            .build());
+  }
+
+  TransactWriteItem put(Map<String, AttributeValue> item) {
+    return TransactWriteItem.builder()
+        .put(Put.builder().tableName(name).item(item).build())
+        .build();
+  }
+
+  TransactWriteItem putIfAbsent(Map<String, AttributeValue> item) {
+    return TransactWriteItem.builder()
+        .put(
+            Put.builder()
+                .tableName(name)
+                .item(item)
+                .conditionExpression("attribute_not_exists(pk)")
+                .returnValuesOnConditionCheckFailure(ALL_OLD)
+                .build())
+        .build();
+  }
+
+  TransactWriteItem putIfRevision(Map<String, AttributeValue> item, long revision) {
+    return TransactWriteItem.builder()
+        .put(
+            Put.builder()
+                .tableName(name)
+                .item(item)
+                .conditionExpression("revision = :revision")
+                .returnValuesOnConditionCheckFailure(ALL_OLD)
+                .expressionAttributeValues(Map.of(":revision", KeysetItems.number(revision)))
+                .build())
+        .build();
+  }
+
+  /** The last change, or {@link Change#NONE}. */
+  Change lastChange() {
+    QueryResponse page =
+        client.query(all(KeysetItems.CHANGES).scanIndexForward(false).limit(1).build());
+    return page.items().isEmpty() ? Change.NONE : Change.in(page.items().get(0));
+  }
+
+  /** The changes from that number on, in their order. */
+  List<Change> changesFrom(long number) {
+    return query(
+        range(KeysetItems.CHANGES, "sk >= :sk", Change.sortKey(number)),
+        Integer.MAX_VALUE,
+        Change::in);
+  }
+
+  /** Some of the changes before that number. */
+  List<Change> changesBefore(long number, int most) {
+    return query(range(KeysetItems.CHANGES, "sk < :sk", Change.sortKey(number)), most, Change::in);
+  }
+
+  /** The names after one, at most so many, in their order. */
+  List<String> namesAfter(String after, int most) {
+    QueryRequest request =
+        after.isEmpty()
+            ? all(KeysetItems.NAMES).build()
+            : range(KeysetItems.NAMES, "sk > :sk", after);
+    return query(request, most, item -> item.getOrDefault(KeysetItems.SORT, text("")).s());
+  }
+
+  private QueryRequest.Builder all(String partition) {
+    return QueryRequest.builder()
+        .tableName(name)
+        .consistentRead(true)
+        .keyConditionExpression("pk = :pk")
+        .expressionAttributeValues(Map.of(":pk", text(partition)))
+        .overrideConfiguration(configuration);
+  }
+
+  private QueryRequest range(String partition, String condition, String sortKey) {
+    return all(partition)
+        .keyConditionExpression("pk = :pk AND " + condition)
+        .expressionAttributeValues(Map.of(":pk", text(partition), ":sk", text(sortKey)))
+        .build();
+  }
+
+  /** Asks until there are enough: DynamoDB ends a page after 1 MB, whatever the limit. */
+  private <T> List<T> query(
+      QueryRequest request, int most, Function<Map<String, AttributeValue>, T> reader) {
+    List<T> found = new ArrayList<>();
+    QueryRequest next = request;
+    while (true) {
+      QueryResponse page = client.query(next.toBuilder().limit(most - found.size()).build());
+      page.items().forEach(item -> found.add(reader.apply(item)));
+      if (found.size() >= most
+          || !page.hasLastEvaluatedKey()
+          || page.lastEvaluatedKey().isEmpty()) {
+        return found;
+      }
+      next = request.toBuilder().exclusiveStartKey(page.lastEvaluatedKey()).build();
+    }
+  }
+
+  /** Deletes changes; some may be left. */
+  void delete(List<Change> changes) {
+    for (int from = 0; from < changes.size(); from += MAX_BATCH) {
+      List<WriteRequest> batch =
+          changes.subList(from, Math.min(from + MAX_BATCH, changes.size())).stream()
+              .map(change -> DeleteRequest.builder().key(change.key()).build())
+              .map(delete -> WriteRequest.builder().deleteRequest(delete).build())
+              .toList();
+      client.batchWriteItem(
+          BatchWriteItemRequest.builder()
+              .requestItems(Map.of(name, batch))
+              .overrideConfiguration(configuration)
+              .build());
+    }
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}
