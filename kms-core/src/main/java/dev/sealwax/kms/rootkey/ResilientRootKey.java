@@ -86,6 +86,7 @@ public sealed interface ResilientRootKey extends RootKey
      *     longer
      */
     public Builder pauses(Duration first, Duration longest) {
+      Objects.requireNonNull(longest, "longest pause");
       inRange(first, "first pause");
       inRange(longest, "longest pause");
       if (first.compareTo(longest) > 0) {
