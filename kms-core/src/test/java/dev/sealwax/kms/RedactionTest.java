@@ -44,6 +44,7 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
+import dev.sealwax.kms.store.WriteSignal;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
@@ -261,6 +262,7 @@ class RedactionTest {
             kms.statistics().keyVersions()));
     ScheduledThreadPoolExecutor unused = new ScheduledThreadPoolExecutor(1);
     unused.shutdown();
+    things.add(WriteSignal.create());
     things.add(open.startScheduler(unused, Duration.ofDays(1), change -> {}, null));
     things.add(new EnvelopeCiphers(open, DataKeyPolicy.defaults(), threads, random, null));
     JdbcDataSource database = new JdbcDataSource();
