@@ -36,6 +36,7 @@ final class Ck {
   static final long CKA_ALWAYS_SENSITIVE = 0x165;
   static final long CKA_EC_PARAMS = 0x180;
   static final long CKA_EC_POINT = 0x181;
+  static final long CKA_ALWAYS_AUTHENTICATE = 0x202;
 
   static final long CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0;
   static final long CKM_RSA_PKCS = 0x1;

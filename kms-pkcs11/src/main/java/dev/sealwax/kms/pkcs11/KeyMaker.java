@@ -90,15 +90,12 @@ final class KeyMaker {
         }
         generate(Ck.CKM_AES_KEY_GEN, id, aesTemplate(label, id, spec, use));
         return test(label, id, mechanisms);
-      } catch (RootKeyException e) {
-        failures.add(e);
+      } catch (RuntimeException e) {
         destroy(id);
         if (companion != null) {
           destroy(companion);
         }
-        if (e.reason().isRetryable()) {
-          throw e;
-        }
+        failures.add(verdict(e));
       }
     }
     throw unsupported(label, failures);
@@ -114,14 +111,19 @@ final class KeyMaker {
       makeRsaPair(TokenRootKey.companionLabel(id), companion, spec.bits(), Ck.CKA_SIGN);
       makeRsaPair(label, id, spec.bits(), Ck.CKA_DECRYPT);
       return test(label, id, mechanisms);
-    } catch (RootKeyException e) {
+    } catch (RuntimeException e) {
       destroy(id);
       destroy(companion);
-      if (e.reason().isRetryable()) {
-        throw e;
-      }
-      throw unsupported(label, List.of(e));
+      throw unsupported(label, List.of(verdict(e)));
     }
+  }
+
+  /** The failure if it says something about the way the key was made; throws any other. */
+  private static RootKeyException verdict(RuntimeException failure) {
+    if (failure instanceof RootKeyException e && !e.reason().isRetryable()) {
+      return e;
+    }
+    throw failure;
   }
 
   private RootKeyException unsupported(String label, List<RootKeyException> failures) {
@@ -293,7 +295,7 @@ final class KeyMaker {
       Pkcs11KeyInfo made = describe(id);
       LOG.info("created signing key {} on {}, {}", made.uri(), connection.token(), algorithm);
       return made;
-    } catch (RootKeyException e) {
+    } catch (RuntimeException e) {
       destroy(id);
       throw e;
     }

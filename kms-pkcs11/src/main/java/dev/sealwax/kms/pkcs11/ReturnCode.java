@@ -132,7 +132,7 @@ enum ReturnCode {
     NONE,
     /** Another session, log in, find the key again. */
     SESSION,
-    /** The same, and nothing after it: the module is well enough to mind its sessions. */
+    /** The same; more only if the token does not answer in a fresh session. */
     SESSION_ONLY,
     /** Finalize the module and initialize it anew, then all of the above. */
     MODULE
@@ -221,6 +221,15 @@ enum ReturnCode {
   /** Whether the session of the call had ended before. */
   boolean meansLostSession() {
     return this == CKR_SESSION_HANDLE_INVALID || this == CKR_SESSION_CLOSED;
+  }
+
+  /** Whether some tokens say it of a wrong PIN, and others when they fail. */
+  boolean mayMeanBadPin() {
+    return switch (this) {
+      case CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_ARGUMENTS_BAD, CKR_DATA_INVALID, OTHER ->
+          true;
+      default -> false;
+    };
   }
 
   /** Whether it says that this PIN is not the right one. */
