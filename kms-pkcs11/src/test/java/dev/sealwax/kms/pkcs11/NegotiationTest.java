@@ -74,6 +74,56 @@ final class NegotiationTest extends FakeTokenTest {
     assertTrue(failure.getMessage().contains("accepts what was altered"), failure::getMessage);
   }
 
+  /** PKR-15: a fault of the moment is no refusal. */
+  @Test
+  void aModuleThatFailsWhenItShouldRefuse_isNotTrustedWithGcm() {
+    create().close();
+    module.ignoresAssociatedData = true;
+    config = config.withMechanism(WrapMechanism.AES_GCM);
+    int calls = module.calls(CkFunction.C_Decrypt);
+    // The first decryption opens the probe, the second is of what was altered.
+    module.failing(
+        CkFunction.C_Decrypt,
+        ReturnCode.CKR_FUNCTION_FAILED.code(),
+        fake -> fake.calls(CkFunction.C_Decrypt) != calls + 2);
+    RootKeyException failure = assertFails(UNSUPPORTED, this::open);
+    assertTrue(failure.getMessage().contains("accepts what was altered"), failure::getMessage);
+  }
+
+  @Test
+  void aMechanismThatIsLackedByAGeneralCode_isLeftOut() {
+    module.mechanisms = List.of(Ck.CKM_AES_KEY_WRAP);
+    create().close();
+    module.failing(CkFunction.C_EncryptInit, ReturnCode.CKR_GENERAL_ERROR.code());
+    try (Pkcs11RootKey rootKey = open()) {
+      assertEquals(WrapMechanism.AES_KW, rootKey.mechanism());
+      assertOpens(rootKey, wrap(rootKey));
+    }
+    module.heal();
+    failOnce(CkFunction.C_WrapKey, ReturnCode.CKR_GENERAL_ERROR);
+    try (Pkcs11RootKey rootKey = open()) {
+      assertEquals(WrapMechanism.AES_KW, rootKey.mechanism());
+    }
+  }
+
+  @Test
+  void aKeyThatWantsThePinEachTime_isRefusedByName() {
+    create().close();
+    module.setAttribute(Ck.CKA_ALWAYS_AUTHENTICATE, new byte[] {1});
+    RootKeyException failure = assertFails(UNSUPPORTED, this::open);
+    assertTrue(failure.getMessage().contains("CKA_ALWAYS_AUTHENTICATE"), failure::getMessage);
+  }
+
+  @Test
+  void aLabel_isLookedForWithoutReadingEveryKey() {
+    create().close();
+    try (Pkcs11Token token = Pkcs11Token.open(config, path -> module)) {
+      int before = module.calls(CkFunction.C_GetAttributeValue);
+      assertFails(UNSUPPORTED, () -> token.createRootKey("root", RootKeySpec.AES_256));
+      assertEquals(before, module.calls(CkFunction.C_GetAttributeValue));
+    }
+  }
+
   /** PKR-9. */
   @Test
   void anIvThatTheModuleChose_isRecorded() {

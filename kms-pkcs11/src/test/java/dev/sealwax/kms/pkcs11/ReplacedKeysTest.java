@@ -3,9 +3,11 @@ package dev.sealwax.kms.pkcs11;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.SignatureAlgorithm;
 import dev.sealwax.kms.rootkey.SigningKey;
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -74,6 +76,43 @@ final class ReplacedKeysTest {
       rootKey.wrap(secret, CONTEXT);
       exchange(other, TokenRootKey.companionLabel(idOf(root)), new byte[] {9});
       assertNotFound(() -> rootKey.wrap(secret, CONTEXT));
+    }
+  }
+
+  /** The wrapped key is not bad, so nobody shall remember it as such. */
+  @Test
+  void aMissingCompanionOfAnOlderVersion_isNotFoundByName() {
+    new SoftHsm(directory).withToken("kms");
+    Pkcs11Config token = SoftHsm.config("pkcs11:token=kms").accepting(Concession.OAEP_SHA1);
+    Pkcs11KeyInfo first;
+    Pkcs11KeyInfo second;
+    WrappedKey wrapped;
+    try (Pkcs11Token writable = Pkcs11Token.open(token);
+        KeyMaterial secret = KeyMaterial.copyOf(new byte[32])) {
+      first = writable.createRootKey("root", RootKeySpec.RSA_2048);
+      try (Pkcs11RootKey rootKey =
+          Pkcs11RootKey.open(SoftHsm.config(first.uri()).accepting(Concession.OAEP_SHA1))) {
+        wrapped = rootKey.wrap(secret, CONTEXT);
+      }
+      second = writable.rotateRootKey("root", RootKeySpec.RSA_2048);
+    }
+    String companion = TokenRootKey.companionLabel(idOf(first));
+    try (TokenConnection other = TokenConnection.open(token, true, NativeCryptoki::load)) {
+      other.callOnce(
+          "destroy",
+          session -> {
+            for (long handle : session.find(new Template().text(Ck.CKA_LABEL, companion), 4)) {
+              session.destroyObject(handle);
+            }
+            return 0;
+          });
+    }
+    try (Pkcs11RootKey rootKey =
+        Pkcs11RootKey.open(SoftHsm.config(second.uri()).accepting(Concession.OAEP_SHA1))) {
+      RootKeyException failure =
+          assertThrows(RootKeyException.class, () -> rootKey.unwrap(wrapped, CONTEXT).close());
+      assertEquals(NOT_FOUND, failure.reason(), failure::getMessage);
+      assertTrue(failure.getMessage().contains(companion), failure::getMessage);
     }
   }
 
