@@ -129,8 +129,8 @@ final class TokenKeys {
    * The public half of an RSA key, read off the private one: a public object beside it could be
    * anybody's.
    *
-   * <p>A private key need not tell the exponent; then it is taken to be 65537, and a test of the key
-   * fails if it is not.
+   * <p>A private key need not tell the exponent; then it is taken to be 65537, and a test of the
+   * key fails if it is not.
    *
    * @throws RootKeyException with {@code UNSUPPORTED} if the object does not tell its modulus, or
    *     has fewer than 2,048 bits

@@ -50,8 +50,7 @@ final class TokenLogin {
     if (token.maxSessions() == 1) {
       throw new RootKeyException(
           UNSUPPORTED,
-          token
-              + " allows one session; at least two are needed, one of which keeps the login");
+          token + " allows one session; at least two are needed, one of which keeps the login");
     }
     // Never for writing: a token may allow one such session.
     long anchor = cryptoki.openSession(token.slot(), /* writable= */ false);
@@ -276,8 +275,7 @@ final class TokenLogin {
   private boolean countedTry(TokenInfo before) {
     try {
       TokenInfo now = cryptoki.tokenInfo(before.slot());
-      long tries =
-          Ck.CKF_USER_PIN_COUNT_LOW | Ck.CKF_USER_PIN_FINAL_TRY | Ck.CKF_USER_PIN_LOCKED;
+      long tries = Ck.CKF_USER_PIN_COUNT_LOW | Ck.CKF_USER_PIN_FINAL_TRY | Ck.CKF_USER_PIN_LOCKED;
       return (now.flags() & ~before.flags() & tries) != 0;
     } catch (CryptokiException e) {
       LOG.debug("asking {} for its tries", before, e);

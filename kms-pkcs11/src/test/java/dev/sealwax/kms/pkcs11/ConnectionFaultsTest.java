@@ -335,7 +335,8 @@ final class ConnectionFaultsTest extends FakeTokenTest {
     try (Pkcs11RootKey rootKey = create()) {
       WrappedKey wrapped = wrap(rootKey);
       int initializations = module.initializations();
-      for (CkFunction function : new CkFunction[] {CkFunction.C_Decrypt, CkFunction.C_OpenSession}) {
+      for (CkFunction function :
+          new CkFunction[] {CkFunction.C_Decrypt, CkFunction.C_OpenSession}) {
         module.failing(function, VENDOR, fake -> fake.initializations() > initializations);
       }
       assertOpens(rootKey, wrapped);

@@ -66,6 +66,7 @@ final class FakeModule implements Cryptoki {
 
   /** Set by C_Login when it fails. */
   long flagsOfAFailedLogin;
+
   boolean tokenPresent = true;
   boolean ignoresAssociatedData;
   boolean extractable;
