@@ -202,6 +202,15 @@ enum ReturnCode {
     };
   }
 
+  /** Whether it says, of a key to be made, that an attribute is none that it can have. */
+  boolean meansUnwantedAttribute() {
+    return switch (this) {
+      case CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT ->
+          true;
+      default -> false;
+    };
+  }
+
   /**
    * Whether it says, of {@code C_Login}, that the token has not looked at the PIN. After any other
    * code the token may have counted a try.

@@ -435,7 +435,9 @@ final class TokenConnection implements AutoCloseable {
   }
 
   Pkcs11Health health() {
-    Circuit circuit = token.state() == CircuitState.CLOSED ? module.circuit() : token;
+    boolean alone =
+        token.state() != CircuitState.CLOSED && module.circuit().state() != CircuitState.OPEN;
+    Circuit circuit = alone ? token : module.circuit();
     return new Pkcs11Health(
         circuit.state(),
         circuit.failures(),

@@ -70,6 +70,9 @@ final class FakeModule implements Cryptoki {
   boolean tokenPresent = true;
   boolean ignoresAssociatedData;
   boolean extractable;
+
+  /** Attribute that no key can be made with; -1 for none. */
+  long unwantedAttribute = -1;
   byte @Nullable [] ownIv;
   List<Long> mechanisms =
       List.of(
@@ -438,6 +441,9 @@ final class FakeModule implements Cryptoki {
     enter(CkFunction.C_GenerateKey);
     synchronized (this) {
       requireSession(CkFunction.C_GenerateKey, session);
+      if (template.attributes().stream().anyMatch(a -> a.type() == unwantedAttribute)) {
+        throw error(CkFunction.C_GenerateKey, ReturnCode.CKR_ATTRIBUTE_TYPE_INVALID);
+      }
       return store(template, randomBytes(32));
     }
   }

@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Which mechanism is chosen, by what a module can do and by what it only says. */
@@ -235,6 +236,37 @@ final class NegotiationTest extends FakeTokenTest {
     module.mechanisms = List.of(Ck.CKM_AES_KEY_WRAP);
     create().close();
     assertEquals(List.of(false, false, true, true), usesOf("root"));
+  }
+
+  /** What is not said is left to the token; PKR-17 does not leave it. */
+  @Test
+  void usesThatAreNotNeeded_areDeniedByName() {
+    config = config.withMechanism(WrapMechanism.AES_CBC_HMAC);
+    create().close();
+    String companion = "sealwax-author-" + keyNamed("root").idHex();
+    for (long use : new long[] {Ck.CKA_ENCRYPT, Ck.CKA_DECRYPT, Ck.CKA_WRAP, Ck.CKA_UNWRAP}) {
+      assertArrayEquals(new byte[] {0}, attribute(companion, use));
+    }
+    assertArrayEquals(new byte[] {0}, attribute(companion, Ck.CKA_DERIVE));
+    assertArrayEquals(new byte[] {0}, attribute("root", Ck.CKA_DERIVE));
+  }
+
+  @Test
+  void aTokenThatDoesNotKnowAUse_makesKeysAllTheSame() {
+    module.unwantedAttribute = Ck.CKA_DERIVE;
+    create().close();
+    assertEquals(List.of(true, true, false, false), usesOf("root"));
+  }
+
+  private byte @Nullable [] attribute(String label, long type) {
+    try (TokenConnection connection =
+        TokenConnection.open(config, /* writable= */ false, path -> module)) {
+      return connection.call(
+          "read attribute",
+          session ->
+              session.attribute(
+                  session.find(new Template().text(Ck.CKA_LABEL, label), 1)[0], type));
+    }
   }
 
   private List<Boolean> usesOf(String label) {

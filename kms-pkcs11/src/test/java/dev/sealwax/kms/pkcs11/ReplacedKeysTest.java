@@ -12,6 +12,7 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -25,6 +26,13 @@ final class ReplacedKeysTest {
 
   private static byte[] idOf(Pkcs11KeyInfo key) {
     return HexFormat.of().parseHex(key.idHex());
+  }
+
+  /** Four pairs of RSA keys take their time on a busy machine. */
+  private static Pkcs11Config patient(String uri) {
+    return SoftHsm.config(uri)
+        .accepting(Concession.OAEP_SHA1)
+        .withCallTimeout(Duration.ofMinutes(1));
   }
 
   private static void exchange(TokenConnection connection, String label, byte[] id) {
@@ -83,7 +91,7 @@ final class ReplacedKeysTest {
   @Test
   void aMissingCompanionOfAnOlderVersion_isNotFoundByName() {
     new SoftHsm(directory).withToken("kms");
-    Pkcs11Config token = SoftHsm.config("pkcs11:token=kms").accepting(Concession.OAEP_SHA1);
+    Pkcs11Config token = patient("pkcs11:token=kms");
     Pkcs11KeyInfo first;
     Pkcs11KeyInfo second;
     WrappedKey wrapped;
@@ -91,7 +99,7 @@ final class ReplacedKeysTest {
         KeyMaterial secret = KeyMaterial.copyOf(new byte[32])) {
       first = writable.createRootKey("root", RootKeySpec.RSA_2048);
       try (Pkcs11RootKey rootKey =
-          Pkcs11RootKey.open(SoftHsm.config(first.uri()).accepting(Concession.OAEP_SHA1))) {
+          Pkcs11RootKey.open(patient(first.uri()))) {
         wrapped = rootKey.wrap(secret, CONTEXT);
       }
       second = writable.rotateRootKey("root", RootKeySpec.RSA_2048);
@@ -107,8 +115,7 @@ final class ReplacedKeysTest {
             return 0;
           });
     }
-    try (Pkcs11RootKey rootKey =
-        Pkcs11RootKey.open(SoftHsm.config(second.uri()).accepting(Concession.OAEP_SHA1))) {
+    try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(patient(second.uri()))) {
       RootKeyException failure =
           assertThrows(RootKeyException.class, () -> rootKey.unwrap(wrapped, CONTEXT).close());
       assertEquals(NOT_FOUND, failure.reason(), failure::getMessage);
