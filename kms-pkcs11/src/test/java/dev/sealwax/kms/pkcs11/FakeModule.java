@@ -61,6 +61,9 @@ final class FakeModule implements Cryptoki {
   private final Set<Long> writableSessions = new HashSet<>();
   String serial = "0001";
 
+  /** Throws what no module can. */
+  @Nullable CkFunction mad;
+
   /** What C_GetTokenInfo says of a second slot; 0 for none. */
   long brokenSlot;
 
@@ -161,6 +164,9 @@ final class FakeModule implements Cryptoki {
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
+    }
+    if (function == mad) {
+      throw new IllegalStateException("a fault of the binding");
     }
     synchronized (this) {
       Fault fault = faults.get(function);

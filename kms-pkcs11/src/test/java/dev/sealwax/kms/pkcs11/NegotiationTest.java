@@ -7,6 +7,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.RootKeyId;
@@ -113,6 +114,14 @@ final class NegotiationTest extends FakeTokenTest {
     module.setAttribute(Ck.CKA_ALWAYS_AUTHENTICATE, new byte[] {1});
     RootKeyException failure = assertFails(UNSUPPORTED, this::open);
     assertTrue(failure.getMessage().contains("CKA_ALWAYS_AUTHENTICATE"), failure::getMessage);
+  }
+
+  @Test
+  void aKeyWhoseTestEndsUnexpectedly_isNotLeftBehind() {
+    module.mad = CkFunction.C_EncryptInit;
+    assertThrows(IllegalStateException.class, this::create);
+    module.mad = null;
+    assertEquals(List.of(), keys());
   }
 
   @Test
