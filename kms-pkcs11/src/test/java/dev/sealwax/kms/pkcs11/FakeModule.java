@@ -76,6 +76,7 @@ final class FakeModule implements Cryptoki {
 
   /** Attribute that no key can be made with; -1 for none. */
   long unwantedAttribute = -1;
+
   byte @Nullable [] ownIv;
   List<Long> mechanisms =
       List.of(

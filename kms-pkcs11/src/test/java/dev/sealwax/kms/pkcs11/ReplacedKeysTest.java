@@ -98,8 +98,7 @@ final class ReplacedKeysTest {
     try (Pkcs11Token writable = Pkcs11Token.open(token);
         KeyMaterial secret = KeyMaterial.copyOf(new byte[32])) {
       first = writable.createRootKey("root", RootKeySpec.RSA_2048);
-      try (Pkcs11RootKey rootKey =
-          Pkcs11RootKey.open(patient(first.uri()))) {
+      try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(patient(first.uri()))) {
         wrapped = rootKey.wrap(secret, CONTEXT);
       }
       second = writable.rotateRootKey("root", RootKeySpec.RSA_2048);
