@@ -11,7 +11,7 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether a module may be called, after failures that only initializing it anew can mend.
+ * Whether a module, or one token in it, may be called after it has failed.
  *
  * <p>Doubles its wait with each failed recovery, and takes off up to a quarter at random so that
  * the processes of a fleet do not come back in step. Safe for any thread.
@@ -36,13 +36,15 @@ final class Circuit {
   /**
    * Lets a call through.
    *
+   * @param what starts the message
    * @throws RootKeyException with {@code UNAVAILABLE} while it is open
    */
-  void requireClosed() {
+  void requireClosed(String what) {
     if (failures > 0 && openNanos() > 0) {
       throw new RootKeyException(
           UNAVAILABLE,
-          "the PKCS#11 module failed and is left alone for another "
+          what
+              + " failed and is left alone for another "
               + TimeUnit.NANOSECONDS.toMillis(openNanos())
               + " ms: "
               + lastFailure);
@@ -55,6 +57,13 @@ final class Circuit {
     long wait = firstNanos >= longestNanos >> doublings ? longestNanos : firstNanos << doublings;
     openUntil = nanoClock.getAsLong() + wait - ThreadLocalRandom.current().nextLong(wait / 4 + 1);
     failures++;
+  }
+
+  /** The same, unless it is open: calls that fail together are one failure. */
+  synchronized void failedTogether(String failure) {
+    if (state() != CircuitState.OPEN) {
+      failed(failure);
+    }
   }
 
   void succeeded() {

@@ -25,7 +25,9 @@ final class Ck {
   static final long CKA_WRAP = 0x106;
   static final long CKA_UNWRAP = 0x107;
   static final long CKA_SIGN = 0x108;
+  static final long CKA_SIGN_RECOVER = 0x109;
   static final long CKA_VERIFY = 0x10A;
+  static final long CKA_DERIVE = 0x10C;
   static final long CKA_MODULUS = 0x120;
   static final long CKA_MODULUS_BITS = 0x121;
   static final long CKA_PUBLIC_EXPONENT = 0x122;
@@ -36,6 +38,7 @@ final class Ck {
   static final long CKA_ALWAYS_SENSITIVE = 0x165;
   static final long CKA_EC_PARAMS = 0x180;
   static final long CKA_EC_POINT = 0x181;
+  static final long CKA_ALWAYS_AUTHENTICATE = 0x202;
 
   static final long CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0;
   static final long CKM_RSA_PKCS = 0x1;

@@ -62,6 +62,7 @@ final class CryptokiModule {
   private volatile boolean foreign;
   private final AtomicLong generation = new AtomicLong();
   private volatile long blamedGeneration = -1;
+  private volatile long unclosedGeneration = -1;
 
   private CryptokiModule(Path path, Pkcs11Config config) {
     this.path = path;
@@ -107,8 +108,8 @@ final class CryptokiModule {
             UNSUPPORTED,
             "PKCS#11 module "
                 + path
-                + " is in use with other arguments; a process can initialize"
-                + " it once");
+                + " is in use with other arguments, or by connections that differ in"
+                + " Concession.SHARED_MODULE; a process can initialize it once");
       }
       module.users++;
       return module;
@@ -190,18 +191,18 @@ final class CryptokiModule {
 
   /** Whether it was not initialized before. */
   private boolean initialize() {
-    boolean fresh = true;
     try {
       cryptoki().initialize(arguments);
+      generation.incrementAndGet();
+      initialized = true;
+      return true;
     } catch (CryptokiException e) {
       if (e.code() != ReturnCode.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
         throw e;
       }
-      fresh = false;
+      initialized = true;
+      return false;
     }
-    generation.incrementAndGet();
-    initialized = true;
-    return fresh;
   }
 
   /**
@@ -253,7 +254,7 @@ final class CryptokiModule {
    */
   void enter(Deadline deadline) {
     while (true) {
-      circuit.requireClosed();
+      requireClosed();
       if (!initialized) {
         recover(generation(), "not initialized", deadline);
       }
@@ -267,6 +268,15 @@ final class CryptokiModule {
       calls.readLock().unlock();
       requireInUse();
     }
+  }
+
+  /**
+   * Fails at once while the module is left alone.
+   *
+   * @throws RootKeyException with {@code UNAVAILABLE}
+   */
+  void requireClosed() {
+    circuit.requireClosed("the PKCS#11 module");
   }
 
   private void requireInUse() {
@@ -314,7 +324,7 @@ final class CryptokiModule {
     try {
       requireInUse();
       if (generation() == seen) {
-        circuit.requireClosed();
+        requireClosed();
         recoverNow(failure);
       }
     } finally {
@@ -335,20 +345,36 @@ final class CryptokiModule {
     }
     LOG.warn("PKCS#11 module {} is initialized anew after: {}", path, failure);
     initialized = false;
+    boolean finalized = false;
     try {
       cryptoki().finish();
+      finalized = true;
     } catch (CryptokiException e) {
       // A module that lost its device may refuse even this; C_Initialize will tell.
       LOG.debug("finalizing PKCS#11 module {}", path, e);
     }
+    boolean fresh;
     try {
-      initialize();
-      reinitializations.incrementAndGet();
+      fresh = initialize();
     } catch (CryptokiException e) {
       circuit.failed(String.valueOf(e.getMessage()));
       throw new RootKeyException(
           UNAVAILABLE, "PKCS#11 module " + path + " cannot be initialized anew", e);
     }
+    if (!fresh) {
+      if (finalized) {
+        // By somebody else, a moment ago; sessions of before have ended.
+        generation.incrementAndGet();
+      }
+      circuit.failed(failure);
+      throw new RootKeyException(
+          UNAVAILABLE,
+          "PKCS#11 module "
+              + path
+              + " failed and cannot be initialized anew, because it stays initialized: "
+              + failure);
+    }
+    reinitializations.incrementAndGet();
   }
 
   /** The module failed for good as it is: leave it alone for a while. */
@@ -360,6 +386,16 @@ final class CryptokiModule {
         circuit.failed(failure);
       }
     }
+  }
+
+  /** A session of this generation was given up and not closed. */
+  void leftSession(long ofGeneration) {
+    unclosedGeneration = ofGeneration;
+  }
+
+  /** Whether sessions of this library are open that nobody uses and only finalizing ends. */
+  boolean hasLeftSessions() {
+    return unclosedGeneration == generation() && !foreign;
   }
 
   void succeeded() {

@@ -86,19 +86,24 @@ final class KeyMaker {
       byte[] companion = use == Use.ENCRYPTS_WITH_COMPANION ? freshId() : null;
       try {
         if (companion != null) {
-          generate(Ck.CKM_GENERIC_SECRET_KEY_GEN, companion, hmacTemplate(id, companion));
+          generate(
+              Ck.CKM_GENERIC_SECRET_KEY_GEN,
+              companion,
+              hmacTemplate(id, companion),
+              Ck.CKA_ENCRYPT,
+              Ck.CKA_DECRYPT,
+              Ck.CKA_WRAP,
+              Ck.CKA_UNWRAP,
+              Ck.CKA_DERIVE);
         }
-        generate(Ck.CKM_AES_KEY_GEN, id, aesTemplate(label, id, spec, use));
+        generate(Ck.CKM_AES_KEY_GEN, id, aesTemplate(label, id, spec, use), Ck.CKA_DERIVE);
         return test(label, id, mechanisms);
-      } catch (RootKeyException e) {
-        failures.add(e);
+      } catch (RuntimeException e) {
         destroy(id);
         if (companion != null) {
           destroy(companion);
         }
-        if (e.reason().isRetryable()) {
-          throw e;
-        }
+        failures.add(verdict(e));
       }
     }
     throw unsupported(label, failures);
@@ -114,14 +119,19 @@ final class KeyMaker {
       makeRsaPair(TokenRootKey.companionLabel(id), companion, spec.bits(), Ck.CKA_SIGN);
       makeRsaPair(label, id, spec.bits(), Ck.CKA_DECRYPT);
       return test(label, id, mechanisms);
-    } catch (RootKeyException e) {
+    } catch (RuntimeException e) {
       destroy(id);
       destroy(companion);
-      if (e.reason().isRetryable()) {
-        throw e;
-      }
-      throw unsupported(label, List.of(e));
+      throw unsupported(label, List.of(verdict(e)));
     }
+  }
+
+  /** The failure if it says something about the way the key was made; throws any other. */
+  private static RootKeyException verdict(RuntimeException failure) {
+    if (failure instanceof RootKeyException e && !e.reason().isRetryable()) {
+      return e;
+    }
+    throw failure;
   }
 
   private RootKeyException unsupported(String label, List<RootKeyException> failures) {
@@ -168,11 +178,26 @@ final class KeyMaker {
     return id;
   }
 
-  private void generate(long mechanism, byte[] id, Template template) {
-    make(
-        "generate key",
-        id,
-        session -> session.generateKey(new Mechanism.Plain(mechanism), template));
+  private void generate(long mechanism, byte[] id, Template template, long... denied) {
+    Mechanism.Plain plain = new Mechanism.Plain(mechanism);
+    Template strict = template.without(denied);
+    sparingly(
+        () -> make("generate key", id, session -> session.generateKey(plain, strict)),
+        () -> make("generate key", id, session -> session.generateKey(plain, template)));
+  }
+
+  /** With every use denied that the key does not need; or without, where a token knows no such. */
+  private static void sparingly(Runnable strict, Runnable lenient) {
+    try {
+      strict.run();
+    } catch (RootKeyException e) {
+      if (!(e.getCause() instanceof CryptokiException cause)
+          || !cause.code().meansUnwantedAttribute()) {
+        throw e;
+      }
+      LOG.debug("a token does not let every use of a key be denied", e);
+      lenient.run();
+    }
   }
 
   /** Makes a key, and destroys it if it comes when nobody waits for it any more. */
@@ -275,6 +300,14 @@ final class KeyMaker {
   }
 
   private void generatePair(long mechanism, byte[] id, Template publicKey, Template privateKey) {
+    Template strictPublic = publicKey.without(Ck.CKA_WRAP, Ck.CKA_DERIVE);
+    Template strictPrivate = privateKey.without(Ck.CKA_SIGN_RECOVER, Ck.CKA_DERIVE);
+    sparingly(
+        () -> makePair(mechanism, id, strictPublic, strictPrivate),
+        () -> makePair(mechanism, id, publicKey, privateKey));
+  }
+
+  private void makePair(long mechanism, byte[] id, Template publicKey, Template privateKey) {
     make(
         "generate key pair",
         id,
@@ -293,7 +326,7 @@ final class KeyMaker {
       Pkcs11KeyInfo made = describe(id);
       LOG.info("created signing key {} on {}, {}", made.uri(), connection.token(), algorithm);
       return made;
-    } catch (RootKeyException e) {
+    } catch (RuntimeException e) {
       destroy(id);
       throw e;
     }

@@ -4,6 +4,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 
 import com.sun.jna.Function;
+import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
@@ -60,6 +61,9 @@ final class NativeCryptoki implements Cryptoki {
   /** Longest attribute that is read: a modulus of 16,384 bits has 2 KiB. */
   private static final long MAX_ATTRIBUTE_BYTES = 4096;
 
+  private static final int RTLD_NOW = 0x2;
+  private static final int RTLD_LOCAL_OF_MACOS = 0x4; // elsewhere it is what no flag means
+
   /**
    * What was loaded, for ever. JNA unloads a library that nobody refers to, and a function found
    * through a list of pointers does not refer to it: the next call would crash the process. Modules
@@ -87,12 +91,21 @@ final class NativeCryptoki implements Cryptoki {
     }
     try {
       NativeLibrary library =
-          LIBRARIES.computeIfAbsent(module.toString(), NativeLibrary::getInstance);
+          LIBRARIES.computeIfAbsent(module.toString(), NativeCryptoki::loadLibrary);
       return bind(library.getFunction("C_GetFunctionList"), module);
     } catch (UnsatisfiedLinkError e) {
       throw new RootKeyException(
           UNSUPPORTED, module + " is no PKCS#11 module for this machine: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * All modules define the same names. By default JNA shows those of one library to the next, which
+   * would then call the first module instead of itself, and hand it the PIN.
+   */
+  private static NativeLibrary loadLibrary(String path) {
+    int flags = Platform.isMac() ? RTLD_NOW | RTLD_LOCAL_OF_MACOS : RTLD_NOW;
+    return NativeLibrary.getInstance(path, Map.of(Library.OPTION_OPEN_FLAGS, flags));
   }
 
   /** Refuses where the layouts above do not hold. */
@@ -357,6 +370,11 @@ final class NativeCryptoki implements Cryptoki {
     return inArena(
         arena -> {
           Pointer parameter = parameter(arena, mechanism);
+          // Where the IV was put; afterwards the structure says what the module wrote there.
+          Pointer iv =
+              parameter != null && mechanism instanceof Mechanism.Gcm
+                  ? parameter.getPointer(0)
+                  : null;
           call(init, session, put(arena, mechanism, parameter), key);
           Pointer out = arena.take(room);
           Pointer length = arena.take(ULONG);
@@ -364,19 +382,15 @@ final class NativeCryptoki implements Cryptoki {
           // Modules refuse a null pointer even where nothing is to be read from it.
           Pointer in = data.length == 0 ? arena.take(1) : arena.put(data);
           call(function, session, in, (long) data.length, out, length);
-          if (mechanism instanceof Mechanism.Gcm gcm && function == CkFunction.C_Encrypt) {
-            readBackIv(parameter, gcm);
+          if (iv != null
+              && mechanism instanceof Mechanism.Gcm gcm
+              && function == CkFunction.C_Encrypt) {
+            // Modules that must choose the IV themselves (FIPS 140) leave it where they got one.
+            iv.read(0, gcm.iv(), 0, gcm.iv().length);
           }
           int actual = (int) requireLength(function, length.getLong(0), room);
           return out.getByteArray(0, actual);
         });
-  }
-
-  /** Modules that must choose the IV themselves (FIPS 140) leave it where they were given one. */
-  private static void readBackIv(@Nullable Pointer parameter, Mechanism.Gcm gcm) {
-    if (parameter != null) {
-      parameter.getPointer(0).read(0, gcm.iv(), 0, gcm.iv().length);
-    }
   }
 
   @Override

@@ -90,17 +90,23 @@ final class PinLatch {
     }
   }
 
-  /** The token may have counted a try. */
-  static void doubt(String digest, ReturnCode code, Pkcs11Config config) {
-    DOUBTS
-        .merge(
-            digest,
-            new Doubt(
-                new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime),
-                code),
-            (before, now) -> new Doubt(before.circuit(), code))
-        .circuit()
-        .failed(code.name());
+  /**
+   * The token may have counted a try.
+   *
+   * @return how often it may have since this PIN was last accepted
+   */
+  static int doubt(String digest, ReturnCode code, Pkcs11Config config) {
+    Circuit circuit =
+        DOUBTS
+            .merge(
+                digest,
+                new Doubt(
+                    new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime),
+                    code),
+                (before, now) -> new Doubt(before.circuit(), code))
+            .circuit();
+    circuit.failed(code.name());
+    return circuit.failures();
   }
 
   static void accept(String digest) {

@@ -141,9 +141,10 @@ public final class Pkcs11Config {
   }
 
   /**
-   * How long to wait after a recovery of the module that failed, before the next: from {@code
-   * first}, doubled each time, up to {@code longest}. 100 milliseconds and 5 seconds by default.
-   * Calls in between fail at once.
+   * How long to wait after a recovery that failed, before the next: from {@code first}, doubled
+   * each time, up to {@code longest}. 100 milliseconds and 5 seconds by default. Calls in between
+   * fail at once. For recoveries of the module those of the first configuration in this JVM count,
+   * as long as the module is in use.
    *
    * @throws IllegalArgumentException if not positive, or the wrong way round
    */

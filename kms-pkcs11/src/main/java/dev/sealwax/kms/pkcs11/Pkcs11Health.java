@@ -6,10 +6,11 @@ import java.util.Optional;
 /**
  * How a connection to a token does; a snapshot, made without asking the token.
  *
- * @param circuit whether the module is called
- * @param consecutiveFailures recoveries of the module that failed since one last succeeded
+ * @param circuit whether the token is called
+ * @param consecutiveFailures how often the token, or else its module, was left alone since a call
+ *     last succeeded
  * @param untilNextAttempt how long calls will still fail at once; zero unless the circuit is open
- * @param lastFailure what the module said when it last failed, if ever
+ * @param lastFailure what the module said when it was last left alone, if ever
  * @param reinitializations how often the module was finalized and initialized anew
  * @param logins how often this connection logged in
  * @param sessions open sessions, without the one that keeps the login

@@ -124,12 +124,7 @@ public final class Pkcs11Token implements AutoCloseable {
         session -> {
           List<Pkcs11KeyInfo> keys = new ArrayList<>();
           for (long objectClass : new long[] {Ck.CKO_SECRET_KEY, Ck.CKO_PRIVATE_KEY}) {
-            Template template =
-                new Template()
-                    .number(Ck.CKA_CLASS, objectClass)
-                    .flag(Ck.CKA_TOKEN, true)
-                    .flag(Ck.CKA_PRIVATE, true);
-            for (long handle : session.find(template, MAX_LISTED)) {
+            for (long handle : session.find(keysTemplate(objectClass), MAX_LISTED)) {
               keys.add(TokenKeys.describe(session, handle, connection.config().uri()));
             }
           }
@@ -137,8 +132,24 @@ public final class Pkcs11Token implements AutoCloseable {
         });
   }
 
+  private static Template keysTemplate(long objectClass) {
+    return new Template()
+        .number(Ck.CKA_CLASS, objectClass)
+        .flag(Ck.CKA_TOKEN, true)
+        .flag(Ck.CKA_PRIVATE, true);
+  }
+
   private boolean exists(String label) {
-    return keys().stream().anyMatch(key -> key.label().equals(label));
+    return connection.call(
+        "look for label",
+        session -> {
+          for (long objectClass : new long[] {Ck.CKO_SECRET_KEY, Ck.CKO_PRIVATE_KEY}) {
+            if (session.find(keysTemplate(objectClass).text(Ck.CKA_LABEL, label), 1).length > 0) {
+              return true;
+            }
+          }
+          return false;
+        });
   }
 
   private static void requireLabel(String label) {

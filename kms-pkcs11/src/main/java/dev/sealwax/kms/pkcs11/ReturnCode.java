@@ -58,7 +58,7 @@ enum ReturnCode {
   CKR_KEY_CHANGED(0x65, INTERNAL, NONE),
   CKR_KEY_NEEDED(0x66, INTERNAL, NONE),
   CKR_KEY_INDIGESTIBLE(0x67, INTERNAL, NONE),
-  CKR_KEY_FUNCTION_NOT_PERMITTED(0x68, ACCESS_DENIED, NONE),
+  CKR_KEY_FUNCTION_NOT_PERMITTED(0x68, ACCESS_DENIED, SESSION_ONLY),
   CKR_KEY_NOT_WRAPPABLE(0x69, UNSUPPORTED, NONE),
   CKR_KEY_UNEXTRACTABLE(0x6A, ACCESS_DENIED, NONE),
   CKR_MECHANISM_INVALID(0x70, UNSUPPORTED, NONE),
@@ -132,7 +132,7 @@ enum ReturnCode {
     NONE,
     /** Another session, log in, find the key again. */
     SESSION,
-    /** The same, and nothing after it: the module is well enough to mind its sessions. */
+    /** The same; more only if the token does not answer in a fresh session. */
     SESSION_ONLY,
     /** Finalize the module and initialize it anew, then all of the above. */
     MODULE
@@ -202,6 +202,15 @@ enum ReturnCode {
     };
   }
 
+  /** Whether it says, of a key to be made, that an attribute is none that it can have. */
+  boolean meansUnwantedAttribute() {
+    return switch (this) {
+      case CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT ->
+          true;
+      default -> false;
+    };
+  }
+
   /**
    * Whether it says, of {@code C_Login}, that the token has not looked at the PIN. After any other
    * code the token may have counted a try.
@@ -221,6 +230,15 @@ enum ReturnCode {
   /** Whether the session of the call had ended before. */
   boolean meansLostSession() {
     return this == CKR_SESSION_HANDLE_INVALID || this == CKR_SESSION_CLOSED;
+  }
+
+  /** Whether some tokens say it of a wrong PIN, and others when they fail. */
+  boolean mayMeanBadPin() {
+    return switch (this) {
+      case CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_ARGUMENTS_BAD, CKR_DATA_INVALID, OTHER ->
+          true;
+      default -> false;
+    };
   }
 
   /** Whether it says that this PIN is not the right one. */

@@ -127,13 +127,13 @@ final class RootKeySearch {
               + " (CKA_ID), by which what it wraps will know it");
     }
     TokenObject object = TokenObject.byId(objectClass(keyType), keyType, id);
+    TokenKeys.requireNoPinForEachUse(session, handle, object.toString());
     return new TokenRootKey(
         id,
         label,
         object,
         TokenKeys.protection(session, handle),
         keyType == Ck.CKK_RSA ? TokenKeys.rsaPublicKey(session, handle, object) : null,
-        keyType == Ck.CKK_AES && TokenRootKey.hmacKey(id).isPresent(session),
         config,
         current);
   }

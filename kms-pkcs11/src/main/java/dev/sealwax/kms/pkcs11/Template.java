@@ -48,6 +48,16 @@ final class Template {
     return this;
   }
 
+  /** A new one that says in addition that these flags are not set. */
+  Template without(long... types) {
+    Template extended = new Template();
+    extended.attributes.addAll(attributes);
+    for (long type : types) {
+      extended.flag(type, false);
+    }
+    return extended;
+  }
+
   List<Attribute> attributes() {
     return attributes;
   }

@@ -59,6 +59,9 @@ final class TokenConnection implements AutoCloseable {
   private final AtomicLong loginCount = new AtomicLong();
   private final AtomicBoolean closed = new AtomicBoolean();
 
+  /** Open while this token is left alone and others of the module are not. */
+  private final Circuit token;
+
   private final AtomicReference<@Nullable Login> login = new AtomicReference<>();
   private final TokenLogin tokenLogin;
 
@@ -67,7 +70,8 @@ final class TokenConnection implements AutoCloseable {
     this.module = module;
     this.cryptoki = module.cryptoki();
     this.writable = writable;
-    this.tokenLogin = new TokenLogin(config, module, writable);
+    this.token = new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
+    this.tokenLogin = new TokenLogin(config, module);
     this.threads =
         new ThreadPoolExecutor(
             config.maxSessions(),
@@ -139,7 +143,8 @@ final class TokenConnection implements AutoCloseable {
   private <T> T submit(String doing, Consumer<T> discard, Work<T> work, Repeat repeat) {
     requireOpen();
     // Not only in the pool's threads: who would queue behind others shall hear at once.
-    module.circuit().requireClosed();
+    module.requireClosed();
+    token.requireClosed("the token");
     if (overdue.get() >= threads.getMaximumPoolSize()) {
       throw new RootKeyException(
           UNAVAILABLE, "no call has returned from PKCS#11 module " + module.path() + " in time");
@@ -178,6 +183,7 @@ final class TokenConnection implements AutoCloseable {
         used = login(deadline);
         T result = attempt(used, work);
         module.succeeded();
+        token.succeeded();
         if (climbed == Rung.MODULE) {
           module.recoveries().succeeded();
         }
@@ -234,28 +240,41 @@ final class TokenConnection implements AutoCloseable {
       }
       throw failure.translated(doing);
     }
-    if (first == Rung.NONE) {
+    if (first == Rung.NONE && !isOwnSessionCount(failure)) {
       throw failure.translated(doing);
     }
-    if (first != Rung.MODULE && climbed == Rung.NONE) {
+    if ((first == Rung.SESSION || first == Rung.SESSION_ONLY) && climbed == Rung.NONE) {
       LOG.debug("PKCS#11 session is given up after: {}", failure.getMessage());
-      if (used != null && failure.code().meansLostSession()) {
+      if (used != null && failure.code().meansLostSession() && !module.isRecoverable()) {
         used.lost();
       }
       forget(used, deadline);
       return Rung.SESSION;
     }
-    if (first == Rung.SESSION_ONLY) {
+    if (first == Rung.SESSION_ONLY && answers(used, deadline)) {
       throw failure.translated(doing);
     }
     String message = String.valueOf(failure.getMessage());
     if (climbed == Rung.MODULE) {
-      // One key or one call that fails for ever says nothing about the others.
+      // One key, one call or one token that fails for ever says nothing about the others.
       if (answers(used, deadline)) {
-        module.recoveries().failed(message);
+        module.recoveries().failedTogether(message);
+      } else if (moduleAnswers(deadline)) {
+        module.recoveries().failedTogether(message);
+        token.failedTogether(message);
       } else {
         module.blame(generation, message);
       }
+      throw failure.translated(doing);
+    }
+    boolean inVain =
+        used == null ? !mayRecover() : !module.isRecoverable() && !answers(used, deadline);
+    if (inVain && moduleAnswers(deadline)) {
+      if (used != null) {
+        used.lost();
+        forget(used, deadline);
+      }
+      token.failedTogether(message);
       throw failure.translated(doing);
     }
     if (module.recoveries().state() == CircuitState.OPEN && answers(used, deadline)) {
@@ -263,6 +282,30 @@ final class TokenConnection implements AutoCloseable {
     }
     module.recover(generation, message, deadline);
     return Rung.MODULE;
+  }
+
+  /** Whether there may be no session because this library has left some open. */
+  private boolean isOwnSessionCount(CryptokiException failure) {
+    return failure.code() == ReturnCode.CKR_SESSION_COUNT && module.hasLeftSessions();
+  }
+
+  private boolean mayRecover() {
+    return module.isRecoverable() && module.recoveries().state() != CircuitState.OPEN;
+  }
+
+  /** Whether the module works, though perhaps not this token. */
+  private boolean moduleAnswers(Deadline deadline) {
+    if (!module.tryEnter(deadline)) {
+      return false;
+    }
+    try {
+      cryptoki.slots();
+      return true;
+    } catch (CryptokiException e) {
+      return false;
+    } finally {
+      module.leave();
+    }
   }
 
   /** Whether the token answers in a fresh session, so that the module as a whole works. */
@@ -329,9 +372,10 @@ final class TokenConnection implements AutoCloseable {
 
   private void drop(TokenSession session) {
     sessions.decrementAndGet();
+    Login of = session.login();
     // After a new initialization the number may be somebody else's session.
-    if (session.login().generation() == module.generation() && !session.login().isLost()) {
-      session.close();
+    if (of.generation() == module.generation() && (of.isLost() || !session.close())) {
+      module.leftSession(of.generation());
     }
   }
 
@@ -346,7 +390,13 @@ final class TokenConnection implements AutoCloseable {
     if (module.tryEnter(deadline)) {
       try {
         if (old.generation() == module.generation() && !old.isLost()) {
-          tokenLogin.close(old.anchor());
+          ReturnCode refusal = tokenLogin.close(old.anchor());
+          if (refusal != null && refusal.meansLostSession()) {
+            // Somebody ended them all; one that ended alone says nothing about the others.
+            old.lost();
+          } else if (refusal != null) {
+            module.leftSession(old.generation());
+          }
         }
       } finally {
         module.leave();
@@ -385,7 +435,9 @@ final class TokenConnection implements AutoCloseable {
   }
 
   Pkcs11Health health() {
-    Circuit circuit = module.circuit();
+    boolean alone =
+        token.state() != CircuitState.CLOSED && module.circuit().state() != CircuitState.OPEN;
+    Circuit circuit = alone ? token : module.circuit();
     return new Pkcs11Health(
         circuit.state(),
         circuit.failures(),
@@ -408,11 +460,11 @@ final class TokenConnection implements AutoCloseable {
     }
     // Half closed would be worse than late, so who is interrupted waits all the same.
     boolean interrupted = Thread.interrupted();
-    Deadline deadline = Deadline.in(config.callTimeout());
     try {
-      shutDown(deadline);
+      shutDown(Deadline.in(config.callTimeout()));
     } finally {
-      module.release(deadline);
+      // Calls that hung may have used the time up.
+      module.release(Deadline.in(config.callTimeout()));
       if (interrupted) {
         Thread.currentThread().interrupt();
       }

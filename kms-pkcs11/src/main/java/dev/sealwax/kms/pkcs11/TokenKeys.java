@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.interfaces.RSAPublicKey;
+import java.security.spec.RSAKeyGenParameterSpec;
 import java.security.spec.RSAPublicKeySpec;
 import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
@@ -72,6 +73,21 @@ final class TokenKeys {
     }
   }
 
+  /**
+   * Refuses a key that wants the PIN before each use.
+   *
+   * @throws RootKeyException with {@code UNSUPPORTED}
+   */
+  static void requireNoPinForEachUse(TokenSession session, long handle, String name) {
+    if (Boolean.TRUE.equals(flag(session, handle, Ck.CKA_ALWAYS_AUTHENTICATE))) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          name
+              + " wants the PIN before each use (CKA_ALWAYS_AUTHENTICATE), which is not supported;"
+              + " use another key");
+    }
+  }
+
   static Pkcs11KeyInfo describe(TokenSession session, long handle, Pkcs11Uri token) {
     byte[] id = id(session, handle);
     String label = label(session, handle);
@@ -113,18 +129,23 @@ final class TokenKeys {
    * The public half of an RSA key, read off the private one: a public object beside it could be
    * anybody's.
    *
-   * @throws RootKeyException with {@code UNSUPPORTED} if the object does not tell, or has fewer
-   *     than 2,048 bits
+   * <p>A private key need not tell the exponent; then it is taken to be 65537, and a test of the
+   * key fails if it is not.
+   *
+   * @throws RootKeyException with {@code UNSUPPORTED} if the object does not tell its modulus, or
+   *     has fewer than 2,048 bits
    */
   static RSAPublicKey rsaPublicKey(TokenSession session, long privateKey, TokenObject name) {
     byte[] modulus = session.attribute(privateKey, Ck.CKA_MODULUS);
     byte[] exponent = session.attribute(privateKey, Ck.CKA_PUBLIC_EXPONENT);
-    if (modulus == null || exponent == null) {
-      throw new RootKeyException(
-          UNSUPPORTED, "the token does not tell modulus and public exponent of " + name);
+    if (modulus == null) {
+      throw new RootKeyException(UNSUPPORTED, "the token does not tell the modulus of " + name);
     }
     BigInteger n = new BigInteger(1, modulus);
-    BigInteger e = new BigInteger(1, exponent);
+    BigInteger e =
+        exponent == null || exponent.length == 0
+            ? RSAKeyGenParameterSpec.F4
+            : new BigInteger(1, exponent);
     if (n.bitLength() < MIN_RSA_BITS || e.bitLength() < 2 || !e.testBit(0)) {
       throw new RootKeyException(
           UNSUPPORTED,

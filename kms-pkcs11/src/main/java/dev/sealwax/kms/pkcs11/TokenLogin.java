@@ -2,6 +2,7 @@ package dev.sealwax.kms.pkcs11;
 
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
@@ -23,18 +24,19 @@ final class TokenLogin {
   private static final Logger LOG = LoggerFactory.getLogger(TokenLogin.class);
   private static final int MAX_UTF8_BYTES = 3; // for each char
 
+  /** Logins that failed with a code some tokens give for a wrong PIN; many lock after three. */
+  private static final int MOST_DOUBTS = 2;
+
   private final Pkcs11Config config;
   private final CryptokiModule module;
   private final Cryptoki cryptoki;
-  private final boolean writable;
   private volatile @Nullable TokenInfo known;
   private volatile PinState pinState = PinState.UNKNOWN;
 
-  TokenLogin(Pkcs11Config config, CryptokiModule module, boolean writable) {
+  TokenLogin(Pkcs11Config config, CryptokiModule module) {
     this.config = config;
     this.module = module;
     this.cryptoki = module.cryptoki();
-    this.writable = writable;
   }
 
   /**
@@ -45,7 +47,13 @@ final class TokenLogin {
    */
   Login logIn() {
     TokenInfo token = findToken();
-    long anchor = cryptoki.openSession(token.slot(), writable);
+    if (token.maxSessions() == 1) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          token + " allows one session; at least two are needed, one of which keeps the login");
+    }
+    // Never for writing: a token may allow one such session.
+    long anchor = cryptoki.openSession(token.slot(), /* writable= */ false);
     boolean completed = false;
     try {
       if (token.has(Ck.CKF_LOGIN_REQUIRED)) {
@@ -63,10 +71,16 @@ final class TokenLogin {
 
   private TokenInfo findToken() {
     List<TokenInfo> all = new ArrayList<>();
+    CryptokiException failure = null;
     for (long slot : cryptoki.slots()) {
-      TokenInfo info = info(slot);
-      if (info != null && info.has(Ck.CKF_TOKEN_INITIALIZED)) {
-        all.add(info);
+      try {
+        TokenInfo info = info(slot);
+        if (info != null && info.has(Ck.CKF_TOKEN_INITIALIZED)) {
+          all.add(info);
+        }
+      } catch (CryptokiException e) {
+        // Another's, unless no other slot has the token.
+        failure = failure == null ? e : failure;
       }
     }
     // A token that only bears the same label shall not see the PIN of the one that was there.
@@ -76,6 +90,9 @@ final class TokenLogin {
             .filter(config.uri()::matches)
             .filter(token -> before == null || before.serial().equals(token.serial()))
             .toList();
+    if (matching.isEmpty() && failure != null) {
+      throw failure;
+    }
     if (matching.isEmpty()) {
       throw CryptokiException.absent(
           CkFunction.C_GetSlotList,
@@ -129,11 +146,17 @@ final class TokenLogin {
         pinState = PinState.REFUSED;
         throw new RootKeyException(
             ACCESS_DENIED,
-            "the PIN of " + token + " was refused before and is not tried again; give another");
+            "the PIN of "
+                + token
+                + " was refused before, or failed twice for no clear reason, and is not tried"
+                + " again; give another");
       }
       PinLatch.requireNoDoubt(digest, token);
       if (!presentPin(token, anchor, pin, digest)) {
-        pinState = PinState.UNKNOWN;
+        // What the token said of this PIN before still holds.
+        boolean accepted =
+            pinState == PinState.ACCEPTED || pinState == PinState.ACCEPTED_AFTER_FAILURES;
+        pinState = accepted ? pinState : PinState.UNKNOWN;
         return;
       }
     } finally {
@@ -231,10 +254,32 @@ final class TokenLogin {
         }
         throw e.translated("login at " + token);
       }
-      if (!code.provesPinUnseen()) {
-        PinLatch.doubt(digest, code, config);
+      if (code.provesPinUnseen()) {
+        throw e;
+      }
+      int doubts = PinLatch.doubt(digest, code, config);
+      boolean counted = countedTry(token);
+      if (pin != null && (counted || (code.mayMeanBadPin() && doubts >= MOST_DOUBTS))) {
+        pinState = pinState == PinState.LOCKED ? PinState.LOCKED : PinState.REFUSED;
+        PinLatch.refuse(digest);
+      }
+      if (counted) {
+        throw new RootKeyException(
+            ACCESS_DENIED, "login at " + token + ": it counted a wrong PIN; " + e.getMessage(), e);
       }
       throw e;
+    }
+  }
+
+  /** Whether the token says of its PIN what it did not say before the login. */
+  private boolean countedTry(TokenInfo before) {
+    try {
+      TokenInfo now = cryptoki.tokenInfo(before.slot());
+      long tries = Ck.CKF_USER_PIN_COUNT_LOW | Ck.CKF_USER_PIN_FINAL_TRY | Ck.CKF_USER_PIN_LOCKED;
+      return (now.flags() & ~before.flags() & tries) != 0;
+    } catch (CryptokiException e) {
+      LOG.debug("asking {} for its tries", before, e);
+      return false;
     }
   }
 
@@ -255,12 +300,18 @@ final class TokenLogin {
     return pinState;
   }
 
-  /** Closes a session that is in nobody's use. */
-  void close(long session) {
+  /**
+   * Closes a session that is in nobody's use.
+   *
+   * @return what the module said if it refused, or null
+   */
+  @Nullable ReturnCode close(long session) {
     try {
       cryptoki.closeSession(session);
+      return null;
     } catch (CryptokiException e) {
       LOG.debug("closing a session without login", e);
+      return e.code();
     }
   }
 }

@@ -14,11 +14,15 @@ import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.security.interfaces.RSAPublicKey;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One version of a root key on a token, with the mechanisms that have been shown to work with it.
@@ -33,6 +37,7 @@ final class TokenRootKey {
   /** A mechanism that works, and a known result of it. */
   private record Proven(TokenWrap wrap, WrappedBlob probe) {}
 
+  private static final Logger LOG = LoggerFactory.getLogger(TokenRootKey.class);
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final EncryptionContext SELF_TEST = EncryptionContext.of("sealwax", "self-test");
 
@@ -46,9 +51,6 @@ final class TokenRootKey {
   private final @Nullable RSAPublicKey publicKey;
   private final Pkcs11Config config;
 
-  /** Whether it has a companion that signs, and so is for AES-CBC and for nothing else. */
-  private final boolean forCbc;
-
   /** The version that wraps; null if this is it. */
   private final @Nullable TokenRootKey current;
 
@@ -60,7 +62,6 @@ final class TokenRootKey {
   /**
    * A key as it was found; see {@link RootKeySearch}.
    *
-   * @param forCbc whether it has a companion that authenticates by HMAC
    * @param current the version that wraps; null if this is it
    */
   TokenRootKey(
@@ -69,7 +70,6 @@ final class TokenRootKey {
       TokenObject object,
       KeyProtection keyProtection,
       @Nullable RSAPublicKey publicKey,
-      boolean forCbc,
       Pkcs11Config config,
       @Nullable TokenRootKey current) {
     this.id = id;
@@ -77,7 +77,6 @@ final class TokenRootKey {
     this.object = object;
     this.keyProtection = keyProtection;
     this.publicKey = publicKey;
-    this.forCbc = forCbc;
     this.config = config;
     this.current = current;
   }
@@ -129,19 +128,27 @@ final class TokenRootKey {
   }
 
   /**
-   * Chooses the first mechanism that works.
+   * Chooses the first mechanism that works. One that fails with a code some modules have for what
+   * they lack is left out if it fails again after another has worked.
    *
    * @throws RootKeyException if none does, with what each failed of
    */
   WrapMechanism negotiate(TokenSession session, List<WrapMechanism> candidates) {
     List<String> failures = new ArrayList<>();
+    Map<WrapMechanism, CryptokiException> unclear = new EnumMap<>(WrapMechanism.class);
     RootKeyException last = null;
     for (WrapMechanism candidate : candidates) {
       if (candidate.isRsa() == (publicKey != null)) {
         try {
           prove(session, candidate);
-          negotiated = candidate;
-          return candidate;
+          WrapMechanism chosen = firstLucid(session, unclear, candidate);
+          negotiated = chosen;
+          return chosen;
+        } catch (CryptokiException e) {
+          if (!isUnclear(e.code())) {
+            throw e;
+          }
+          unclear.put(candidate, e);
         } catch (RootKeyException e) {
           if (!isVerdict(e.reason())) {
             throw e;
@@ -151,10 +158,35 @@ final class TokenRootKey {
         }
       }
     }
+    for (CryptokiException failure : unclear.values()) {
+      throw failure;
+    }
     throw new RootKeyException(
         last == null ? UNSUPPORTED : last.reason(),
         "no mechanism works with " + object + " of " + session.login().token() + ": " + failures,
         last);
+  }
+
+  /** Tries once more, in order, what failed without a clear reason before another worked. */
+  private WrapMechanism firstLucid(
+      TokenSession session, Map<WrapMechanism, CryptokiException> unclear, WrapMechanism working) {
+    for (WrapMechanism candidate : unclear.keySet()) {
+      try {
+        prove(session, candidate);
+        return candidate;
+      } catch (CryptokiException e) {
+        if (!isUnclear(e.code())) {
+          throw e;
+        }
+        LOG.info("{} does not work with {} and is left out: {}", candidate, object, e.getMessage());
+      } catch (RootKeyException e) {
+        if (!isVerdict(e.reason())) {
+          throw e;
+        }
+        LOG.info("{} does not work with {} and is left out: {}", candidate, object, e.getMessage());
+      }
+    }
+    return working;
   }
 
   /** A failure within another, without the words that the other starts with. */
@@ -178,8 +210,9 @@ final class TokenRootKey {
     if (known != null) {
       return known;
     }
-    if ((mechanism == WrapMechanism.AES_CBC_HMAC) != forCbc && !mechanism.isRsa()) {
-      throw forCbc
+    if (!mechanism.isRsa()
+        && (mechanism == WrapMechanism.AES_CBC_HMAC) != hmacKey(id).isPresent(session)) {
+      throw mechanism != WrapMechanism.AES_CBC_HMAC
           ? new RootKeyException(
               UNSUPPORTED,
               object + " has a companion, and so is for " + WrapMechanism.AES_CBC_HMAC + " only")
@@ -295,8 +328,21 @@ final class TokenRootKey {
     } else {
       altered[altered.length - 1] ^= 1;
     }
+    CryptokiException refusal = refusal(session, result, altered, binding);
+    if (!refusal.code().meansBadCiphertext()) {
+      // One fault of the moment is no refusal.
+      CryptokiException again = refusal(session, result, altered, binding);
+      if (again.code() != refusal.code()) {
+        throw again;
+      }
+    }
+  }
+
+  /** Lets the token refuse what was altered, and then open what was not. */
+  private CryptokiException refusal(
+      TokenSession session, Proven result, byte[] altered, byte[] binding) {
     try {
-      result.wrap.protection().recover(session, altered, binding);
+      Arrays.fill(result.wrap.protection().recover(session, altered, binding), (byte) 0);
     } catch (CryptokiException e) {
       if (!mayBeOfCiphertext(e)) {
         throw e;
@@ -306,10 +352,11 @@ final class TokenRootKey {
       if (!opensProbe(session, result)) {
         throw e;
       }
-      return;
+      return e;
     }
     throw new RootKeyException(
-        UNSUPPORTED, mechanism + " of this token accepts what was altered, and must not be used");
+        UNSUPPORTED,
+        result.wrap.mechanism() + " of this token accepts what was altered, and must not be used");
   }
 
   private Author findAuthor(TokenSession session, WrapMechanism mechanism) {
@@ -378,7 +425,8 @@ final class TokenRootKey {
 
   /**
    * The mechanism is part of what somebody may have altered, so one that does not work here makes
-   * the blob invalid. It is tried once for each login, not for each blob.
+   * the blob invalid. It is tried once for each login, not for each blob. An RSA key has no other
+   * mechanism, so there it is the companion that is missing, not the blob that is bad.
    */
   private Proven provenFor(TokenSession session, WrapMechanism mechanism) {
     if (mechanism.isRsa() != (publicKey != null)
@@ -393,15 +441,25 @@ final class TokenRootKey {
         throw e;
       }
     } catch (RootKeyException e) {
-      throw isRefusal(e) ? refused(session, mechanism, e) : e;
+      throw asOfBlob(session, mechanism, e);
     }
     try {
       return prove(session, mechanism);
     } catch (CryptokiException e) {
       throw isUnclear(e.code()) ? refused(session, mechanism, e) : e;
     } catch (RootKeyException e) {
-      throw isRefusal(e) ? refused(session, mechanism, e) : e;
+      throw asOfBlob(session, mechanism, e);
     }
+  }
+
+  private RootKeyException asOfBlob(
+      TokenSession session, WrapMechanism mechanism, RootKeyException e) {
+    if (mechanism.isRsa()
+        && e.getCause() instanceof RootKeyException cause
+        && cause.reason() == NOT_FOUND) {
+      return new RootKeyException(NOT_FOUND, detail(e), e);
+    }
+    return isRefusal(e) ? refused(session, mechanism, e) : e;
   }
 
   private static boolean isRefusal(RootKeyException e) {
@@ -497,6 +555,10 @@ final class TokenRootKey {
     }
     // Another key, or a module that fails? A fresh round trip fails in the latter case only.
     test(session, mechanism, with.wrap.protection());
+    // It works now; what failed a moment ago may, too.
+    if (opensProbeOrRefuses(session, with)) {
+      return;
+    }
     throw new RootKeyException(
         NOT_FOUND,
         session.login().token()
@@ -504,6 +566,18 @@ final class TokenRootKey {
             + object
             + "; what the former one wrapped needs the former one",
         failure);
+  }
+
+  private boolean opensProbeOrRefuses(TokenSession session, Proven with) {
+    try {
+      return opensProbe(session, with);
+    } catch (CryptokiException e) {
+      if (!mayBeOfCiphertext(e)) {
+        throw e;
+      }
+      session.renew();
+      return false;
+    }
   }
 
   private static boolean mayBeOfCiphertext(CryptokiException e) {

@@ -44,18 +44,23 @@ final class TokenSession {
     closed = false;
   }
 
-  /** Closes it; a module that refuses keeps it, which is its own loss. */
-  void close() {
+  /**
+   * Closes it, unless it has ended.
+   *
+   * @return false if the module refuses, and so keeps it
+   */
+  boolean close() {
     if (closed) {
-      return;
+      return true;
     }
     // Whatever comes of it: the number may be somebody else's session from now on.
     closed = true;
     try {
       cryptoki.closeSession(session);
+      return true;
     } catch (CryptokiException e) {
-      // It had ended before; that is why it is closed.
       broken = true;
+      return e.code().meansLostSession();
     }
   }
 

@@ -16,9 +16,13 @@ import java.security.PublicKey;
 import java.security.Signature;
 import java.security.spec.MGF1ParameterSpec;
 import java.security.spec.PSSParameterSpec;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A signing key of a token. The hash is computed in the JVM, because many tokens sign digests only.
@@ -30,7 +34,12 @@ final class TokenSigningKey implements SigningKey {
   private static final int PSS_SALT_BYTES = 32;
   private static final byte[] SELF_TEST = "sealwax self-test".getBytes(StandardCharsets.US_ASCII);
 
-  /** A signature, as the token gives it. */
+  /** More with one id is a sign of mischief; the private key had better tell its point. */
+  private static final int MAX_PUBLIC_KEYS = 4096;
+
+  private static final Logger LOG = LoggerFactory.getLogger(TokenSigningKey.class);
+
+  /** A signature, and the login it was made under. */
   private static final class Made {
     private final Login login;
     private final byte[] signature;
@@ -68,13 +77,25 @@ final class TokenSigningKey implements SigningKey {
    * that the two belong together.
    */
   static TokenSigningKey open(TokenConnection connection, String label) {
-    TokenSigningKey opened =
+    List<TokenSigningKey> candidates =
         connection.call("open signing key", session -> find(session, connection, label));
-    opened.sign(SELF_TEST);
-    return opened;
+    // The private key is the same for all; one signature tells which public key belongs to it.
+    Made made = candidates.get(0).make(SELF_TEST);
+    for (TokenSigningKey candidate : candidates) {
+      if (candidate.verifies(SELF_TEST, made.signature)) {
+        candidate.verified = made.login;
+        return candidate;
+      }
+    }
+    throw new RootKeyException(
+        UNSUPPORTED,
+        "signatures by "
+            + candidates.get(0).key
+            + " do not verify with the public key that the token has for it");
   }
 
-  private static TokenSigningKey find(
+  /** The key with each public key that may be its own; at least one. */
+  private static List<TokenSigningKey> find(
       TokenSession session, TokenConnection connection, String label) {
     long[] handles =
         session.find(
@@ -105,12 +126,20 @@ final class TokenSigningKey implements SigningKey {
     byte[] type = session.attribute(handle, Ck.CKA_KEY_TYPE);
     long keyType = type == null ? Ck.UNAVAILABLE : Template.decode(type);
     TokenObject key = TokenObject.byId(Ck.CKO_PRIVATE_KEY, keyType, keyId);
+    TokenKeys.requireNoPinForEachUse(session, handle, "key '" + label + "'");
     SignatureAlgorithm algorithm = algorithm(session, handle, keyType, label);
-    PublicKey publicKey =
+    List<PublicKey> publicKeys =
         algorithm == SignatureAlgorithm.RSA_PSS_SHA256
-            ? TokenKeys.rsaPublicKey(session, handle, key)
-            : NamedCurve.of(algorithm).read(point(session, handle, keyType, keyId, label));
-    return new TokenSigningKey(connection, key, Pkcs11RootKey.idOf(keyId), algorithm, publicKey);
+            ? List.of(TokenKeys.rsaPublicKey(session, handle, key))
+            : points(session, handle, key, NamedCurve.of(algorithm), keyId);
+    if (publicKeys.isEmpty()) {
+      throw new RootKeyException(
+          NOT_FOUND, "the token has no public key beside private key '" + label + "'");
+    }
+    RootKeyId id = Pkcs11RootKey.idOf(keyId);
+    return publicKeys.stream()
+        .map(publicKey -> new TokenSigningKey(connection, key, id, algorithm, publicKey))
+        .toList();
   }
 
   private static SignatureAlgorithm algorithm(
@@ -131,26 +160,33 @@ final class TokenSigningKey implements SigningKey {
         UNSUPPORTED, "key '" + label + "' is neither RSA nor on a curve that is supported");
   }
 
-  /** A private key need not tell its point; then the public object beside it does. */
-  private static byte[] point(
-      TokenSession session, long handle, long keyType, byte[] keyId, String label) {
+  /**
+   * A private key need not tell its point; then a public object beside it does. There may be others
+   * of the same id, because those can be made without the PIN.
+   */
+  private static List<PublicKey> points(
+      TokenSession session, long handle, TokenObject key, NamedCurve curve, byte[] keyId) {
     byte[] point = session.attribute(handle, Ck.CKA_EC_POINT);
     if (point != null && point.length > 0) {
-      return point;
+      return List.of(curve.read(point));
     }
-    long[] publicKeys =
-        session.find(
-            new Template()
-                .number(Ck.CKA_CLASS, Ck.CKO_PUBLIC_KEY)
-                .number(Ck.CKA_KEY_TYPE, keyType)
-                .bytes(Ck.CKA_ID, keyId),
-            2);
-    point = publicKeys.length == 1 ? session.attribute(publicKeys[0], Ck.CKA_EC_POINT) : null;
-    if (point == null) {
-      throw new RootKeyException(
-          NOT_FOUND, "the token has no public key beside private key '" + label + "'");
+    Template template =
+        new Template()
+            .number(Ck.CKA_CLASS, Ck.CKO_PUBLIC_KEY)
+            .number(Ck.CKA_KEY_TYPE, key.keyType())
+            .bytes(Ck.CKA_ID, keyId);
+    List<PublicKey> found = new ArrayList<>();
+    for (long object : session.find(template, MAX_PUBLIC_KEYS)) {
+      byte[] candidate = session.attribute(object, Ck.CKA_EC_POINT);
+      if (candidate != null) {
+        try {
+          found.add(curve.read(candidate));
+        } catch (RootKeyException e) {
+          LOG.debug("a public key beside {} is none of its curve", key, e);
+        }
+      }
     }
-    return point;
+    return found;
   }
 
   @Override
@@ -180,6 +216,12 @@ final class TokenSigningKey implements SigningKey {
               + message.length
               + "; sign a digest");
     }
+    Made made = make(message);
+    verifyOnce(made.login, message, made.signature);
+    return made.signature;
+  }
+
+  private Made make(byte[] message) {
     byte[] input = algorithm == SignatureAlgorithm.ED25519 ? message.clone() : digest(message);
     Made made =
         connection.call(
@@ -188,30 +230,20 @@ final class TokenSigningKey implements SigningKey {
                 new Made(
                     session.login(),
                     session.sign(mechanism(), key.handle(session), input, MAX_SIGNATURE_BYTES)));
-    byte[] signature =
-        switch (algorithm) {
-          case ECDSA_P256_SHA256, ECDSA_P384_SHA384 -> der(made.signature);
-          case RSA_PSS_SHA256, ED25519 -> made.signature;
-        };
-    verifyOnce(made.login, message, signature);
-    return signature;
+    return switch (algorithm) {
+      case ECDSA_P256_SHA256, ECDSA_P384_SHA384 -> new Made(made.login, der(made.signature));
+      case RSA_PSS_SHA256, ED25519 -> made;
+    };
   }
 
   /** After each login the key was looked for again, and may be another. */
   private void verifyOnce(Login login, byte[] message, byte[] signature) {
-    Login before = verified;
-    if (before == login) {
+    if (verified == login) {
       return;
     }
     if (!verifies(message, signature)) {
-      throw before == null
-          ? new RootKeyException(
-              UNSUPPORTED,
-              "signatures by "
-                  + key
-                  + " do not verify with the public key that the token has for it")
-          : new RootKeyException(
-              NOT_FOUND, login.token() + " has another key under the id of " + key);
+      throw new RootKeyException(
+          NOT_FOUND, login.token() + " has another key under the id of " + key);
     }
     verified = login;
   }

@@ -31,6 +31,10 @@ final class TokenWrap {
     this.author = author;
   }
 
+  WrapMechanism mechanism() {
+    return mechanism;
+  }
+
   Protection protection() {
     return protection;
   }

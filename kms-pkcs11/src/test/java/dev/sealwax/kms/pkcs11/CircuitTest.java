@@ -24,10 +24,10 @@ final class CircuitTest {
       long wait = circuit.untilNextAttempt().toMillis();
       assertTrue(wait <= expected && wait >= expected * 3 / 4 - 1, wait + " of " + expected);
       assertEquals(CircuitState.OPEN, circuit.state());
-      FakeTokenTest.assertFails(UNAVAILABLE, circuit::requireClosed);
+      FakeTokenTest.assertFails(UNAVAILABLE, () -> circuit.requireClosed("it"));
       pass(Duration.ofMillis(expected));
       assertEquals(CircuitState.HALF_OPEN, circuit.state());
-      circuit.requireClosed();
+      circuit.requireClosed("it");
       assertEquals(Duration.ZERO, circuit.untilNextAttempt());
     }
     for (int i = 0; i < 100; i++) {
@@ -43,7 +43,7 @@ final class CircuitTest {
     assertEquals(2, circuit.failures());
     circuit.succeeded();
     assertEquals(CircuitState.CLOSED, circuit.state());
-    circuit.requireClosed();
+    circuit.requireClosed("it");
     assertEquals("broken again", circuit.lastFailure().orElseThrow());
     circuit.failed("broken");
     assertTrue(circuit.untilNextAttempt().toMillis() <= 100);

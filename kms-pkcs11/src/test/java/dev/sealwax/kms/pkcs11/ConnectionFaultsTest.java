@@ -3,6 +3,7 @@ package dev.sealwax.kms.pkcs11;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -258,7 +259,113 @@ final class ConnectionFaultsTest extends FakeTokenTest {
       int before = module.calls(CkFunction.C_CloseSession);
       module.closeAllSessions();
       assertOpens(rootKey, wrapped);
-      assertEquals(before, module.calls(CkFunction.C_CloseSession));
+      // The anchor's alone, which tells that it is gone with the others.
+      assertEquals(before + 1, module.calls(CkFunction.C_CloseSession));
     }
+  }
+
+  @Test
+  void aSessionThatEndedAlone_leavesNoOthersOpen() {
+    module.maxSessions = 6;
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      int open = module.openSessions();
+      for (int i = 0; i < 8; i++) {
+        module.endNewestSession();
+        assertOpens(rootKey, wrapped);
+        assertEquals(open, module.openSessions());
+      }
+      assertEquals(0, rootKey.health().reinitializations());
+    }
+  }
+
+  /** What C_CloseSession refuses stays open until the module is finalized. */
+  @Test
+  void sessionsThatCouldNotBeClosed_areEndedWhenThereIsNoOther() {
+    module.maxSessions = 4;
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      module.failing(CkFunction.C_CloseSession, ReturnCode.CKR_FUNCTION_FAILED.code());
+      for (int i = 0; i < 8; i++) {
+        module.endNewestSession();
+        assertOpens(rootKey, wrapped);
+      }
+      assertTrue(rootKey.health().reinitializations() > 0);
+    }
+  }
+
+  @Test
+  void anotherTokenOfTheModule_isNotHurtByOneThatIsGone() {
+    config = config.withBackOff(LONG, LONG);
+    try (Pkcs11RootKey gone = create()) {
+      WrappedKey wrapped = wrap(gone);
+      // As if the module had two tokens, and lost the first.
+      module.serial = "0002";
+      try (Pkcs11RootKey other = open()) {
+        assertOpens(other, wrapped);
+        module.closeAllSessions();
+        for (int i = 0; i < 3; i++) {
+          assertFails(UNAVAILABLE, () -> wrap(gone));
+          assertOpens(other, wrapped);
+        }
+        assertEquals(CircuitState.OPEN, gone.health().circuit());
+        assertEquals(CircuitState.CLOSED, other.health().circuit());
+        assertEquals(1, other.health().reinitializations(), "tokens are listed anew only then");
+      }
+    }
+  }
+
+  @Test
+  void aTokenThatIsGoneFromASharedModule_hurtsNoOther() {
+    config = config.withBackOff(LONG, LONG).accepting(Concession.SHARED_MODULE);
+    try (Pkcs11RootKey gone = create()) {
+      WrappedKey wrapped = wrap(gone);
+      module.serial = "0002";
+      try (Pkcs11RootKey other = open()) {
+        module.closeAllSessions();
+        assertFails(UNAVAILABLE, () -> wrap(gone));
+        assertOpens(other, wrapped);
+      }
+    }
+  }
+
+  /** Some modules report a lost connection by a code of their own. */
+  @Test
+  void aVendorsCodeOfATokenThatDoesNotAnswer_isAReasonToInitializeAnew() {
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      int initializations = module.initializations();
+      for (CkFunction function :
+          new CkFunction[] {CkFunction.C_Decrypt, CkFunction.C_OpenSession}) {
+        module.failing(function, VENDOR, fake -> fake.initializations() > initializations);
+      }
+      assertOpens(rootKey, wrapped);
+      assertEquals(1, rootKey.health().reinitializations());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {VENDOR, 0x5, 0x30})
+  void aSlotThatFails_isNotInTheWayOfOthers(long code) {
+    module.brokenSlot = code;
+    try (Pkcs11RootKey rootKey = create()) {
+      assertOpens(rootKey, wrap(rootKey));
+      assertEquals(0, rootKey.health().reinitializations());
+    }
+    config = Pkcs11Config.of(config.module(), "pkcs11:token=absent;object=root");
+    assertFails(ReturnCode.of(code).reason(), this::open);
+  }
+
+  @Test
+  void aTokenWithOneSession_isRefusedByName() {
+    create().close();
+    module.maxSessions = 1;
+    assertFails(UNSUPPORTED, this::open);
+  }
+
+  @Test
+  void aTokenWithOneSessionForWriting_isEnough() {
+    module.maxWritableSessions = 1;
+    create().close();
   }
 }

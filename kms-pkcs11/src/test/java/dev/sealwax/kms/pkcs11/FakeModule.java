@@ -5,6 +5,7 @@ import java.security.GeneralSecurityException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -56,10 +57,26 @@ final class FakeModule implements Cryptoki {
   long badTag = ReturnCode.CKR_GENERAL_ERROR.code();
   long tokenFlags = Ck.CKF_LOGIN_REQUIRED | Ck.CKF_TOKEN_INITIALIZED;
   long maxSessions;
+  long maxWritableSessions;
+  private final Set<Long> writableSessions = new HashSet<>();
   String serial = "0001";
+
+  /** Throws what no module can. */
+  @Nullable CkFunction mad;
+
+  /** What C_GetTokenInfo says of a second slot; 0 for none. */
+  long brokenSlot;
+
+  /** Set by C_Login when it fails. */
+  long flagsOfAFailedLogin;
+
   boolean tokenPresent = true;
   boolean ignoresAssociatedData;
   boolean extractable;
+
+  /** Attribute that no key can be made with; -1 for none. */
+  long unwantedAttribute = -1;
+
   byte @Nullable [] ownIv;
   List<Long> mechanisms =
       List.of(
@@ -103,6 +120,11 @@ final class FakeModule implements Cryptoki {
     return sessions.size();
   }
 
+  /** One session ends, by a timeout of the token, say. */
+  synchronized void endNewestSession() {
+    sessions.remove(Collections.max(sessions));
+  }
+
   /** Somebody else ends all sessions, and with them the login. */
   synchronized void closeAllSessions() {
     sessions.clear();
@@ -113,6 +135,11 @@ final class FakeModule implements Cryptoki {
   /** Somebody else deletes all keys. */
   synchronized void destroyKeys() {
     objects.clear();
+  }
+
+  /** Somebody gives all keys an attribute. */
+  synchronized void setAttribute(long type, byte[] value) {
+    objects.values().forEach(object -> object.put(type, value));
   }
 
   /** Puts other keys under the ids and labels of those that are there. */
@@ -138,6 +165,9 @@ final class FakeModule implements Cryptoki {
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
+    }
+    if (function == mad) {
+      throw new IllegalStateException("a fault of the binding");
     }
     synchronized (this) {
       Fault fault = faults.get(function);
@@ -183,12 +213,18 @@ final class FakeModule implements Cryptoki {
   @Override
   public long[] slots() {
     enter(CkFunction.C_GetSlotList);
+    if (brokenSlot != 0) {
+      return new long[] {SLOT - 1, SLOT};
+    }
     return tokenPresent ? new long[] {SLOT} : new long[0];
   }
 
   @Override
   public TokenInfo tokenInfo(long slot) {
     enter(CkFunction.C_GetTokenInfo);
+    if (slot != SLOT) {
+      throw new CryptokiException(CkFunction.C_GetTokenInfo, brokenSlot);
+    }
     return new TokenInfo(slot, "fake", "Sealwax", "Fake", serial, tokenFlags, maxSessions);
   }
 
@@ -202,7 +238,14 @@ final class FakeModule implements Cryptoki {
       if (maxSessions > 0 && sessions.size() >= maxSessions) {
         throw error(CkFunction.C_OpenSession, ReturnCode.CKR_SESSION_COUNT);
       }
+      writableSessions.retainAll(sessions);
+      if (writable && maxWritableSessions > 0 && writableSessions.size() >= maxWritableSessions) {
+        throw error(CkFunction.C_OpenSession, ReturnCode.CKR_SESSION_COUNT);
+      }
       sessions.add(++next);
+      if (writable) {
+        writableSessions.add(next);
+      }
       return next;
     }
   }
@@ -228,7 +271,12 @@ final class FakeModule implements Cryptoki {
 
   @Override
   public void login(long session, byte @Nullable [] pin) {
-    enter(CkFunction.C_Login);
+    try {
+      enter(CkFunction.C_Login);
+    } catch (CryptokiException e) {
+      tokenFlags |= flagsOfAFailedLogin;
+      throw e;
+    }
     synchronized (this) {
       requireSession(CkFunction.C_Login, session);
       if (loggedIn) {
@@ -400,6 +448,9 @@ final class FakeModule implements Cryptoki {
     enter(CkFunction.C_GenerateKey);
     synchronized (this) {
       requireSession(CkFunction.C_GenerateKey, session);
+      if (template.attributes().stream().anyMatch(a -> a.type() == unwantedAttribute)) {
+        throw error(CkFunction.C_GenerateKey, ReturnCode.CKR_ATTRIBUTE_TYPE_INVALID);
+      }
       return store(template, randomBytes(32));
     }
   }

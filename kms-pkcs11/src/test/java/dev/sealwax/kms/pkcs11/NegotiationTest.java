@@ -7,6 +7,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.RootKeyId;
@@ -17,6 +18,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Which mechanism is chosen, by what a module can do and by what it only says. */
@@ -72,6 +74,64 @@ final class NegotiationTest extends FakeTokenTest {
     module.ignoresAssociatedData = true;
     RootKeyException failure = assertFails(UNSUPPORTED, this::open);
     assertTrue(failure.getMessage().contains("accepts what was altered"), failure::getMessage);
+  }
+
+  /** PKR-15: a fault of the moment is no refusal. */
+  @Test
+  void aModuleThatFailsWhenItShouldRefuse_isNotTrustedWithGcm() {
+    create().close();
+    module.ignoresAssociatedData = true;
+    config = config.withMechanism(WrapMechanism.AES_GCM);
+    int calls = module.calls(CkFunction.C_Decrypt);
+    // The first decryption opens the probe, the second is of what was altered.
+    module.failing(
+        CkFunction.C_Decrypt,
+        ReturnCode.CKR_FUNCTION_FAILED.code(),
+        fake -> fake.calls(CkFunction.C_Decrypt) != calls + 2);
+    RootKeyException failure = assertFails(UNSUPPORTED, this::open);
+    assertTrue(failure.getMessage().contains("accepts what was altered"), failure::getMessage);
+  }
+
+  @Test
+  void aMechanismThatIsLackedByAGeneralCode_isLeftOut() {
+    module.mechanisms = List.of(Ck.CKM_AES_KEY_WRAP);
+    create().close();
+    module.failing(CkFunction.C_EncryptInit, ReturnCode.CKR_GENERAL_ERROR.code());
+    try (Pkcs11RootKey rootKey = open()) {
+      assertEquals(WrapMechanism.AES_KW, rootKey.mechanism());
+      assertOpens(rootKey, wrap(rootKey));
+    }
+    module.heal();
+    failOnce(CkFunction.C_WrapKey, ReturnCode.CKR_GENERAL_ERROR);
+    try (Pkcs11RootKey rootKey = open()) {
+      assertEquals(WrapMechanism.AES_KW, rootKey.mechanism());
+    }
+  }
+
+  @Test
+  void aKeyThatWantsThePinEachTime_isRefusedByName() {
+    create().close();
+    module.setAttribute(Ck.CKA_ALWAYS_AUTHENTICATE, new byte[] {1});
+    RootKeyException failure = assertFails(UNSUPPORTED, this::open);
+    assertTrue(failure.getMessage().contains("CKA_ALWAYS_AUTHENTICATE"), failure::getMessage);
+  }
+
+  @Test
+  void aKeyWhoseTestEndsUnexpectedly_isNotLeftBehind() {
+    module.mad = CkFunction.C_EncryptInit;
+    assertThrows(IllegalStateException.class, this::create);
+    module.mad = null;
+    assertEquals(List.of(), keys());
+  }
+
+  @Test
+  void aLabel_isLookedForWithoutReadingEveryKey() {
+    create().close();
+    try (Pkcs11Token token = Pkcs11Token.open(config, path -> module)) {
+      int before = module.calls(CkFunction.C_GetAttributeValue);
+      assertFails(UNSUPPORTED, () -> token.createRootKey("root", RootKeySpec.AES_256));
+      assertEquals(before, module.calls(CkFunction.C_GetAttributeValue));
+    }
   }
 
   /** PKR-9. */
@@ -185,6 +245,37 @@ final class NegotiationTest extends FakeTokenTest {
     module.mechanisms = List.of(Ck.CKM_AES_KEY_WRAP);
     create().close();
     assertEquals(List.of(false, false, true, true), usesOf("root"));
+  }
+
+  /** What is not said is left to the token; PKR-17 does not leave it. */
+  @Test
+  void usesThatAreNotNeeded_areDeniedByName() {
+    config = config.withMechanism(WrapMechanism.AES_CBC_HMAC);
+    create().close();
+    String companion = "sealwax-author-" + keyNamed("root").idHex();
+    for (long use : new long[] {Ck.CKA_ENCRYPT, Ck.CKA_DECRYPT, Ck.CKA_WRAP, Ck.CKA_UNWRAP}) {
+      assertArrayEquals(new byte[] {0}, attribute(companion, use));
+    }
+    assertArrayEquals(new byte[] {0}, attribute(companion, Ck.CKA_DERIVE));
+    assertArrayEquals(new byte[] {0}, attribute("root", Ck.CKA_DERIVE));
+  }
+
+  @Test
+  void aTokenThatDoesNotKnowAUse_makesKeysAllTheSame() {
+    module.unwantedAttribute = Ck.CKA_DERIVE;
+    create().close();
+    assertEquals(List.of(true, true, false, false), usesOf("root"));
+  }
+
+  private byte @Nullable [] attribute(String label, long type) {
+    try (TokenConnection connection =
+        TokenConnection.open(config, /* writable= */ false, path -> module)) {
+      return connection.call(
+          "read attribute",
+          session ->
+              session.attribute(
+                  session.find(new Template().text(Ck.CKA_LABEL, label), 1)[0], type));
+    }
   }
 
   private List<Boolean> usesOf(String label) {

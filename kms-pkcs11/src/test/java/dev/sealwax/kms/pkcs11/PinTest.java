@@ -4,6 +4,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -15,6 +16,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A PIN too many locks a token for good, so each login that is tried or not tried counts. */
 final class PinTest extends FakeTokenTest {
@@ -106,6 +109,55 @@ final class PinTest extends FakeTokenTest {
     module.tokenFlags |= Ck.CKF_USER_PIN_COUNT_LOW;
     try (Pkcs11RootKey rootKey = open()) {
       assertEquals(PinState.ACCEPTED_AFTER_FAILURES, rootKey.health().pin());
+    }
+  }
+
+  /** Some tokens have a code of their own for a wrong PIN; three of those lock them. */
+  @ParameterizedTest
+  @ValueSource(longs = {0x80000123L, 0x5, 0x6})
+  void aPinThatMayHaveBeenRefused_isTriedTwice(long code) {
+    create().close();
+    int before = module.calls(CkFunction.C_Login);
+    module.failing(CkFunction.C_Login, code);
+    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    RootKeyException failure;
+    do {
+      failure = assertThrows(RootKeyException.class, this::open);
+    } while (!failure.getMessage().contains("give another") && System.nanoTime() < end);
+    assertEquals(ACCESS_DENIED, failure.reason(), failure::getMessage);
+    assertEquals(before + 2, module.calls(CkFunction.C_Login));
+    module.heal();
+    assertFails(ACCESS_DENIED, this::open);
+    Pkcs11Token.forgetRefusedPins();
+    open().close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {Ck.CKF_USER_PIN_COUNT_LOW, Ck.CKF_USER_PIN_FINAL_TRY})
+  void aPinTheTokenCounted_isTriedOnce(long flag) {
+    create().close();
+    int before = module.calls(CkFunction.C_Login);
+    module.failing(CkFunction.C_Login, ReturnCode.CKR_DEVICE_ERROR.code());
+    module.flagsOfAFailedLogin = flag;
+    assertFails(ACCESS_DENIED, this::open);
+    config = config.accepting(Concession.FINAL_PIN_TRY);
+    for (int i = 0; i < 3; i++) {
+      assertFails(ACCESS_DENIED, this::open);
+    }
+    assertEquals(before + 1, module.calls(CkFunction.C_Login));
+  }
+
+  @Test
+  void aPinThatWasAccepted_staysSoWhileOthersAreLoggedIn() {
+    try (Pkcs11RootKey first = create();
+        Pkcs11RootKey second = open()) {
+      WrappedKey wrapped = wrap(first);
+      module.endNewestSession();
+      assertOpens(second, wrapped);
+      failOnce(CkFunction.C_DecryptInit, ReturnCode.CKR_SESSION_HANDLE_INVALID);
+      assertOpens(first, wrapped);
+      assertEquals(2, first.health().logins());
+      assertEquals(PinState.ACCEPTED, first.health().pin());
     }
   }
 

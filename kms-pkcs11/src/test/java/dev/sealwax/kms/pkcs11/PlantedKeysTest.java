@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.rootkey.SignatureAlgorithm;
+import dev.sealwax.kms.rootkey.SigningKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -13,6 +15,9 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.KeyPairGenerator;
+import java.security.Signature;
+import java.security.spec.ECGenParameterSpec;
 import java.util.Arrays;
 import java.util.HexFormat;
 import javax.crypto.Cipher;
@@ -39,8 +44,25 @@ final class PlantedKeysTest {
     }
   }
 
-  /** In a session of its own, without a login. */
   private static void plant(long keyType, String label, byte[] id) {
+    plant(
+        new Template()
+            .number(Ck.CKA_CLASS, Ck.CKO_SECRET_KEY)
+            .number(Ck.CKA_KEY_TYPE, keyType)
+            .flag(Ck.CKA_TOKEN, true)
+            .flag(Ck.CKA_PRIVATE, false)
+            .flag(Ck.CKA_SENSITIVE, true)
+            .flag(Ck.CKA_EXTRACTABLE, false)
+            .flag(Ck.CKA_ENCRYPT, keyType == Ck.CKK_AES)
+            .flag(Ck.CKA_DECRYPT, keyType == Ck.CKK_AES)
+            .flag(Ck.CKA_SIGN, true)
+            .text(Ck.CKA_LABEL, label)
+            .bytes(Ck.CKA_ID, id)
+            .bytes(Ck.CKA_VALUE, KNOWN.clone()));
+  }
+
+  /** In a session of its own, without a login. */
+  private static void plant(Template template) {
     NativeCryptoki module = NativeCryptoki.load(SoftHsm.module());
     module.initialize(null);
     try {
@@ -49,21 +71,7 @@ final class PlantedKeysTest {
               .filter(candidate -> module.tokenInfo(candidate).label().equals("kms"))
               .findFirst()
               .orElseThrow();
-      module.createObject(
-          module.openSession(slot, true),
-          new Template()
-              .number(Ck.CKA_CLASS, Ck.CKO_SECRET_KEY)
-              .number(Ck.CKA_KEY_TYPE, keyType)
-              .flag(Ck.CKA_TOKEN, true)
-              .flag(Ck.CKA_PRIVATE, false)
-              .flag(Ck.CKA_SENSITIVE, true)
-              .flag(Ck.CKA_EXTRACTABLE, false)
-              .flag(Ck.CKA_ENCRYPT, keyType == Ck.CKK_AES)
-              .flag(Ck.CKA_DECRYPT, keyType == Ck.CKK_AES)
-              .flag(Ck.CKA_SIGN, true)
-              .text(Ck.CKA_LABEL, label)
-              .bytes(Ck.CKA_ID, id)
-              .bytes(Ck.CKA_VALUE, KNOWN.clone()));
+      module.createObject(module.openSession(slot, true), template);
     } finally {
       module.finish();
     }
@@ -102,6 +110,43 @@ final class PlantedKeysTest {
         KeyMaterial secret = KeyMaterial.copyOf(KNOWN);
         KeyMaterial back = rootKey.unwrap(rootKey.wrap(secret, CONTEXT), CONTEXT)) {
       assertTrue(back.contentEquals(secret));
+    }
+  }
+
+  @Test
+  void aPublicKeyOfTheSameId_doesNotReplaceTheRightOne() throws GeneralSecurityException {
+    byte[] id;
+    try (Pkcs11Token token = Pkcs11Token.open(SoftHsm.config("pkcs11:token=kms"))) {
+      Pkcs11KeyInfo made = token.createSigningKey("audit", SignatureAlgorithm.ECDSA_P256_SHA256);
+      id = HexFormat.of().parseHex(made.idHex());
+    }
+    KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+    generator.initialize(new ECGenParameterSpec("secp256r1"));
+    byte[] encoded = generator.generateKeyPair().getPublic().getEncoded();
+    byte[] point = Arrays.copyOfRange(encoded, encoded.length - 65, encoded.length);
+    for (byte[] planted : new byte[][] {point, new byte[65]}) {
+      plant(
+          new Template()
+              .number(Ck.CKA_CLASS, Ck.CKO_PUBLIC_KEY)
+              .number(Ck.CKA_KEY_TYPE, Ck.CKK_EC)
+              .flag(Ck.CKA_TOKEN, true)
+              .flag(Ck.CKA_PRIVATE, false)
+              .flag(Ck.CKA_VERIFY, true)
+              .text(Ck.CKA_LABEL, "audit")
+              .bytes(Ck.CKA_ID, id)
+              .bytes(
+                  Ck.CKA_EC_PARAMS,
+                  NamedCurve.of(SignatureAlgorithm.ECDSA_P256_SHA256).parameters().get(0))
+              .bytes(
+                  Ck.CKA_EC_POINT,
+                  ByteBuffer.allocate(67).put((byte) 4).put((byte) 65).put(planted).array()));
+    }
+    try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(SoftHsm.config(uri))) {
+      SigningKey key = rootKey.signingKey("audit");
+      Signature verifier = Signature.getInstance(key.algorithm().jcaName());
+      verifier.initVerify(key.publicKey());
+      verifier.update(KNOWN);
+      assertTrue(verifier.verify(key.sign(KNOWN)));
     }
   }
 

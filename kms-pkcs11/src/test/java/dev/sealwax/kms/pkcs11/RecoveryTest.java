@@ -124,6 +124,33 @@ final class RecoveryTest extends FakeTokenTest {
     }
   }
 
+  /** Which looks like another key at first. */
+  @Test
+  void aGlitchAfterANewLogin_isNoOtherKey() {
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      module.closeAllSessions();
+      failOnce(CkFunction.C_Decrypt, ReturnCode.CKR_DEVICE_ERROR);
+      assertOpens(rootKey, wrapped);
+    }
+  }
+
+  @Test
+  void aModuleThatStaysInitialized_isNotTakenForRecovered() {
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      config = config.withBackOff(Duration.ofHours(1), Duration.ofHours(1));
+      module.failing(CkFunction.C_DecryptInit, ReturnCode.CKR_DEVICE_ERROR.code());
+      module.failing(CkFunction.C_Finalize, ReturnCode.CKR_DEVICE_ERROR.code());
+      RootKeyException failure = assertFails(UNAVAILABLE, () -> assertOpens(rootKey, wrapped));
+      assertTrue(failure.getMessage().contains("stays initialized"), failure::getMessage);
+      assertEquals(0, rootKey.health().reinitializations());
+      assertEquals(1, rootKey.health().consecutiveFailures());
+      module.heal();
+      assertRecovers(rootKey, wrapped);
+    }
+  }
+
   /** PKR-19. */
   @Test
   void anotherKeyInTheSamePlace_neverWraps() {

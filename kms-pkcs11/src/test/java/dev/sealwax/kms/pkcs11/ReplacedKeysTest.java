@@ -3,13 +3,16 @@ package dev.sealwax.kms.pkcs11;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.SignatureAlgorithm;
 import dev.sealwax.kms.rootkey.SigningKey;
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -23,6 +26,13 @@ final class ReplacedKeysTest {
 
   private static byte[] idOf(Pkcs11KeyInfo key) {
     return HexFormat.of().parseHex(key.idHex());
+  }
+
+  /** Four pairs of RSA keys take their time on a busy machine. */
+  private static Pkcs11Config patient(String uri) {
+    return SoftHsm.config(uri)
+        .accepting(Concession.OAEP_SHA1)
+        .withCallTimeout(Duration.ofMinutes(1));
   }
 
   private static void exchange(TokenConnection connection, String label, byte[] id) {
@@ -74,6 +84,41 @@ final class ReplacedKeysTest {
       rootKey.wrap(secret, CONTEXT);
       exchange(other, TokenRootKey.companionLabel(idOf(root)), new byte[] {9});
       assertNotFound(() -> rootKey.wrap(secret, CONTEXT));
+    }
+  }
+
+  /** The wrapped key is not bad, so nobody shall remember it as such. */
+  @Test
+  void aMissingCompanionOfAnOlderVersion_isNotFoundByName() {
+    new SoftHsm(directory).withToken("kms");
+    Pkcs11Config token = patient("pkcs11:token=kms");
+    Pkcs11KeyInfo first;
+    Pkcs11KeyInfo second;
+    WrappedKey wrapped;
+    try (Pkcs11Token writable = Pkcs11Token.open(token);
+        KeyMaterial secret = KeyMaterial.copyOf(new byte[32])) {
+      first = writable.createRootKey("root", RootKeySpec.RSA_2048);
+      try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(patient(first.uri()))) {
+        wrapped = rootKey.wrap(secret, CONTEXT);
+      }
+      second = writable.rotateRootKey("root", RootKeySpec.RSA_2048);
+    }
+    String companion = TokenRootKey.companionLabel(idOf(first));
+    try (TokenConnection other = TokenConnection.open(token, true, NativeCryptoki::load)) {
+      other.callOnce(
+          "destroy",
+          session -> {
+            for (long handle : session.find(new Template().text(Ck.CKA_LABEL, companion), 4)) {
+              session.destroyObject(handle);
+            }
+            return 0;
+          });
+    }
+    try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(patient(second.uri()))) {
+      RootKeyException failure =
+          assertThrows(RootKeyException.class, () -> rootKey.unwrap(wrapped, CONTEXT).close());
+      assertEquals(NOT_FOUND, failure.reason(), failure::getMessage);
+      assertTrue(failure.getMessage().contains(companion), failure::getMessage);
     }
   }
 

@@ -7,6 +7,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.jna.Library;
 import com.sun.jna.NativeLibrary;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 final class SoftHsmFaultsTest {
   private static final String TOKEN = "pkcs11:token=kms";
+  private static final int RTLD_NOW = 2;
 
   @TempDir private Path directory;
   private SoftHsm hsm;
@@ -316,13 +318,29 @@ final class SoftHsmFaultsTest {
     }
   }
 
+  /** All modules define the same names; one must not be called in the place of another. */
+  @Test
+  void twoModules_haveNothingInCommon() throws IOException {
+    NativeCryptoki first = NativeCryptoki.load(SoftHsm.module());
+    first.initialize(null);
+    try {
+      Path copy = Files.copy(SoftHsm.module(), directory.resolve("other.so"));
+      NativeCryptoki second = NativeCryptoki.load(copy);
+      second.initialize(null);
+      second.finish();
+      assertTrue(first.slots().length > 0, "still initialized");
+    } finally {
+      first.finish();
+    }
+  }
+
   @Test
   void sessionsClosedByOthers_areReplaced() {
     try (Pkcs11RootKey rootKey = Pkcs11RootKey.open(config(createKey()))) {
       WrappedKey wrapped = FakeTokenTest.wrap(rootKey);
       NativeCryptoki cryptoki = NativeCryptoki.load(SoftHsm.module());
       for (long slot : cryptoki.slots()) {
-        NativeLibrary.getInstance(realModule())
+        NativeLibrary.getInstance(realModule(), Map.of(Library.OPTION_OPEN_FLAGS, RTLD_NOW))
             .getFunction("C_CloseAllSessions")
             .invokeLong(new Object[] {slot});
       }

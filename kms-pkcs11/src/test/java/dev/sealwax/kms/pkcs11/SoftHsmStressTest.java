@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.jna.Function;
+import com.sun.jna.Library;
 import com.sun.jna.NativeLibrary;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -29,6 +31,7 @@ import org.slf4j.LoggerFactory;
 
 /** Many threads on few sessions, in peace and with everything failing now and then. */
 final class SoftHsmStressTest {
+  private static final int RTLD_NOW = 2;
   private static final int THREADS = 64;
   private static final int SESSIONS = 4;
 
@@ -209,6 +212,8 @@ final class SoftHsmStressTest {
   }
 
   private static Function function(String name) throws IOException {
-    return NativeLibrary.getInstance(SoftHsm.module().toRealPath().toString()).getFunction(name);
+    return NativeLibrary.getInstance(
+            SoftHsm.module().toRealPath().toString(), Map.of(Library.OPTION_OPEN_FLAGS, RTLD_NOW))
+        .getFunction(name);
   }
 }
