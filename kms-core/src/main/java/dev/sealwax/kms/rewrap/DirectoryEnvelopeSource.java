@@ -15,6 +15,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -37,12 +38,19 @@ import org.slf4j.LoggerFactory;
  *
  * <p><b>Re-encryption.</b> A record of a compromised version is written to another file in the
  * directory, forced to the disk, and renamed over the old one, with its owner, group and
- * permissions; hard links are parted, and access control lists and extended attributes are not
- * kept. A record on another file system than the directory's is refused. For as long as such a job
- * runs, an application that overwrites, replaces or deletes a file has to hold a {@code
- * FileChannel} lock on the file that stands there: a renaming cannot be made to depend on what it
- * replaces, and what is done without the lock in the microseconds between our last look and our
- * renaming is lost.
+ * permissions; hard links are parted. Access control lists and extended attributes are not kept:
+ * where a list narrows what the group's permissions seem to say, the new file is open to the group,
+ * so do not use this there. A record on another file system than the directory's is refused.
+ *
+ * <p>Let the application pause its writing to the directory while such a job runs: a renaming
+ * cannot be made to depend on what it replaces. Most of what an application does meanwhile is
+ * noticed, and the record judged anew. Lost is what it does in the microseconds between our last
+ * look and our renaming; and what it writes into a file that it has opened before and locked only
+ * after our renaming, because that file is no longer the one at that path. So who must write has to
+ * take a {@code FileChannel} lock on the file, then see that the path still leads to it, and else
+ * begin anew; in the JVM of the job a lock that is ours throws {@code
+ * OverlappingFileLockException}, and closing any channel of the file gives up our lock. Only
+ * accounts that are trusted may rename directories below this one.
  *
  * <p>Symbolic links are not followed, and files of ours, {@code .sealwax-rewrap*}, are not
  * envelopes. Needs write permission for the directory itself. Safe for concurrent use as {@link
@@ -50,6 +58,13 @@ import org.slf4j.LoggerFactory;
  */
 public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
   private static final Logger LOG = LoggerFactory.getLogger(DirectoryEnvelopeSource.class);
+
+  /**
+   * The directories that are open in this JVM. A second opening must not come to the lock file:
+   * closing any channel of a file drops all locks that the process has on it (POSIX).
+   */
+  private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
+
   private static final Set<OpenOption> LOCK =
       Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
 
@@ -88,6 +103,23 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
     Objects.requireNonNull(directory, "directory");
     Objects.requireNonNull(wanted, "wanted");
     EnvelopeDirectory opened = new EnvelopeDirectory(directory.toRealPath());
+    if (!OPEN.add(opened.root())) {
+      throw inUse(opened.root());
+    }
+    boolean done = false;
+    try {
+      DirectoryEnvelopeSource source = open(opened, wanted);
+      done = true;
+      return source;
+    } finally {
+      if (!done) {
+        OPEN.remove(opened.root());
+      }
+    }
+  }
+
+  private static DirectoryEnvelopeSource open(EnvelopeDirectory opened, Predicate<Path> wanted)
+      throws IOException {
     Path lockPath = opened.root().resolve(HeaderJournal.PREFIX + ".lock");
     FileChannel lockFile = FileChannel.open(lockPath, LOCK, DurableFiles.ownerOnly(lockPath));
     boolean done = false;
@@ -107,6 +139,10 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
     }
   }
 
+  private static IOException inUse(Path root) {
+    return new IOException("another job rewraps " + root + "; wait for it");
+  }
+
   private static void requireLock(FileChannel lockFile, Path root) throws IOException {
     FileLock lock;
     try {
@@ -115,7 +151,7 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
       lock = null;
     }
     if (lock == null) {
-      throw new IOException("another job rewraps " + root + "; wait for it");
+      throw inUse(root);
     }
   }
 
@@ -202,7 +238,11 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
   /** Lets other jobs into the directory. */
   @Override
   public void close() throws IOException {
-    lockFile.close();
+    if (lockFile.isOpen()) {
+      try (lockFile) {
+        OPEN.remove(directory.root());
+      }
+    }
   }
 
   @Override

@@ -225,7 +225,15 @@ record EnvelopeDirectory(Path root) {
             try {
               try (FileChannel out =
                   FileChannel.open(unfinished, NEW_FILE, DurableFiles.ownerOnly(unfinished))) {
-                replacement.write(Channels.newInputStream(channel), Channels.newOutputStream(out));
+                try {
+                  replacement.write(
+                      Channels.newInputStream(channel), Channels.newOutputStream(out));
+                } catch (IOException | RuntimeException e) {
+                  if (!before.equals(Version.of(file))) {
+                    return ReplaceOutcome.CHANGED_MEANWHILE; // what it read was half of each
+                  }
+                  throw e;
+                }
                 copyAccess(file, unfinished);
                 out.force(true);
               }
@@ -242,13 +250,21 @@ record EnvelopeDirectory(Path root) {
         });
   }
 
-  /** What changes if a file is written in place or replaced. */
-  private record Version(Object fileKey, long size, FileTime modified) {
+  /**
+   * What changes if a file is written in place or replaced, or its access changed.
+   *
+   * @param changed its {@code ctime}, which nobody can set back; null where there is none
+   */
+  private record Version(Object fileKey, long size, FileTime modified, @Nullable Object changed) {
     static Version of(Path file) throws IOException {
       BasicFileAttributes attributes =
           Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      Object changed =
+          file.getFileSystem().supportedFileAttributeViews().contains("unix")
+              ? Files.getAttribute(file, "unix:ctime", LinkOption.NOFOLLOW_LINKS)
+              : null;
       return new Version(
-          EnvelopeDirectory.key(file), attributes.size(), attributes.lastModifiedTime());
+          EnvelopeDirectory.key(file), attributes.size(), attributes.lastModifiedTime(), changed);
     }
   }
 
@@ -271,14 +287,14 @@ record EnvelopeDirectory(Path root) {
       }
       view.setPermissions(wanted.permissions());
     } catch (FileSystemException e) {
-      throw refused(from, e); // not ours to give: whoever owns the file has to do it
+      throw new RefusedException(from, e); // not ours to give: whoever owns the file has to do it
     }
   }
 
   private static void rename(Path from, Path to) throws IOException {
     try {
       Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-    } catch (NoSuchFileException | AccessDeniedException e) {
+    } catch (NoSuchFileException e) {
       throw e;
     } catch (FileSystemException e) {
       if (Files.isDirectory(to, LinkOption.NOFOLLOW_LINKS)) {
@@ -286,14 +302,17 @@ record EnvelopeDirectory(Path root) {
       }
       // The disk has just taken the content, so it is about this name: not to be replaced, or on
       // another file system.
-      throw refused(to, e);
+      throw new RefusedException(to, e);
     }
   }
 
-  private static AccessDeniedException refused(Path file, FileSystemException cause) {
-    AccessDeniedException refused = new AccessDeniedException(file.toString());
-    refused.initCause(cause);
-    return refused;
+  /** A file that may not be changed, for whatever reason. */
+  private static final class RefusedException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    RefusedException(Path file, FileSystemException cause) {
+      super(file.toString(), cause);
+    }
   }
 
   /** Deletes what a crash has left unfinished. Only while no other process works here. */
@@ -304,7 +323,10 @@ record EnvelopeDirectory(Path root) {
       found.forEach(unfinished::add);
     }
     for (Path each : unfinished) {
-      Files.deleteIfExists(each);
+      // Whatever else has such a name is none of ours.
+      if (Files.isRegularFile(each, LinkOption.NOFOLLOW_LINKS)) {
+        Files.deleteIfExists(each);
+      }
     }
   }
 
@@ -323,11 +345,10 @@ record EnvelopeDirectory(Path root) {
     }
     try {
       return change.of(file);
-    } catch (NoSuchFileException e) {
-      return ReplaceOutcome.GONE;
-    } catch (AccessDeniedException e) {
+    } catch (RefusedException e) {
       return ReplaceOutcome.REFUSED;
     } catch (FileSystemException e) {
+      // Not every file that is missing is the record's.
       if (found(root, file) != Found.FILE) {
         return ReplaceOutcome.GONE;
       }
@@ -338,13 +359,15 @@ record EnvelopeDirectory(Path root) {
   /**
    * Opens a file to be changed.
    *
-   * @throws AccessDeniedException if this file is not to be written, for whatever reason
+   * @throws RefusedException if this file is not to be written
    */
   private static FileChannel openToWrite(Path file) throws IOException {
     try {
       return FileChannel.open(file, READ_WRITE);
-    } catch (NoSuchFileException | AccessDeniedException e) {
+    } catch (NoSuchFileException e) {
       throw e;
+    } catch (AccessDeniedException e) {
+      throw new RefusedException(file, e);
     } catch (FileSystemException e) {
       // Marked as immutable, a program that runs, a part that is mounted for reading. What is
       // wrong with the whole directory would keep it from being read as well.
@@ -352,7 +375,7 @@ record EnvelopeDirectory(Path root) {
       if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
         throw e;
       }
-      throw refused(file, e);
+      throw new RefusedException(file, e);
     }
   }
 

@@ -3,6 +3,8 @@ package dev.sealwax.kms.rewrap;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -303,7 +305,10 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
     }
   }
 
-  /** Holds the whole envelope in memory, twice, and no connection while it is replaced. */
+  /**
+   * Holds the whole envelope in memory, old and new, some three times, and no connection while it
+   * is replaced.
+   */
   @Override
   public ReplaceOutcome replaceEnvelope(EnvelopeRecord record, Replacement replacement)
       throws IOException {
@@ -315,6 +320,10 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
     }
     byte[] before = found.get();
     if (!record.hasHeaderOf(before)) {
+      if (before.length == 0 && isUnchanged(record)) {
+        // It starts as an envelope and is none.
+        replacement.write(InputStream.nullInputStream(), OutputStream.nullOutputStream());
+      }
       return ReplaceOutcome.CHANGED_MEANWHILE;
     }
     ByteArrayOutputStream after = new ByteArrayOutputStream(before.length);
@@ -331,6 +340,11 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
             return ReplaceOutcome.REFUSED;
           }
         });
+  }
+
+  private boolean isUnchanged(EnvelopeRecord record) throws IOException {
+    Optional<EnvelopeRecord> now = read(record.id());
+    return now.isPresent() && record.hasHeaderOf(now.get().start());
   }
 
   private Optional<byte[]> readWhole(Connection connection, String id) throws SQLException {

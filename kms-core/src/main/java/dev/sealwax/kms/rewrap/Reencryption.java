@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -48,11 +49,15 @@ final class Reencryption {
   Result of(WholeEnvelopeSource source, EnvelopeRecord record) {
     EnvelopeInfo claim = EnvelopeInfo.inspect(record.start());
     EnvelopeCipher cipher = Objects.requireNonNull(ciphers.get(claim.keyset()), "cipher");
-    EncryptionContext context =
+    Optional<EncryptionContext> told =
         patience.call(
             RewrapException.Reason.SOURCE_UNAVAILABLE,
-            "the context of a record cannot be told",
-            () -> Objects.requireNonNull(contexts.of(source, record), "context"));
+            "the context of record " + record.id() + " of " + source.identity() + " cannot be told",
+            () -> Optional.ofNullable(contexts.of(source, record)));
+    if (told.isEmpty()) {
+      return new Result(null, 0, Reason.NOT_REENCRYPTED);
+    }
+    EncryptionContext context = told.get();
     return patience.call(
         RewrapException.Reason.KEYS_UNAVAILABLE,
         "a key version cannot be had",

@@ -8,7 +8,9 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import dev.sealwax.kms.vocabulary.RewrapException;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -50,18 +52,26 @@ final class Slice implements Callable<Slice> {
   @Override
   public Slice call() {
     List<Decision> moves = new ArrayList<>();
+    Map<EnvelopeRecord, Decision> others = new IdentityHashMap<>();
     for (EnvelopeRecord record : records) {
       Decision decision = decide(record);
       if (decision.kind() == HeaderMove.Kind.MOVE && job == RewrapJob.MOVE) {
         moves.add(decision);
       } else {
-        settle(record, decision, ATTEMPTS);
+        others.put(record, decision);
       }
     }
+    // First, while what allowed the new headers is milliseconds old; a re-encryption takes long.
     if (!moves.isEmpty()) {
       List<ReplaceOutcome> outcomes = replace(moves);
       for (int i = 0; i < moves.size(); i++) {
         finish(moves.get(i), outcomes.get(i), ATTEMPTS);
+      }
+    }
+    for (EnvelopeRecord record : records) {
+      Decision decision = others.get(record);
+      if (decision != null) {
+        settle(record, decision, ATTEMPTS);
       }
     }
     return this;

@@ -18,12 +18,17 @@ import dev.sealwax.kms.vocabulary.RewrapException;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.reflect.Proxy;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
@@ -343,5 +348,113 @@ class ReencryptionTest {
     }
     assertArrayEquals(before, Files.readAllBytes(file));
     assertEquals(List.of("a"), names(root));
+  }
+
+  @Test
+  void recordWhoseContextNobodyKnows_isOneFailure() {
+    fill(12, 0);
+    RewrapReport report =
+        job(source)
+            .reencryptCompromised(
+                (from, record) -> record.id().equals("0007") ? null : BY_ID.of(from, record))
+            .build()
+            .run();
+    assertEquals(
+        new RewrapCounts(12, 0, 11, 0, 0, 0, 0, Map.of(Reason.NOT_REENCRYPTED, 1L)),
+        report.counts());
+  }
+
+  /** A new header is allowed by a keyset as of now, and a re-encryption may take an hour. */
+  @Test
+  void headersOfABatch_areWrittenBeforeTheFirstReencryption() {
+    fill(5, 5);
+    job(source)
+        .reencryptCompromised(
+            (from, record) -> {
+              assertEquals(3, source.version("0009"));
+              return BY_ID.of(from, record);
+            })
+        .build()
+        .run();
+  }
+
+  /** By size and time of the last change alone nobody would see it. */
+  @Test
+  void overwritingThatHidesItself_isNoticed(@TempDir Path root) throws IOException {
+    Path file = put(root, "a", new byte[100_000]);
+    try (DirectoryEnvelopeSource files = DirectoryEnvelopeSource.of(root)) {
+      EnvelopeRecord record = files.read("a").orElseThrow();
+      FileTime time = Files.getLastModifiedTime(file);
+      ReplaceOutcome outcome =
+          files.replaceEnvelope(
+              record,
+              (in, out) -> {
+                out.write(in.readAllBytes());
+                try (RandomAccessFile writer = new RandomAccessFile(file.toFile(), "rw")) {
+                  writer.seek(90_000);
+                  writer.write(77);
+                }
+                Files.setLastModifiedTime(file, time);
+              });
+      assertEquals(ReplaceOutcome.CHANGED_MEANWHILE, outcome);
+    }
+    assertEquals(77, Files.readAllBytes(file)[90_000]);
+  }
+
+  /** What another file lacks says nothing about the record. */
+  @Test
+  void replacementThatMissesAFile_isNoMissingRecord(@TempDir Path root) throws IOException {
+    put(root, "a", new byte[100]);
+    try (DirectoryEnvelopeSource files = DirectoryEnvelopeSource.of(root)) {
+      EnvelopeRecord record = files.read("a").orElseThrow();
+      for (FileSystemException thrown :
+          List.of(new NoSuchFileException("other"), new AccessDeniedException("other"))) {
+        assertSame(
+            thrown,
+            assertThrows(
+                FileSystemException.class,
+                () ->
+                    files.replaceEnvelope(
+                        record,
+                        (in, out) -> {
+                          throw thrown;
+                        })));
+      }
+    }
+  }
+
+  @Test
+  void fileThatChangesWhileItIsRead_isJudgedAnew(@TempDir Path root) throws IOException {
+    Path file = put(root, "a", new byte[100]);
+    try (DirectoryEnvelopeSource files = DirectoryEnvelopeSource.of(root)) {
+      EnvelopeRecord record = files.read("a").orElseThrow();
+      ReplaceOutcome outcome =
+          files.replaceEnvelope(
+              record,
+              (in, out) -> {
+                Files.write(file, new byte[200]);
+                throw new DecryptionFailedException();
+              });
+      assertEquals(ReplaceOutcome.CHANGED_MEANWHILE, outcome);
+    }
+  }
+
+  @Test
+  void directoryThatIsOpen_isRefusedUntilItIsClosed(@TempDir Path root) throws IOException {
+    Files.createDirectories(root.resolve(".sealwax-rewrap.none-of-ours.tmp/inside"));
+    try (DirectoryEnvelopeSource first = DirectoryEnvelopeSource.of(root)) {
+      assertThrows(IOException.class, () -> DirectoryEnvelopeSource.of(root));
+      // POSIX drops the locks of a process with any channel that it closes.
+      assertTrue(isLockedForOthers(root.resolve(".sealwax-rewrap.lock")));
+      first.close();
+      first.close();
+    }
+    DirectoryEnvelopeSource.of(root).close();
+  }
+
+  private static boolean isLockedForOthers(Path file) throws IOException {
+    String inode = ":" + Files.getAttribute(file, "unix:ino") + " ";
+    return Files.readAllLines(Path.of("/proc/locks")).stream()
+        .anyMatch(line -> line.contains("POSIX") && line.contains(inode));
   }
 }
