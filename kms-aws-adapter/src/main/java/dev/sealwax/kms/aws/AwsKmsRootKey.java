@@ -12,6 +12,7 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.SdkBytes;
@@ -137,10 +138,15 @@ public final class AwsKmsRootKey implements SigningRootKey {
         connection.call("unwrap", key.toString(), kms -> decrypt(kms, ciphertext, context));
     // Not copied, so that there is one array to wipe.
     byte[] secret = bytes(answer.plaintext());
-    KmsConnection.requireFrom(key, answer.keyId());
-    if (secret.length < 1 || secret.length > KeyMaterial.MAX_BYTES) {
-      throw new RootKeyException(
-          INTERNAL, "KMS answered with a secret of " + secret.length + " bytes");
+    try {
+      KmsConnection.requireFrom(key, answer.keyId());
+      if (secret.length < 1 || secret.length > KeyMaterial.MAX_BYTES) {
+        throw new RootKeyException(
+            INTERNAL, "KMS answered with a secret of " + secret.length + " bytes");
+      }
+    } catch (RootKeyException e) {
+      Arrays.fill(secret, (byte) 0);
+      throw e;
     }
     return KeyMaterial.owning(secret);
   }

@@ -242,18 +242,25 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
         written(change);
         return;
       } catch (TransactionCanceledException e) {
+        if (isOwnRepetition(e, change, subject)) {
+          written(change);
+          return;
+        }
         if (isRefused(e, 0)) {
-          if (isOwnRepetition(e, change, subject)) {
-            written(change);
-            return;
-          }
           throw notTheTurnOf(next, e.cancellationReasons().get(0).item());
         }
         if (!isBusy(e)) {
-          throw cancelled(subject + "nothing was written", e);
+          if (isOnlyAttempt(e)) {
+            throw cancelled(subject + "nothing was written", e);
+          }
+          if (tookEffect(change, subject, e)) {
+            written(change);
+            return;
+          }
         }
       } catch (SdkException e) {
-        if (AwsErrors.isUnsent(e) || (AwsErrors.isRefusal(e) && !isInProgress(e))) {
+        if (AwsErrors.isUnsent(e)
+            || (isOnlyAttempt(e) && AwsErrors.isRefusal(e) && !isInProgress(e))) {
           throw DynamoDbErrors.translated(subject + "nothing was written", e);
         }
         if (tookEffect(change, subject, e)) {
@@ -320,15 +327,23 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
 
   /** Whether a write was refused because of itself: the SDK sent it twice. */
   private boolean isOwnRepetition(SdkException e, Change change, String subject) {
-    Integer attempts = e.numAttempts();
-    return (attempts == null || attempts > 1)
+    return !isOnlyAttempt(e)
         && read(subject + "load it again", () -> table.change(change))
             .filter(change::isSameAs)
             .isPresent();
   }
 
+  /** Whether the answer is that of the only attempt; of an earlier one it says nothing. */
+  private static boolean isOnlyAttempt(SdkException e) {
+    Integer attempts = e.numAttempts();
+    return attempts != null && attempts == 1;
+  }
+
   private RuntimeException notTheTurnOf(
       StoredKeyset next, @Nullable Map<String, AttributeValue> stored) {
+    if (next.revision() == 1 && (stored == null || stored.isEmpty())) {
+      return new KeysetConflictException(next.id(), "the name is taken");
+    }
     if (stored == null || stored.isEmpty()) {
       return new KeysetStoreException(
           Reason.NOT_FOUND, "there is no keyset " + next.id() + " in " + table, null);

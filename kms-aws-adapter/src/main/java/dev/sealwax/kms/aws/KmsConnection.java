@@ -2,6 +2,7 @@ package dev.sealwax.kms.aws;
 
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -97,6 +98,10 @@ final class KmsConnection {
 
   /** Refuses an answer that another key was used for, or that does not say which. */
   static void requireFrom(KeyArn expected, @Nullable String answered) {
+    if (answered == null) {
+      throw new RootKeyException(
+          UNAVAILABLE, "KMS answered without saying which key it used; it may be a proxy's page");
+    }
     if (!expected.equals(KeyArn.parse(answered))) {
       throw new RootKeyException(
           NOT_FOUND,

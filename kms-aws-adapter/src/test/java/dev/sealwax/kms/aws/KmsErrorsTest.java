@@ -3,7 +3,6 @@ package dev.sealwax.kms.aws;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.DISABLED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.THROTTLED;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -198,7 +197,7 @@ final class KmsErrorsTest {
 
   @Test
   void answerWithoutContent_isRefused() {
-    assertEquals(NOT_FOUND, reasonWhen(AwsProxy.page(200, "{}")), "by no key");
+    assertEquals(UNAVAILABLE, reasonWhen(AwsProxy.page(200, "{}")), "by no key");
     String ours = "\"KeyId\":\"" + key + "\"";
     assertEquals(INTERNAL, reasonWhen(AwsProxy.page(200, "{" + ours + "}")));
     assertEquals(INTERNAL, reasonWhen(AwsProxy.page(200, "{\"Plaintext\":\"\"," + ours + "}")));

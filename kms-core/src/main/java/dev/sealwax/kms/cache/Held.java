@@ -70,6 +70,10 @@ public final class Held<V extends AutoCloseable> {
     refused = true;
   }
 
+  boolean isRefused() {
+    return refused;
+  }
+
   boolean isCutOff(long sinceNanos) {
     return cutOff && cutOffNanos - sinceNanos >= 0;
   }

@@ -247,7 +247,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
 
   private @Nullable Held<V> outlivedWithin(K key, Duration window) {
     Held<V> held = outlived == null ? null : outlived.getIfPresent(key);
-    return held != null && held.ageNanos(nanoClock.getAsLong()) - hardNanos < window.toNanos()
+    return held != null
+            && !held.isRefused()
+            && held.ageNanos(nanoClock.getAsLong()) - hardNanos < window.toNanos()
         ? held
         : null;
   }
@@ -461,6 +463,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       ended = true;
       if (e instanceof KmsException && !isOutage(e)) {
         old.refuse();
+        if (outlived != null) {
+          outlived.asMap().remove(key, old); // its time was over before this answer came
+        }
       }
       renewalFailed(old);
     } finally {

@@ -10,7 +10,6 @@ import dev.sealwax.kms.vocabulary.RewrapException;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -52,7 +51,7 @@ final class Slice implements Callable<Slice> {
   @Override
   public Slice call() {
     List<Decision> moves = new ArrayList<>();
-    Map<EnvelopeRecord, Decision> others = new IdentityHashMap<>();
+    IdentityHashMap<EnvelopeRecord, Decision> others = new IdentityHashMap<>();
     for (EnvelopeRecord record : records) {
       Decision decision = decide(record);
       if (decision.kind() == HeaderMove.Kind.MOVE && job == RewrapJob.MOVE) {

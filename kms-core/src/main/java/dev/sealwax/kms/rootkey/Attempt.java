@@ -87,15 +87,21 @@ final class Attempt<T> implements Runnable {
     try {
       T value = task.body().get();
       if (decided.compareAndSet(false, true)) {
-        observer.succeeded(nanoClock.getAsLong() - begunNanos);
-        result.complete(value);
+        try {
+          observer.succeeded(nanoClock.getAsLong() - begunNanos);
+        } finally {
+          result.complete(value); // somebody may wait for it without a limit
+        }
       } else {
         task.discard().accept(value);
       }
     } catch (RuntimeException | Error e) {
       if (decided.compareAndSet(false, true)) {
-        observer.failed(e, nanoClock.getAsLong() - begunNanos);
-        result.completeExceptionally(e);
+        try {
+          observer.failed(e, nanoClock.getAsLong() - begunNanos);
+        } finally {
+          result.completeExceptionally(e);
+        }
       }
     } finally {
       end();

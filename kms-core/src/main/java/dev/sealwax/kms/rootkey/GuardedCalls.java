@@ -119,11 +119,17 @@ final class GuardedCalls implements AutoCloseable {
   }
 
   private <T> Attempt<T> begin(Supplier<Task<T>> tasks, long end) {
+    if (overdue.get() >= limits.concurrentCalls()) {
+      throw new RootKeyException(
+          UNAVAILABLE, "no attempt has returned in time, and there is no thread for another");
+    }
     Pass pass = circuit.enter();
+    @Nullable Task<T> task = null;
     boolean begun = false;
     try {
       waitForTurn(end);
-      Attempt<T> attempt = new Attempt<>(tasks.get(), timing.nanoClock(), new Watcher(pass));
+      task = tasks.get();
+      Attempt<T> attempt = new Attempt<>(task, timing.nanoClock(), new Watcher(pass));
       threads.execute(attempt);
       begun = true;
       return attempt;
@@ -132,6 +138,9 @@ final class GuardedCalls implements AutoCloseable {
     } finally {
       if (!begun) {
         circuit.left(pass);
+        if (task != null) {
+          task.end().run();
+        }
       }
     }
   }
@@ -140,13 +149,14 @@ final class GuardedCalls implements AutoCloseable {
     if (pace == null) {
       return;
     }
-    long wait = pace.takeTurn(end - timing.nanoClock().getAsLong());
+    // Half of what is left: who gets a turn just before the deadline only spends it.
+    long wait = pace.takeTurn((end - timing.nanoClock().getAsLong()) / 2);
     if (wait == CallPace.NO_TURN) {
       throw new RootKeyException(
           THROTTLED,
           "the configured rate of "
               + limits.callsPerSecond()
-              + " calls per second leaves no place before the deadline");
+              + " calls per second leaves no place in time");
     }
     if (wait > 0 && !sleep(wait)) {
       throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for a turn");

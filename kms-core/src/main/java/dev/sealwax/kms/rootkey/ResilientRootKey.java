@@ -16,9 +16,9 @@ import java.util.Objects;
  *
  * <p>What it throws beyond what the root key does: {@code RootKeyException} with {@code
  * UNAVAILABLE} if there is no answer in time, the circuit is open or the caller is interrupted;
- * with {@code THROTTLED} if too many wait, or the configured rate leaves no place before the
- * deadline. An attempt whose caller has given up is interrupted; it keeps its thread and its place
- * until it ends, and what it yields is wiped.
+ * with {@code THROTTLED} if too many wait, or the configured rate leaves no place within half of
+ * the deadline. An attempt whose caller has given up is interrupted; it keeps its thread and its
+ * place until it ends, and what it yields is wiped.
  *
  * <p>It signs ({@link SigningRootKey}) if and only if the root key behind it does. Owns that one
  * and closes it; safe for concurrent use. Switch off the retries of the client below, or set {@link

@@ -218,6 +218,22 @@ final class StaleOnOutageTest {
     assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
   }
 
+  /**
+   * Whoever is denied may slow that answer down until the time is over, and then cut the network.
+   */
+  @Test
+  void denialOfARenewal_thatComesWhenTheTimeIsOver_endsItForGood() {
+    rig.pass(SOFT.plusMinutes(30));
+    use(Use.DECRYPT); // begins a renewal
+    rig.pass(HARD.minus(SOFT));
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    fail(Reason.ACCESS_DENIED);
+    runBackground();
+    fail(UNAVAILABLE);
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+  }
+
   @Test
   void keyThatWasIdle_asksTheRootKeyBeforeItServesAgain() {
     rig.pass(IN_WINDOW);

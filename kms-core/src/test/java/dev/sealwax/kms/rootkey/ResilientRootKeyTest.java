@@ -532,11 +532,11 @@ final class ResilientRootKeyTest {
   }
 
   @Test
-  void rate_thatLeavesNoTurnBeforeTheDeadline_refuses() {
+  void rate_thatLeavesNoTurnInTheFirstHalfOfTheTime_refuses() {
     resilient =
         inManualTime()
             .timing(new GuardTiming(nanos::get, pause -> {}, most -> most)) // time stands still
-            .deadline(Duration.ofMillis(150))
+            .deadline(Duration.ofMillis(350))
             .rate(10)
             .build();
     unwrap();

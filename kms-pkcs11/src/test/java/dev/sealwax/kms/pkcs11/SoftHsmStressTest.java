@@ -162,11 +162,13 @@ final class SoftHsmStressTest {
       try {
         roundTrip(rootKey, thread * 1_000_000 + i);
       } catch (RootKeyException e) {
-        // While the tokens are away; and a key that is looked for then is not there.
+        // While the tokens are away; and a key that is looked for then is not there. One whose file
+        // vanishes under the call has no use any more, once in a million calls.
         assertTrue(
             e.reason() == RootKeyException.Reason.UNAVAILABLE
                 || e.reason() == RootKeyException.Reason.NOT_FOUND
-                || e.reason() == RootKeyException.Reason.INTERNAL,
+                || e.reason() == RootKeyException.Reason.INTERNAL
+                || e.getMessage().contains("CKR_KEY_FUNCTION_NOT_PERMITTED"),
             e::getMessage);
         failed.incrementAndGet();
       } finally {
