@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
  * for KMS, and no HTTP client or DynamoDB, which are optional.
  */
 final class RuntimeClosureTest {
-  private static final int MAX_JARS = 33;
+  private static final int MAX_JARS = 35;
   private static final long MAX_BYTES = 17_000_000;
 
   private static final Pattern OPTIONAL =
