@@ -550,6 +550,29 @@ final class ResilientRootKeyTest {
   }
 
   @Test
+  void callsThatFindEveryThreadHanging_failAtOnce() {
+    CountDownLatch release = new CountDownLatch(1);
+    Duration time = Duration.ofMillis(200);
+    resilient =
+        ResilientRootKey.builder(faulty)
+            .deadline(time)
+            .attempts(1, time)
+            .circuit(1000, OPEN_TIME) // far from opening
+            .concurrency(1, 10)
+            .build();
+    faulty.always(Fault.hangingDeaf(release));
+    assertFails(UNAVAILABLE);
+    int before = faulty.unwraps();
+    RootKeyException failure = assertThrows(RootKeyException.class, this::unwrap);
+    assertTrue(
+        String.valueOf(failure.getMessage()).contains("no thread for another"),
+        failure::getMessage);
+    assertEquals(before, faulty.unwraps());
+    assertEquals(1, resilient.health().refusals());
+    release.countDown();
+  }
+
+  @Test
   void rate_countsAttemptsAndNotCalls() {
     resilient = inManualTime().rate(10).pauses(OPEN_TIME, OPEN_TIME).build();
     faulty.next(Fault.failing(THROTTLED));
