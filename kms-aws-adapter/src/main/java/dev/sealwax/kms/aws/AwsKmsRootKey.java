@@ -14,6 +14,7 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.SdkBytes;
 import software.amazon.awssdk.services.kms.KmsClient;
@@ -93,6 +94,12 @@ public final class AwsKmsRootKey implements SigningRootKey {
   @Override
   public RootKeyId currentKeyId() {
     return id;
+  }
+
+  /** {@code provider=aws-kms} and its region, for instance {@code region=eu-central-1}. */
+  @Override
+  public Set<String> tags() {
+    return Set.of("provider=" + SCHEME, "region=" + key.region());
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.vocabulary.KmsEvent.Change;
+import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -16,10 +17,14 @@ import org.jspecify.annotations.Nullable;
 final class DueChanges {
   private final KeysetChanges changes;
   private final UsageReports usage;
+  private final RootCalls rootCalls;
+  private final RootMove repair;
 
-  DueChanges(KeysetChanges changes, UsageReports usage) {
+  DueChanges(KeysetChanges changes, UsageReports usage, RootCalls rootCalls, SecureRandom random) {
     this.changes = changes;
     this.usage = usage;
+    this.rootCalls = rootCalls;
+    this.repair = new RootMove(rootCalls, rootCalls, random);
   }
 
   /**
@@ -116,6 +121,33 @@ final class DueChanges {
     return new Destroyed(after, gone);
   }
 
+  /**
+   * A keyset after a repair.
+   *
+   * @param done whether this call, and no other process, has found root keys that were missing
+   */
+  record Repaired(Keyset keyset, boolean done) {}
+
+  /** Has the missing root keys of a quorum wrap, as {@link Keysets#repairWraps} says. */
+  Repaired repair(String name) {
+    AtomicBoolean done = new AtomicBoolean();
+    Keyset keyset =
+        changes.to(
+            name,
+            Change.REPAIR_WRAPS,
+            "wrapped anew by a quorum of which some were missing",
+            snapshot -> {
+              Proposal proposal = repair.repair(snapshot);
+              done.set(proposal.next() != snapshot.keyset());
+              return proposal;
+            });
+    return new Repaired(keyset, done.get());
+  }
+
+  boolean needsRepair(Keyset keyset) {
+    return RootMove.needsRepair(keyset, rootCalls.currentKeyId());
+  }
+
   /** Whether a scheduler has anything to do with a keyset of that content. */
   boolean isAnythingDue(Keyset claimed) {
     if (claimed.isDestroyed()) {
@@ -123,6 +155,7 @@ final class DueChanges {
     }
     return claimed.isRotationDue(changes.now())
         || usage.decides(claimed, changes.now())
+        || needsRepair(claimed)
         || isDestructionDue(claimed);
   }
 
@@ -135,6 +168,8 @@ final class DueChanges {
   /** Whether something is due that is not on its way. */
   boolean isOverdue(Keyset keyset) {
     return isAnythingDue(keyset)
-        && !(RotationStep.isUnderWay(keyset, changes.now()) && !isDestructionDue(keyset));
+        && !(RotationStep.isUnderWay(keyset, changes.now())
+            && !isDestructionDue(keyset)
+            && !needsRepair(keyset));
   }
 }

@@ -5,6 +5,7 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -211,9 +212,22 @@ public final class KeyVersion {
     return Optional.ofNullable(destroyedAt);
   }
 
-  /** The root key that holds it; empty once destroyed. */
+  /** The root key that holds it, or the quorum; empty once destroyed. */
   public Optional<RootKeyId> rootKeyId() {
     return Optional.ofNullable(wrapped).map(WrappedKey::rootKeyId);
+  }
+
+  /** The root keys of which each can unwrap it alone; none once destroyed. */
+  public List<RootKeyId> holdingRootKeyIds() {
+    return wrapped == null ? List.of() : wrapped.holders();
+  }
+
+  /**
+   * The root keys of a quorum that should hold it and do not, because they were down when it was
+   * wrapped; {@link Keysets#repairWraps} asks them again.
+   */
+  public List<RootKeyId> missingRootKeyIds() {
+    return wrapped == null ? List.of() : wrapped.missingHolders();
   }
 
   @Nullable WrappedKey wrapped() {

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException.Reason;
@@ -266,6 +267,11 @@ public final class Keyset {
     return version.state().allowsAny() && !isExpired(version);
   }
 
+  /** Which root keys may hold its keys. */
+  public RootKeyRule rootKeyRule() {
+    return policy.rootKeyRule();
+  }
+
   /** What keeps all versions from being destroyed, if something does. */
   public Optional<LegalHold> hold() {
     return Optional.ofNullable(hold);
@@ -389,6 +395,12 @@ public final class Keyset {
   /** The next revision that expires then, or never. */
   Keyset withExpiry(@Nullable Instant next) {
     return new Keyset(id, revision + 1, policy, hold, next, createdAt, primary, previous, versions);
+  }
+
+  /** The next revision with all versions wrapped anew. */
+  Keyset rewrapped(KeysetTemplate nextPolicy, List<KeyVersion> nextVersions) {
+    return new Keyset(
+        id, revision + 1, nextPolicy, hold, expiresAt, createdAt, primary, previous, nextVersions);
   }
 
   /** The next revision with another policy. */

@@ -96,7 +96,7 @@ final class KeysetChanges {
     DocumentKey documentKey = documentKey(snapshot);
     int number = KeysetChange.nextNumber(keyset);
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
-      WrappedKey wrapped = rootCalls.wrap(keyset.id(), number, secret);
+      WrappedKey wrapped = rootCalls.wrap(keyset.id(), number, secret, keyset.rootKeyRule());
       return new Proposal(
           adding.apply(keyset, now(), wrapped), documentKey, secret.keyEncryptionKey(number));
     }

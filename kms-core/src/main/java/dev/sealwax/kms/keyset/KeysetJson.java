@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.SortedSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,6 +82,8 @@ final class KeysetJson {
           json,
           "quietPeriodSeconds",
           keyset.quietPeriod().stream().mapToLong(Duration::toSeconds).findAny());
+      writeTags(json, "requiredRootKeyTags", keyset.rootKeyRule().required());
+      writeTags(json, "forbiddenRootKeyTags", keyset.rootKeyRule().forbidden());
       LegalHold hold = keyset.hold().orElse(null);
       writeOptional(json, "heldSince", hold == null ? null : hold.since().toString());
       writeOptional(json, "holdReason", hold == null ? null : hold.reason());
@@ -120,6 +124,15 @@ final class KeysetJson {
         "wrapped",
         wrapped == null ? null : Base64.getEncoder().encodeToString(wrapped.ciphertext()));
     json.writeEndObject();
+  }
+
+  private static void writeTags(JsonGenerator json, String name, SortedSet<String> tags)
+      throws IOException {
+    json.writeArrayFieldStart(name);
+    for (String tag : tags) {
+      json.writeString(tag);
+    }
+    json.writeEndArray();
   }
 
   private static void writeOptional(JsonGenerator json, String name, @Nullable String value)
@@ -207,6 +220,10 @@ final class KeysetJson {
     Duration window = Duration.ofSeconds(number("destructionWindowSeconds", Integer.MAX_VALUE));
     field("quietPeriodSeconds");
     OptionalLong quiet = optionalNumber("quietPeriodSeconds", Integer.MAX_VALUE);
+    RootKeyRule rule =
+        RootKeyRule.any()
+            .requiring(tags("requiredRootKeyTags"))
+            .forbidding(tags("forbiddenRootKeyTags"));
     LegalHold hold = hold();
     Instant expiresAt = expiresAt();
     field("primary");
@@ -214,7 +231,10 @@ final class KeysetJson {
     field("previousPrimary");
     OptionalLong previous = optionalNumber("previousPrimary", Keyset.MAX_VERSIONS);
     KeysetTemplate policy =
-        KeysetTemplate.defaults().withRotationPolicy(rotation).withDestructionWindow(window);
+        KeysetTemplate.defaults()
+            .withRotationPolicy(rotation)
+            .withDestructionWindow(window)
+            .withRootKeyRule(rule);
     if (quiet.isPresent()) {
       policy = policy.withQuietPeriod(Duration.ofSeconds(quiet.getAsLong()));
     }
@@ -228,6 +248,22 @@ final class KeysetJson {
         primary,
         (int) previous.orElse(0),
         versions());
+  }
+
+  private String[] tags(String name) throws IOException {
+    field(name);
+    expect(JsonToken.START_ARRAY, "an array in " + name);
+    List<String> tags = new ArrayList<>();
+    while (parser.nextToken() == JsonToken.VALUE_STRING) {
+      if (tags.size() == RootKeyRule.MAX_TAGS) {
+        throw new IllegalArgumentException(name + " has more than " + tags.size() + " members");
+      }
+      tags.add(parser.getText());
+    }
+    if (parser.currentToken() != JsonToken.END_ARRAY) {
+      throw new IllegalArgumentException(name + " may hold strings only");
+    }
+    return tags.toArray(String[]::new);
   }
 
   private @Nullable Instant expiresAt() throws IOException {

@@ -26,7 +26,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Looks at all keysets of a store now and then, and does what is due: publishes and promotes
- * versions as the rotation policies say, and carries out scheduled destructions.
+ * versions as the rotation policies say, carries out scheduled destructions, and has root keys of a
+ * quorum wrap that were down when they should have.
  *
  * <p>Any number of processes may run one over the same store. Each change is a compare-and-set of
  * its own, so it happens once; who comes second moves on. A keyset that fails does not hold up the
@@ -221,6 +222,13 @@ public final class KeysetScheduler implements AutoCloseable {
       tell(new ScheduledChange(keyset.id(), Outcome.PUBLISHED, published, null));
     } else if (rotated.step() == RotationStep.PROMOTE) {
       tell(new ScheduledChange(keyset.id(), Outcome.PROMOTED, keyset.primary(), null));
+    }
+    if (due.needsRepair(keyset)) {
+      DueChanges.Repaired repaired = due.repair(name);
+      keyset = repaired.keyset();
+      if (repaired.done()) {
+        tell(new ScheduledChange(keyset.id(), Outcome.WRAPS_REPAIRED, 0, null));
+      }
     }
     if (!distrusting) {
       DueChanges.Destroyed destroyed = due.destroy(name, inventory);

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -22,22 +23,26 @@ public final class KeysetTemplate {
   private static final Duration MAX_DESTRUCTION_WINDOW = Duration.ofDays(30);
 
   private static final KeysetTemplate DEFAULTS =
-      new KeysetTemplate(null, RotationPolicy.defaults(), Duration.ofDays(30), null);
+      new KeysetTemplate(
+          null, RotationPolicy.defaults(), Duration.ofDays(30), null, RootKeyRule.any());
 
   private final @Nullable String owner;
   private final RotationPolicy rotationPolicy;
   private final Duration destructionWindow;
   private final @Nullable Duration quietPeriod;
+  private final RootKeyRule rootKeyRule;
 
   private KeysetTemplate(
       @Nullable String owner,
       RotationPolicy rotationPolicy,
       Duration destructionWindow,
-      @Nullable Duration quietPeriod) {
+      @Nullable Duration quietPeriod,
+      RootKeyRule rootKeyRule) {
     this.owner = owner;
     this.rotationPolicy = rotationPolicy;
     this.destructionWindow = destructionWindow;
     this.quietPeriod = quietPeriod;
+    this.rootKeyRule = rootKeyRule;
   }
 
   /** No owner, rotation every 90 days, destruction after 30 days. */
@@ -53,7 +58,7 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withOwner(String owner) {
     requireText("owner", owner);
-    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod, rootKeyRule);
   }
 
   static void requireText(String what, String text) {
@@ -77,7 +82,11 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withRotationPolicy(RotationPolicy policy) {
     return new KeysetTemplate(
-        owner, Objects.requireNonNull(policy, "rotation policy"), destructionWindow, quietPeriod);
+        owner,
+        Objects.requireNonNull(policy, "rotation policy"),
+        destructionWindow,
+        quietPeriod,
+        rootKeyRule);
   }
 
   /**
@@ -87,7 +96,7 @@ public final class KeysetTemplate {
    */
   public KeysetTemplate withDestructionWindow(Duration destructionWindow) {
     requireDestructionWindow(destructionWindow);
-    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod, rootKeyRule);
   }
 
   /**
@@ -102,7 +111,20 @@ public final class KeysetTemplate {
     if (!quietPeriod.equals(Duration.ofDays(quietPeriod.toDays()))) {
       throw new IllegalArgumentException("quiet period must be whole days, got " + quietPeriod);
     }
-    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod);
+    return new KeysetTemplate(owner, rotationPolicy, destructionWindow, quietPeriod, rootKeyRule);
+  }
+
+  /**
+   * Sets which root keys may hold its keys; {@link Keysets#setRootKeyRule} changes it later. Any if
+   * not set.
+   */
+  public KeysetTemplate withRootKeyRule(RootKeyRule rule) {
+    return new KeysetTemplate(
+        owner,
+        rotationPolicy,
+        destructionWindow,
+        quietPeriod,
+        Objects.requireNonNull(rule, "root key rule"));
   }
 
   static void requireDestructionWindow(Duration window) {
@@ -127,18 +149,24 @@ public final class KeysetTemplate {
     return Optional.ofNullable(quietPeriod);
   }
 
+  /** Which root keys may hold its keys. */
+  public RootKeyRule rootKeyRule() {
+    return rootKeyRule;
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof KeysetTemplate template
         && Objects.equals(owner, template.owner)
         && rotationPolicy.equals(template.rotationPolicy)
         && destructionWindow.equals(template.destructionWindow)
-        && Objects.equals(quietPeriod, template.quietPeriod);
+        && Objects.equals(quietPeriod, template.quietPeriod)
+        && rootKeyRule.equals(template.rootKeyRule);
   }
 
   @Override
   public int hashCode() {
-    return Objects.hash(owner, rotationPolicy, destructionWindow, quietPeriod);
+    return Objects.hash(owner, rotationPolicy, destructionWindow, quietPeriod, rootKeyRule);
   }
 
   @Override
@@ -150,6 +178,7 @@ public final class KeysetTemplate {
         + ", destruction window "
         + destructionWindow
         + (quietPeriod == null ? "" : ", quiet period " + quietPeriod)
+        + (rootKeyRule.equals(RootKeyRule.any()) ? "" : ", " + rootKeyRule)
         + "]";
   }
 }

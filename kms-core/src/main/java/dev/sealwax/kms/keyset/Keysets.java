@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.vocabulary.KeyStateException;
@@ -71,7 +72,7 @@ public final class Keysets {
     this.changes =
         new KeysetChanges(
             keysets, new KeysetWriter(store), rootCalls, announcer, wallClock, random);
-    this.due = new DueChanges(changes, usage);
+    this.due = new DueChanges(changes, usage, rootCalls, random);
   }
 
   /**
@@ -102,7 +103,7 @@ public final class Keysets {
     KeyEncryptionKey key = null;
     boolean written = false;
     try (VersionSecret secret = VersionSecret.generate(random, documentKey)) {
-      WrappedKey wrapped = rootCalls.wrap(id, 1, secret);
+      WrappedKey wrapped = rootCalls.wrap(id, 1, secret, template.rootKeyRule());
       Instant now = changes.now();
       KeyVersion first = KeyVersion.fresh(1, KeyState.ENABLED, now, wrapped).promoted(now);
       Keyset keyset = Keyset.of(id, 1, template, null, null, now, 1, 0, List.of(first));
@@ -487,15 +488,15 @@ public final class Keysets {
   /**
    * Wraps every key version with another root key, in one write; no envelope changes.
    *
-   * <p>Does nothing if the current key of {@code target} holds them all already. Processes that
-   * hold the old root key only go on until the hard time to live of what they have unwrapped; open
-   * them with {@code target} before that.
+   * <p>Does nothing if the current key of {@code target} holds them all already, and none of a
+   * quorum is missing. Processes that hold the old root key only go on until the hard time to live
+   * of what they have unwrapped; open them with {@code target} before that.
    *
    * @param target stays the caller's to close
    */
   public Keyset moveToRootKey(String name, RootKey target) {
     Objects.requireNonNull(target, "target");
-    RootMove move = new RootMove(rootCalls, target, random);
+    RootMove move = new RootMove(rootCalls, rootCalls.over(target), random);
     KeysetId id = KeysetId.of(name);
     try {
       return changes.to(
@@ -510,5 +511,35 @@ public final class Keysets {
       }
       throw e;
     }
+  }
+
+  /**
+   * Asks the root keys of a quorum again that are {@linkplain KeyVersion#missingRootKeyIds missing}
+   * from a version, if the quorum is the root key of this {@code Kms}: wraps every version anew, in
+   * one write; no envelope changes.
+   *
+   * <p>Does nothing if none is missing, or those that are still do not answer. A scheduler does
+   * this by itself.
+   */
+  public Keyset repairWraps(String name) {
+    return due.repair(name).keyset();
+  }
+
+  /**
+   * Changes which root keys may hold the keys of a keyset, and wraps every version anew by those
+   * that may, in one write; no envelope changes. A copy of the earlier document still opens under
+   * the root keys it was wrapped with.
+   *
+   * @throws RootKeyException with {@code UNSUPPORTED} if the root key of this {@code Kms}, or too
+   *     many of its quorum, may not; nothing is written then
+   */
+  public Keyset setRootKeyRule(String name, RootKeyRule rule) {
+    Objects.requireNonNull(rule, "root key rule");
+    RootMove move = new RootMove(rootCalls, rootCalls, random);
+    return changes.to(
+        name,
+        Change.SET_ROOT_KEY_RULE,
+        "given the " + rule,
+        snapshot -> move.withRule(snapshot, rule));
   }
 }

@@ -2,8 +2,10 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.cache.RecentFailures;
 import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -14,10 +16,13 @@ import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The only place that calls a root key: binds what it wraps to keyset and version, counts and
@@ -26,6 +31,8 @@ import java.util.function.LongSupplier;
  * <p>The root key stays its caller's. Safe for any thread.
  */
 final class RootCalls {
+  private static final Logger LOG = LoggerFactory.getLogger(RootCalls.class);
+
   /** How long a failed unwrap answers for the root key, which may bill or throttle each call. */
   static final Duration FAILURE_PAUSE = Duration.ofMillis(100);
 
@@ -63,7 +70,11 @@ final class RootCalls {
     return new RootCalls(other, announcer, nanoClock, counts);
   }
 
-  WrappedKey wrap(KeysetId keyset, int version, VersionSecret secret) {
+  RootKeyId currentKeyId() {
+    return rootKey.currentKeyId();
+  }
+
+  WrappedKey wrap(KeysetId keyset, int version, VersionSecret secret, RootKeyRule rule) {
     return announcer.reporting(
         Operation.ROOT_WRAP,
         keyset,
@@ -71,14 +82,27 @@ final class RootCalls {
         () -> {
           try {
             WrappedKey wrapped =
-                secret.use(material -> rootKey.wrap(material, context(keyset, version)));
+                secret.use(material -> rootKey.wrap(material, context(keyset, version), rule));
             counts.wraps.increment();
+            warnIfMissing(keyset, version, wrapped);
             return wrapped;
           } catch (RootKeyException e) {
             counts.failures.increment();
             throw e;
           }
         });
+  }
+
+  private static void warnIfMissing(KeysetId keyset, int version, WrappedKey wrapped) {
+    List<RootKeyId> missing = wrapped.missingHolders();
+    if (!missing.isEmpty()) {
+      LOG.warn(
+          "keyset {}: version {} is wrapped without {}, which did not answer; a keyset scheduler"
+              + " asks again, as does repairWraps",
+          keyset,
+          version,
+          missing);
+    }
   }
 
   /**
@@ -114,7 +138,7 @@ final class RootCalls {
   private VersionSecret unwrapNow(KeysetId keyset, int version, WrappedKey wrapped) {
     KeyMaterial material;
     try {
-      material = rootKey.unwrap(wrapped, context(keyset, version));
+      material = QuorumRootKey.unwrapBy(rootKey, wrapped, context(keyset, version));
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.INVALID_CIPHERTEXT) {
         throw new KeysetCorruptedException(

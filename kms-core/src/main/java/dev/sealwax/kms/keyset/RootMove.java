@@ -2,50 +2,92 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
-import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
-import java.util.Objects;
 
 /**
- * The step that wraps all versions of a keyset, and a new document key, with another root key. Safe
+ * The step that wraps all versions of a keyset, and a new document key, with a root key: another
+ * one, or the same because root keys of a quorum were missing or the rule for them changes. Safe
  * for any thread.
  */
 final class RootMove {
+  private static final int NOT_THE_TARGETS = 2 * QuorumRootKey.MAX_MEMBERS;
+
   private final RootCalls from;
   private final RootCalls to;
-  private final RootKey target;
   private final SecureRandom random;
 
-  RootMove(RootCalls from, RootKey target, SecureRandom random) {
+  RootMove(RootCalls from, RootCalls to, SecureRandom random) {
     this.from = from;
-    this.to = from.over(target);
-    this.target = target;
+    this.to = to;
     this.random = random;
   }
 
+  /** Nothing to do if the target holds everything, or holds no more of it than before. */
   Proposal propose(Snapshot snapshot) {
     Keyset keyset = snapshot.keyset();
-    DocumentKey before = Objects.requireNonNull(snapshot.documentKey(), "document key");
-    if (isMoved(keyset)) {
-      return new Proposal(keyset, before, null);
-    }
+    return isDone(keyset) ? nothing(snapshot) : rewrapped(snapshot, keyset.policy(), true);
+  }
+
+  /** As {@link #propose}, for a keyset that the target holds, though not wholly. */
+  Proposal repair(Snapshot snapshot) {
+    return needsRepair(snapshot.keyset(), to.currentKeyId())
+        ? propose(snapshot)
+        : nothing(snapshot);
+  }
+
+  /** Wraps everything anew under another rule for root keys, unless it is the rule already. */
+  Proposal withRule(Snapshot snapshot, RootKeyRule rule) {
+    Keyset keyset = snapshot.keyset();
+    return rule.equals(keyset.rootKeyRule())
+        ? nothing(snapshot)
+        : rewrapped(snapshot, keyset.policy().withRootKeyRule(rule), false);
+  }
+
+  private static Proposal nothing(Snapshot snapshot) {
+    return new Proposal(snapshot.keyset(), KeysetChanges.documentKey(snapshot), null);
+  }
+
+  /** Whether root keys of a quorum that wraps for this process are missing in a keyset. */
+  static boolean needsRepair(Keyset keyset, RootKeyId target) {
+    return keyset.versions().stream()
+        .anyMatch(
+            version ->
+                !version.missingRootKeyIds().isEmpty()
+                    && version.rootKeyId().map(target::equals).orElse(false));
+  }
+
+  private Proposal rewrapped(Snapshot snapshot, KeysetTemplate policy, boolean onlyIfBetter) {
+    Keyset keyset = snapshot.keyset();
+    DocumentKey before = KeysetChanges.documentKey(snapshot);
     // A new one, because whoever can use the old root key may know the old one.
     DocumentKey after = DocumentKey.random(random);
     boolean done = false;
     try {
-      List<KeyVersion> versions = new ArrayList<>();
-      for (KeyVersion version : keyset.versions()) {
-        versions.add(rewrapped(keyset.id(), version, before, after));
+      List<KeyVersion> versions = new ArrayList<>(keyset.versions());
+      // Where something is missing first: if that is still so, nothing else need be asked.
+      List<KeyVersion> worstFirst = new ArrayList<>(keyset.versions());
+      worstFirst.sort(Comparator.comparingInt((KeyVersion version) -> -debt(version)));
+      int gained = 0;
+      for (KeyVersion version : worstFirst) {
+        KeyVersion wrapped = rewrapped(keyset.id(), version, policy.rootKeyRule(), before, after);
+        versions.set(version.number() - 1, wrapped);
+        gained += debt(version) - debt(wrapped);
+        if (onlyIfBetter && gained <= 0) {
+          return nothing(snapshot);
+        }
       }
       done = true;
-      return new Proposal(keyset.next(keyset.primary(), versions), after, null);
+      return new Proposal(keyset.rewrapped(policy, versions), after, null);
     } finally {
       if (!done) {
         after.close();
@@ -54,7 +96,7 @@ final class RootMove {
   }
 
   private KeyVersion rewrapped(
-      KeysetId id, KeyVersion version, DocumentKey before, DocumentKey after) {
+      KeysetId id, KeyVersion version, RootKeyRule rule, DocumentKey before, DocumentKey after) {
     WrappedKey wrapped = version.wrapped();
     if (wrapped == null) {
       return version;
@@ -65,16 +107,22 @@ final class RootMove {
             id, "version " + version.number() + " was wrapped with another document key", null);
       }
       try (VersionSecret moved = secret.with(after)) {
-        return version.withWrapped(to.wrap(id, version.number(), moved));
+        return version.withWrapped(to.wrap(id, version.number(), moved, rule));
       }
     }
   }
 
-  /** Whether the target's current key holds everything; a keyset without material is nobody's. */
-  private boolean isMoved(Keyset keyset) {
-    RootKeyId id = target.currentKeyId();
-    return keyset.versions().stream()
-        .allMatch(version -> version.rootKeyId().map(id::equals).orElse(true));
+  private boolean isTargets(KeyVersion version) {
+    return version.rootKeyId().map(to.currentKeyId()::equals).orElse(true);
+  }
+
+  /** What the target lacks of a version: more than a quorum can, if it is not the target's. */
+  private int debt(KeyVersion version) {
+    return isTargets(version) ? version.missingRootKeyIds().size() : NOT_THE_TARGETS;
+  }
+
+  private boolean isDone(Keyset keyset) {
+    return keyset.versions().stream().allMatch(version -> debt(version) == 0);
   }
 
   /**
@@ -97,7 +145,7 @@ final class RootMove {
     if (loaded.documentKey() != null) {
       loaded.documentKey().close();
     }
-    if (!isMoved(loaded.keyset())) {
+    if (!loaded.keyset().versions().stream().allMatch(this::isTargets)) {
       throw notFound;
     }
     return loaded.keyset();

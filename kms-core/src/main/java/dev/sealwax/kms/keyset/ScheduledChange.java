@@ -20,10 +20,12 @@ public record ScheduledChange(
     PROMOTED,
     /** This process has destroyed the version, whose destruction was due. */
     DESTROYED,
+    /** This process has had root keys of a quorum wrap that were missing; not all, perhaps. */
+    WRAPS_REPAIRED,
     /**
      * Something has been due for several looks and has not happened: the primary is switched off, a
-     * process with a clock ahead has published the version, data needs what should be destroyed, or
-     * looks fail.
+     * process with a clock ahead has published the version, data needs what should be destroyed, a
+     * root key of a quorum stays away, or looks fail.
      */
     MISSED,
     /** The keyset could not be looked at or changed; it is tried again, less and less often. */

@@ -13,6 +13,7 @@ import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -209,6 +210,12 @@ public final class LocalRootKey implements RootKey {
   @Override
   public RootKeyId currentKeyId() {
     return id;
+  }
+
+  /** {@code provider=local} and {@code protection=software}. */
+  @Override
+  public Set<String> tags() {
+    return Set.of("provider=local", "protection=software");
   }
 
   @Override

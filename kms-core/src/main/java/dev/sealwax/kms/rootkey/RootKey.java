@@ -3,6 +3,8 @@ package dev.sealwax.kms.rootkey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.util.Objects;
+import java.util.Set;
 
 /**
  * A key at the top of the hierarchy that wraps and unwraps small secrets and never leaves its
@@ -34,6 +36,25 @@ public interface RootKey extends AutoCloseable {
    * @throws IllegalStateException if this root key is closed
    */
   WrappedKey wrap(KeyMaterial key, EncryptionContext context);
+
+  /**
+   * Seals {@code key} as {@link #wrap(KeyMaterial, EncryptionContext)} does, if the rule admits
+   * this root key.
+   *
+   * @throws RootKeyException with {@code UNSUPPORTED} if the rule does not
+   */
+  default WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+    Objects.requireNonNull(rule, "rule").requireAdmitted(currentKeyId(), tags());
+    return wrap(key, context);
+  }
+
+  /**
+   * What this root key says of itself, for instance {@code region=eu-central-1}, so that a keyset
+   * can require or forbid it ({@link RootKeyRule}). Constant and cheap; nothing unless overridden.
+   */
+  default Set<String> tags() {
+    return Set.of();
+  }
 
   /**
    * Opens what {@link #wrap} sealed.

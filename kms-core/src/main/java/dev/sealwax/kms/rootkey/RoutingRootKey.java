@@ -12,7 +12,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.Stream;
 
 /**
  * Several root keys behind one: the current one wraps, whichever owns a wrapped key unwraps it. It
@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  * <p>The owner is the root key whose current id the wrapped key names. If none has it, a provider
  * may still own it as an earlier key of its own, so those of the same scheme are asked in order;
  * others never see the wrapped key. An answer other than {@code NOT_FOUND} does not end the search,
- * because a provider that is down cannot say whose key it is; it is reported if nobody else opens
- * it.
+ * because a provider that is down cannot say whose key it is; if nobody opens it, that is reported,
+ * and a refusal rather than an outage.
  */
 public final class RoutingRootKey implements RootKey {
   private final RootKey current;
@@ -63,9 +63,20 @@ public final class RoutingRootKey implements RootKey {
   }
 
   @Override
+  public Set<String> tags() {
+    return current.tags();
+  }
+
+  @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
     requireOpen();
     return current.wrap(key, context);
+  }
+
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+    requireOpen();
+    return current.wrap(key, context, rule);
   }
 
   /**
@@ -84,34 +95,23 @@ public final class RoutingRootKey implements RootKey {
         return rootKey.unwrap(wrapped, context);
       }
     }
-    RootKeyException failure = null;
+    RootKeyFailures failures = new RootKeyFailures();
     for (RootKey rootKey : all) {
       if (rootKey.currentKeyId().scheme().equals(id.scheme())) {
         try {
           return rootKey.unwrap(wrapped, context);
         } catch (RootKeyException e) {
-          failure = moreTelling(failure, e);
+          failures.add(rootKey.currentKeyId(), e);
         }
       }
     }
-    throw failure != null && failure.reason() != NOT_FOUND ? failure : unknown(id, failure);
+    throw failures.areAllNotFound() ? unknown(id) : failures.told("no root key has unwrapped it");
   }
 
-  private static RootKeyException moreTelling(
-      @Nullable RootKeyException first, RootKeyException second) {
-    if (first == null || (first.reason() == NOT_FOUND && second.reason() != NOT_FOUND)) {
-      return second;
-    }
-    if (second.reason() != NOT_FOUND && second != first) {
-      first.addSuppressed(second);
-    }
-    return first;
-  }
-
-  private RootKeyException unknown(RootKeyId id, @Nullable RootKeyException cause) {
+  private RootKeyException unknown(RootKeyId id) {
     String known =
         all.stream().map(key -> key.currentKeyId().value()).collect(Collectors.joining(", "));
-    return new RootKeyException(NOT_FOUND, "no root key for " + id + "; known are " + known, cause);
+    return new RootKeyException(NOT_FOUND, "no root key for " + id + "; known are " + known);
   }
 
   private void requireOpen() {
@@ -126,10 +126,14 @@ public final class RoutingRootKey implements RootKey {
     if (closed.getAndSet(true)) {
       return;
     }
+    closeAll(all.stream().map(rootKey -> rootKey::close));
+  }
+
+  static void closeAll(Stream<Runnable> closings) {
     RuntimeException failure = null;
-    for (RootKey rootKey : all) {
+    for (Runnable closing : closings.toList()) {
       try {
-        rootKey.close();
+        closing.run();
       } catch (RuntimeException e) {
         if (failure == null) {
           failure = e;

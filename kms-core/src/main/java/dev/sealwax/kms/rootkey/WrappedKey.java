@@ -1,6 +1,7 @@
 package dev.sealwax.kms.rootkey;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -34,9 +35,21 @@ public final class WrappedKey {
     return new WrappedKey(rootKeyId, ciphertext.clone());
   }
 
-  /** The root key that can unwrap it. */
+  /** The root key that can unwrap it; of a {@link QuorumRootKey} the id of the quorum. */
   public RootKeyId rootKeyId() {
     return rootKeyId;
+  }
+
+  /** The root keys of which each can unwrap it alone: one, or the holders in a quorum. */
+  public List<RootKeyId> holders() {
+    QuorumWrap wrap = QuorumWrap.parse(this);
+    return wrap == null ? List.of(rootKeyId) : wrap.withStanding(QuorumWrap.Standing.HOLDS);
+  }
+
+  /** The root keys of a quorum that should hold it and do not, because they did not answer. */
+  public List<RootKeyId> missingHolders() {
+    QuorumWrap wrap = QuorumWrap.parse(this);
+    return wrap == null ? List.of() : wrap.withStanding(QuorumWrap.Standing.MISSING);
   }
 
   /** A copy of the opaque bytes. */

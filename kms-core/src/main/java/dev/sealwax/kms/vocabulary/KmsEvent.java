@@ -100,7 +100,11 @@ public record KmsEvent(
     /** The hold was ended. */
     RELEASE_HOLD,
     /** Every version was wrapped with another root key. */
-    MOVE_TO_ROOT_KEY
+    MOVE_TO_ROOT_KEY,
+    /** Every version was wrapped anew, because root keys of a quorum were missing. */
+    REPAIR_WRAPS,
+    /** Other root keys may hold its keys, and every version was wrapped anew by those that may. */
+    SET_ROOT_KEY_RULE
   }
 
   /** Whether a cache served the operation. */

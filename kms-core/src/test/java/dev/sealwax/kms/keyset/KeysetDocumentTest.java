@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -111,7 +112,8 @@ final class KeysetDocumentTest {
             + "\"owner\":\"team\",\"createdAt\":\"2030-01-01T00:00:00Z\","
             + "\"rotateAfterSeconds\":7776000,\"rotateAfterMessages\":null,\"rotateAfterBytes\":null,"
             + "\"propagationDelaySeconds\":60,\"destructionWindowSeconds\":2592000,"
-            + "\"quietPeriodSeconds\":null,\"heldSince\":null,\"holdReason\":null,\"expiresAt\":null,"
+            + "\"quietPeriodSeconds\":null,\"requiredRootKeyTags\":\\[\\],"
+            + "\"forbiddenRootKeyTags\":\\[\\],\"heldSince\":null,\"holdReason\":null,\"expiresAt\":null,"
             + "\"primary\":2,\"previousPrimary\":1,\"versions\":\\["
             + String.format(version, 1, "DISABLED", "\"2030-01-01T00:00:00Z\"")
             + ","
@@ -174,6 +176,7 @@ final class KeysetDocumentTest {
     assertEditRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":null"));
     assertEditRejected(replacing("\"messages\":0", "\"messages\":1"));
     assertEditRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86400"));
+    assertEditRejected(replacing("\"requiredRootKeyTags\":[]", "\"requiredRootKeyTags\":[\"a\"]"));
     assertEditRejected(
         replacing(
             "\"heldSince\":null,\"holdReason\":null",
@@ -236,6 +239,20 @@ final class KeysetDocumentTest {
     assertFormRejected(replacing("\"previousPrimary\":1", "\"previousPrimary\":0"));
     assertFormRejected(replacing("\"messages\":0", "\"messages\":-1"));
     assertFormRejected(replacing("\"quietPeriodSeconds\":null", "\"quietPeriodSeconds\":86401"));
+    String noTags = "\"requiredRootKeyTags\":[],\"forbiddenRootKeyTags\":[]";
+    for (String tags :
+        List.of(
+            "\"requiredRootKeyTags\":null,\"forbiddenRootKeyTags\":[]",
+            "\"requiredRootKeyTags\":[],\"forbiddenRootKeyTags\":[null]",
+            "\"requiredRootKeyTags\":[\"b\",\"a\"],\"forbiddenRootKeyTags\":[]",
+            "\"requiredRootKeyTags\":[\"a\",\"a\"],\"forbiddenRootKeyTags\":[]",
+            "\"requiredRootKeyTags\":[\"a\"],\"forbiddenRootKeyTags\":[\"a\"]",
+            "\"requiredRootKeyTags\":[\"a b\"],\"forbiddenRootKeyTags\":[]",
+            "\"requiredRootKeyTags\":[\"\"],\"forbiddenRootKeyTags\":[]",
+            "\"requiredRootKeyTags\":[[]],\"forbiddenRootKeyTags\":[]",
+            "\"forbiddenRootKeyTags\":[],\"requiredRootKeyTags\":[]")) {
+      assertFormRejected(replacing(noTags, tags));
+    }
     assertFormRejected(replacing("\"heldSince\":null", "\"heldSince\":\"2030-01-01T00:00:00Z\""));
     assertFormRejected(replacing("\"holdReason\":null", "\"holdReason\":\"case 7\""));
     assertFormRejected(
@@ -413,7 +430,7 @@ final class KeysetDocumentTest {
     try (VersionSecret secret = VersionSecret.generate(new SecureRandom(), alien)) {
       planted =
           new RootCalls(rig.root, new Announcer(null), System::nanoTime)
-              .wrap(keyset.id(), 3, secret);
+              .wrap(keyset.id(), 3, secret, RootKeyRule.any());
     }
     KeyVersion third = keyset.version(3).orElseThrow();
     WrappedKey second = keyset.version(2).orElseThrow().wrapped();

@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.crypto.KeyWrap;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -42,7 +43,7 @@ public final class TestKeysets {
           byte[] secret = Arrays.copyOf(kek, VersionSecret.BYTES);
           documentKey.copyTo(secret, kek.length);
           try (VersionSecret material = new VersionSecret(KeyMaterial.owning(secret))) {
-            wrapped = calls.wrap(id, number, material);
+            wrapped = calls.wrap(id, number, material, RootKeyRule.any());
           }
         }
         KeyState state = version.state();

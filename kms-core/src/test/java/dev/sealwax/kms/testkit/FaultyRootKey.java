@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -313,6 +314,11 @@ public final class FaultyRootKey implements RootKey {
   @Override
   public RootKeyId currentKeyId() {
     return target.currentKeyId();
+  }
+
+  @Override
+  public Set<String> tags() {
+    return target.tags();
   }
 
   @Override

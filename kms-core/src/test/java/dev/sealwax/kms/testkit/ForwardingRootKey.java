@@ -6,6 +6,7 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * A root key that passes every call on to another one, which it owns and closes. For tests:
@@ -22,6 +23,11 @@ public abstract class ForwardingRootKey implements RootKey {
   @Override
   public RootKeyId currentKeyId() {
     return target.currentKeyId();
+  }
+
+  @Override
+  public Set<String> tags() {
+    return target.tags();
   }
 
   @Override

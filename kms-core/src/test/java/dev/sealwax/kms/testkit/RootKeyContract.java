@@ -14,6 +14,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -140,6 +141,27 @@ public abstract class RootKeyContract {
     try (KeyMaterial key = KeyMaterial.copyOf(secret)) {
       rootKey.wrap(key, CONTEXT);
       assertArrayEquals(secret, key.use(byte[]::clone));
+    }
+  }
+
+  @Test
+  @DisplayName("wraps under a rule that admits it, and under no other")
+  final void wrap_underARule_isUpToItsTags() {
+    byte[] secret = random(32);
+    RootKeyRule rule = RootKeyRule.any().forbidding("nobody=has-this-tag");
+    for (String tag : rootKey.tags()) {
+      rule = rule.requiring(tag);
+      RootKeyRule without = RootKeyRule.any().forbidding(tag);
+      assertEquals(UNSUPPORTED, reasonOf(() -> wrap(secret, CONTEXT, without)));
+    }
+    assertArrayEquals(secret, unwrap(wrap(secret, CONTEXT, rule), CONTEXT));
+    RootKeyRule impossible = rule.requiring("nobody=has-that-tag");
+    assertEquals(UNSUPPORTED, reasonOf(() -> wrap(secret, CONTEXT, impossible)));
+  }
+
+  private WrappedKey wrap(byte[] secret, EncryptionContext context, RootKeyRule rule) {
+    try (KeyMaterial key = KeyMaterial.copyOf(secret)) {
+      return rootKey.wrap(key, context, rule);
     }
   }
 

@@ -13,8 +13,10 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -103,6 +105,17 @@ public final class Pkcs11RootKey implements SigningRootKey {
   @Override
   public RootKeyId currentKeyId() {
     return id;
+  }
+
+  /**
+   * {@code provider=pkcs11}, and what {@link #protection} says, for instance {@code
+   * protection=never-outside}: the token's own word, which software can give as well.
+   */
+  @Override
+  public Set<String> tags() {
+    return Set.of(
+        "provider=" + SCHEME,
+        "protection=" + protection().name().toLowerCase(Locale.ROOT).replace('_', '-'));
   }
 
   /**

@@ -1,0 +1,402 @@
+package dev.sealwax.kms.keyset;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.sealwax.kms.Kms;
+import dev.sealwax.kms.rootkey.QuorumRootKey;
+import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
+import dev.sealwax.kms.rootkey.TestRootKeys;
+import dev.sealwax.kms.store.StoredKeyset;
+import dev.sealwax.kms.testkit.FaultyRootKey;
+import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KmsException;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Keysets under two of three root keys. */
+final class QuorumKeysetTest {
+  private static final EncryptionContext ROW = EncryptionContext.of("row", "1");
+  private static final byte[] DATA = {4, 2};
+  private static final KeysetId ORDERS = KeysetId.of("orders");
+  private static final int REQUIRED = 2;
+
+  private final ScriptedStore store = new ScriptedStore();
+  private final List<FaultyRootKey> keys =
+      List.of(
+          FaultyRootKey.around(TestRootKeys.inMemory()),
+          FaultyRootKey.around(TestRootKeys.inMemory()),
+          FaultyRootKey.around(TestRootKeys.inMemory()));
+  private final Kms kms = open(quorum(0, 1, 2));
+  private final Keysets keysets = kms.keysets();
+
+  private Kms open(RootKey rootKey) {
+    // Every use asks the root key.
+    return Kms.builder().rootKey(rootKey).store(store).strict().build();
+  }
+
+  private QuorumRootKey quorum(int... members) {
+    QuorumRootKey.Builder builder =
+        QuorumRootKey.builder()
+            .required(Math.min(REQUIRED, members.length))
+            .patience(Duration.ofSeconds(30));
+    IntStream.of(members).forEach(i -> builder.member(notClosing(keys.get(i)), "number=" + i));
+    return builder.build();
+  }
+
+  private static RootKey notClosing(RootKey rootKey) {
+    return new ForwardingRootKey(rootKey) {
+      @Override
+      public void close() {}
+    };
+  }
+
+  private RootKeyId id(int member) {
+    return keys.get(member).currentKeyId();
+  }
+
+  private List<RootKeyId> ids(List<Integer> members) {
+    return members.stream().map(this::id).toList();
+  }
+
+  private byte[] seal(String keyset) {
+    return kms.envelopeCipher(keyset).encrypt(DATA, ROW);
+  }
+
+  private void assertOpens(Kms process, String keyset, byte[] sealed) {
+    assertArrayEquals(DATA, process.envelopeCipher(keyset).decrypt(sealed, ROW));
+  }
+
+  private void assertOpensUnderEach(List<Integer> members, String keyset, byte[] sealed) {
+    for (int member : members) {
+      try (Kms alone = open(notClosing(keys.get(member)))) {
+        assertOpens(alone, keyset, sealed);
+      }
+    }
+  }
+
+  private void heal() {
+    keys.forEach(key -> key.always(Fault.NONE));
+  }
+
+  @AfterEach
+  void close() {
+    heal();
+    kms.close();
+    keys.forEach(FaultyRootKey::close);
+  }
+
+  private static List<List<Integer>> subsets() {
+    List<List<Integer>> subsets = new ArrayList<>();
+    for (int bits = 0; bits < 8; bits++) {
+      int set = bits;
+      subsets.add(IntStream.range(0, 3).filter(i -> (set >> i & 1) != 0).boxed().toList());
+    }
+    return subsets;
+  }
+
+  /** Every verb that wraps, every set of failing root keys, for one reason. */
+  @ParameterizedTest
+  @EnumSource
+  void wrappingVerbs_withEveryFailingSet_recordWhoIsMissingOrChangeNothing(Reason reason) {
+    int number = 0;
+    for (List<Integer> failing : subsets()) {
+      for (Verb verb : Verb.values()) {
+        String name = "k" + number++;
+        if (verb != Verb.CREATE) {
+          keysets.create(name, KeysetTemplate.defaults());
+        }
+        byte[] before = verb == Verb.CREATE ? null : seal(name);
+        failing.forEach(i -> keys.get(i).always(Fault.failing(reason)));
+        if (3 - failing.size() >= REQUIRED) {
+          Keyset changed = verb.run(keysets, name);
+          KeyVersion newest = changed.versions().get(changed.versions().size() - 1);
+          assertEquals(ids(failing), newest.missingRootKeyIds(), verb + " " + failing);
+          assertEquals(3 - failing.size(), newest.holdingRootKeyIds().size());
+          assertEquals(changed.revision(), keysets.get(name).revision());
+          if (before != null) {
+            assertOpens(kms, name, before); // while they still fail
+          }
+        } else {
+          StoredKeyset stored = store.stored(name);
+          KmsException failure =
+              assertThrows(KmsException.class, () -> verb.run(keysets, name), verb + " " + failing);
+          assertReason(reason, failure);
+          assertEquals(stored, store.stored(name), "nothing is written");
+        }
+        heal();
+        if (store.stored(name) != null && before != null) {
+          List<Integer> holders =
+              verb == Verb.RULE && failing.size() == 1
+                  ? IntStream.range(0, 3).filter(i -> !failing.contains(i)).boxed().toList()
+                  : List.of(0, 1, 2);
+          assertOpensUnderEach(holders, name, before);
+        }
+      }
+    }
+  }
+
+  private static void assertReason(Reason reason, KmsException failure) {
+    if (failure instanceof KeysetCorruptedException) { // who reads a keyset calls it so
+      assertEquals(Reason.INVALID_CIPHERTEXT, reason);
+    } else {
+      assertEquals(reason, ((RootKeyException) failure).reason());
+    }
+  }
+
+  private enum Verb {
+    CREATE {
+      @Override
+      Keyset run(Keysets keysets, String name) {
+        return keysets.create(name, KeysetTemplate.defaults());
+      }
+    },
+    ROTATE {
+      @Override
+      Keyset run(Keysets keysets, String name) {
+        return keysets.rotate(name);
+      }
+    },
+    PUBLISH {
+      @Override
+      Keyset run(Keysets keysets, String name) {
+        return keysets.publish(name);
+      }
+    },
+    RULE {
+      @Override
+      Keyset run(Keysets keysets, String name) {
+        return keysets.setRootKeyRule(name, RootKeyRule.any().forbidding("number=7"));
+      }
+    };
+
+    abstract Keyset run(Keysets keysets, String name);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void decrypt_withEveryFailingSet_opensIfAHolderIsLeft(Reason reason) {
+    keysets.create("orders", KeysetTemplate.defaults());
+    byte[] sealed = seal("orders");
+    for (List<Integer> failing : subsets()) {
+      failing.forEach(i -> keys.get(i).always(Fault.failing(reason)));
+      // A process that has never seen the keyset.
+      try (Kms cold = open(quorum(0, 1, 2))) {
+        if (failing.size() < 3) {
+          assertOpens(cold, "orders", sealed);
+        } else {
+          assertReason(
+              reason, assertThrows(KmsException.class, () -> assertOpens(cold, "orders", sealed)));
+        }
+      }
+      heal();
+    }
+  }
+
+  @Test
+  void keyset_createdUnderOneRootKey_opensUnderEachMemberAfterTheMove() {
+    byte[] sealed;
+    try (Kms single = open(notClosing(keys.get(0)))) {
+      single.keysets().create("orders", KeysetTemplate.defaults());
+      sealed = single.envelopeCipher("orders").encrypt(DATA, ROW);
+    }
+    assertOpens(kms, "orders", sealed); // what a member wrapped by itself
+    try (QuorumRootKey target = quorum(0, 1, 2)) {
+      keysets.moveToRootKey("orders", target);
+    }
+    assertOpensUnderEach(List.of(0, 1, 2), "orders", sealed);
+    // Another is removed and one is left: local, to HSM, to cloud.
+    try (QuorumRootKey target = quorum(1, 2)) {
+      keysets.moveToRootKey("orders", target);
+    }
+    assertOpensUnderEach(List.of(1, 2), "orders", sealed);
+    try (Kms removed = open(notClosing(keys.get(0)))) {
+      RootKeyException failure =
+          assertThrows(RootKeyException.class, () -> assertOpens(removed, "orders", sealed));
+      assertEquals(Reason.NOT_FOUND, failure.reason());
+    }
+    try (Kms last = open(quorum(1, 2))) {
+      last.keysets().moveToRootKey("orders", keys.get(2));
+      assertOpens(last, "orders", sealed);
+    }
+    assertOpensUnderEach(List.of(2), "orders", sealed);
+  }
+
+  /** Cites KS-32. */
+  @Test
+  void repairWraps_afterTheFaultEnds_findsEveryoneAndBeforeWritesNothing() {
+    keys.get(1).always(Fault.failing(Reason.UNAVAILABLE));
+    keysets.create("orders", KeysetTemplate.defaults());
+    byte[] sealed = seal("orders");
+    keysets.rotate("orders");
+    int wraps = keys.get(0).wraps();
+    long revision = keysets.get("orders").revision();
+    assertEquals(revision, keysets.repairWraps("orders").revision(), "it is still away");
+    assertEquals(wraps + 1, keys.get(0).wraps(), "and one wrap was enough to know");
+    heal();
+    Keyset repaired = keysets.repairWraps("orders");
+    assertEquals(revision + 1, repaired.revision());
+    repaired.versions().forEach(v -> assertEquals(ids(List.of(0, 1, 2)), v.holdingRootKeyIds()));
+    assertEquals(revision + 1, keysets.repairWraps("orders").revision(), "nothing is left to do");
+    assertOpensUnderEach(List.of(0, 1, 2), "orders", sealed);
+  }
+
+  @Test
+  void repairWraps_whileAnotherIsAway_neverMakesItWorse() {
+    keys.get(1).always(Fault.failing(Reason.THROTTLED));
+    keysets.create("orders", KeysetTemplate.defaults());
+    long revision = keysets.rotate("orders").revision();
+    heal();
+    keys.get(2).always(Fault.failing(Reason.THROTTLED));
+    assertEquals(revision, keysets.repairWraps("orders").revision(), "one for the other");
+    heal();
+    keys.get(2).next(Fault.NONE, Fault.failing(Reason.THROTTLED)); // its second wrap
+    Keyset better = keysets.repairWraps("orders");
+    assertEquals(revision + 1, better.revision());
+    assertEquals(1, better.versions().stream().mapToInt(v -> v.missingRootKeyIds().size()).sum());
+    keysets.repairWraps("orders");
+    assertFalse(
+        keysets.get("orders").versions().stream().anyMatch(v -> !v.missingRootKeyIds().isEmpty()));
+  }
+
+  /** Whoever has one member only must not repair the keyset to that one. */
+  @Test
+  void repairWraps_byAMemberAlone_doesNothing() {
+    keys.get(1).always(Fault.failing(Reason.UNAVAILABLE));
+    long revision = keysets.create("orders", KeysetTemplate.defaults()).revision();
+    heal();
+    try (Kms alone = open(notClosing(keys.get(0)))) {
+      assertEquals(revision, alone.keysets().repairWraps("orders").revision());
+    }
+    try (Kms others = open(quorum(0, 1))) {
+      assertEquals(revision, others.keysets().repairWraps("orders").revision());
+    }
+  }
+
+  @Test
+  void scheduler_afterTheFaultEnds_repairsOnce() {
+    try (Rig rig = new Rig();
+        QuorumRootKey quorum = quorum(0, 1, 2)) {
+      Keysets own = rig.process(quorum, CachePolicy.none()).keysets();
+      ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
+      List<ScheduledChange> told = new ArrayList<>();
+      KeysetScheduler scheduler =
+          own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
+      keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
+      own.create("orders", KeysetTemplate.defaults());
+      for (int look = 0; look < KeysetScheduler.LOOKS_BEFORE_MISSED; look++) {
+        scheduler.look();
+      }
+      assertEquals(
+          List.of(ScheduledChange.Outcome.MISSED),
+          told.stream().map(ScheduledChange::outcome).toList());
+      heal();
+      scheduler.look();
+      scheduler.look();
+      assertEquals(
+          List.of(ScheduledChange.Outcome.MISSED, ScheduledChange.Outcome.WRAPS_REPAIRED),
+          told.stream().map(ScheduledChange::outcome).toList());
+      assertEquals(
+          List.of(),
+          KeysetJson.read(rig.store.stored("orders")).versions().get(0).missingRootKeyIds());
+      executor.shutdownNow();
+    }
+  }
+
+  /** Cites KS-31. */
+  @Test
+  void rootKeyRule_isKeptByEveryVerb() {
+    RootKeyRule notTheThird = RootKeyRule.any().forbidding("number=2");
+    keysets.create("orders", KeysetTemplate.defaults().withRootKeyRule(notTheThird));
+    byte[] sealed = seal("orders");
+    keysets.rotate("orders");
+    Keyset keyset = keysets.publish("orders");
+    assertEquals(notTheThird, keyset.rootKeyRule());
+    for (KeyVersion version : keyset.versions()) {
+      assertEquals(ids(List.of(0, 1)), version.holdingRootKeyIds());
+      assertEquals(List.of(), version.missingRootKeyIds());
+    }
+    assertEquals(0, keys.get(2).wraps());
+    try (QuorumRootKey target = quorum(1, 2)) { // of two, both must wrap
+      RootKeyException failure =
+          assertThrows(RootKeyException.class, () -> keysets.moveToRootKey("orders", target));
+      assertEquals(Reason.UNSUPPORTED, failure.reason());
+    }
+    try (Kms third = open(notClosing(keys.get(2)))) {
+      RootKeyException failure =
+          assertThrows(
+              RootKeyException.class,
+              () ->
+                  third
+                      .keysets()
+                      .create(
+                          "new",
+                          KeysetTemplate.defaults()
+                              .withRootKeyRule(RootKeyRule.any().requiring("zone=eu"))));
+      assertEquals(Reason.UNSUPPORTED, failure.reason());
+      assertNull(store.stored("new"));
+    }
+    assertOpensUnderEach(List.of(0, 1), "orders", sealed);
+  }
+
+  @Test
+  void setRootKeyRule_wrapsEverythingAnewByThoseItAdmits() {
+    keysets.create("orders", KeysetTemplate.defaults());
+    byte[] sealed = seal("orders");
+    long revision = keysets.rotate("orders").revision();
+    RootKeyRule rule = RootKeyRule.any().forbidding("number=0");
+    Keyset changed = keysets.setRootKeyRule("orders", rule);
+    assertEquals(revision + 1, changed.revision());
+    changed.versions().forEach(v -> assertEquals(ids(List.of(1, 2)), v.holdingRootKeyIds()));
+    assertEquals(revision + 1, keysets.setRootKeyRule("orders", rule).revision());
+    assertOpensUnderEach(List.of(1, 2), "orders", sealed);
+    assertOpens(kms, "orders", sealed);
+    RootKeyException failure =
+        assertThrows(
+            RootKeyException.class,
+            () -> keysets.setRootKeyRule("orders", RootKeyRule.any().requiring("number=1")));
+    assertEquals(Reason.UNSUPPORTED, failure.reason());
+    assertEquals(rule, keysets.get("orders").rootKeyRule());
+  }
+
+  /** A running process follows a repair by another one without a decrypt error. */
+  @Test
+  void repairWraps_byAnotherProcess_isFollowed() {
+    keys.get(1).always(Fault.failing(Reason.UNAVAILABLE));
+    keysets.create("orders", KeysetTemplate.defaults());
+    try (Rig rig = new Rig();
+        QuorumRootKey quorum = quorum(0, 1, 2)) {
+      rig.store.plant(store.stored("orders"));
+      OpenKeysets one = rig.process(quorum, CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
+      OpenKeysets two = rig.process(quorum, CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
+      long revision = one.keysets().get("orders").revision();
+      byte[] wrapped = Rig.wrap(two.open(ORDERS), 1);
+      heal();
+      assertEquals(revision + 1, one.keysets().repairWraps("orders").revision());
+      rig.time.advance(Rig.REFRESH.multipliedBy(2));
+      Rig.unwrap(two.open(ORDERS), 1, wrapped);
+      rig.runBackground();
+      Rig.unwrap(two.open(ORDERS), 1, wrapped);
+      assertEquals(revision + 1, two.open(ORDERS).snapshot(1).revision());
+    }
+  }
+}
