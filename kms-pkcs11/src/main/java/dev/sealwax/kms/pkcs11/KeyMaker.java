@@ -63,7 +63,7 @@ final class KeyMaker {
   }
 
   Pkcs11KeyInfo makeRootKey(String label, RootKeySpec spec) {
-    List<WrapMechanism> allowed = TokenRootKey.candidates(connection.config());
+    List<WrapMechanism> allowed = MechanismProofs.candidates(connection.config());
     Pkcs11KeyInfo made =
         spec.isRsa() ? makeRsa(label, spec, allowed) : makeAes(label, spec, allowed);
     LOG.info(
@@ -147,7 +147,7 @@ final class KeyMaker {
                 + "' was created on "
                 + connection.token()
                 + "; "
-                + failures.stream().map(TokenRootKey::detail).toList(),
+                + failures.stream().map(MechanismProofs::detail).toList(),
             first);
     failures.stream().skip(1).forEach(refused::addSuppressed);
     return refused;

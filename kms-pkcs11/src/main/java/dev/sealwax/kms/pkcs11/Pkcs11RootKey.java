@@ -82,7 +82,7 @@ public final class Pkcs11RootKey implements SigningRootKey {
               "open root key",
               session -> {
                 TokenRootKey key = RootKeySearch.named(session, config);
-                return new Opened(key, key.negotiate(session, TokenRootKey.candidates(config)));
+                return new Opened(key, key.negotiate(session, MechanismProofs.candidates(config)));
               });
       Pkcs11RootKey rootKey = new Pkcs11RootKey(connection, opened);
       LOG.info(
