@@ -1,5 +1,7 @@
 package dev.sealwax.kms.rootkey;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -22,6 +24,7 @@ final class Answers<Q, T> implements AutoCloseable {
 
   private final Consumer<T> discard;
   private final BlockingQueue<Answer<Q, T>> queue = new LinkedBlockingQueue<>();
+  private final List<Runnable> atTheEnd = new ArrayList<>();
   private boolean closed; // guarded by this
 
   /**
@@ -54,6 +57,11 @@ final class Answers<Q, T> implements AutoCloseable {
     return queue.poll(Math.max(0, nanos), TimeUnit.NANOSECONDS);
   }
 
+  /** Has {@link #close} do this as well; for the thread that reads. */
+  void atTheEnd(Runnable action) {
+    atTheEnd.add(action);
+  }
+
   synchronized boolean isClosed() {
     return closed;
   }
@@ -63,6 +71,7 @@ final class Answers<Q, T> implements AutoCloseable {
     synchronized (this) {
       closed = true;
     }
+    atTheEnd.forEach(Runnable::run);
     queue.forEach(this::discard);
     queue.clear();
   }

@@ -25,6 +25,7 @@ final class QuorumMember implements AutoCloseable {
 
   private static final int THREADS = 16;
   private static final long THREAD_IDLE_SECONDS = 10;
+  private static final int MOST_WAITING = 1024;
 
   private final RootKey rootKey;
   private final Set<String> tags;
@@ -40,14 +41,13 @@ final class QuorumMember implements AutoCloseable {
     this.rootKey = rootKey;
     this.tags = tags;
     this.nanoClock = nanoClock;
-    // The queue is bounded by the callers, of whom each asks a member once.
     this.threads =
         new ThreadPoolExecutor(
             THREADS,
             THREADS,
             THREAD_IDLE_SECONDS,
             TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(),
+            new LinkedBlockingQueue<>(MOST_WAITING),
             QuorumMember::daemon);
     threads.allowCoreThreadTimeOut(true);
   }
@@ -88,26 +88,43 @@ final class QuorumMember implements AutoCloseable {
   }
 
   /**
-   * Makes a call on one of its threads.
+   * Makes a call on one of its threads; one that has not begun when the answers are closed never
+   * does.
    *
    * @param end releases what the call works on, once it has ended or will never begin
    * @throws IllegalStateException if it is closed
    */
   <Q, T> void ask(Answers<Q, T> answers, Q question, Supplier<T> call, Runnable end) {
+    Runnable task =
+        () -> {
+          try {
+            if (!answers.isClosed()) {
+              answer(answers, question, call);
+            }
+          } finally {
+            end.run();
+          }
+        };
     try {
-      threads.execute(
+      threads.execute(task);
+      answers.atTheEnd(
           () -> {
-            try {
-              if (!answers.isClosed()) {
-                answer(answers, question, call);
-              }
-            } finally {
+            if (threads.remove(task)) {
               end.run();
             }
           });
     } catch (RejectedExecutionException e) {
       end.run();
-      throw new IllegalStateException("quorum is closed", e);
+      if (threads.isShutdown()) {
+        throw new IllegalStateException("quorum is closed", e);
+      }
+      failed(Reason.UNAVAILABLE);
+      answers.add(
+          new Answer<>(
+              question,
+              null,
+              new RootKeyException(
+                  Reason.UNAVAILABLE, "too many calls wait for " + id() + ", which hangs")));
     }
   }
 

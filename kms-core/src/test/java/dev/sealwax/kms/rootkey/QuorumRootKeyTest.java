@@ -318,6 +318,23 @@ final class QuorumRootKeyTest {
     }
   }
 
+  /** What nobody waits for any more is not done, and holds no copy of the key. */
+  @Test
+  void wrap_whileAllThreadsOfAMemberHang_leavesNothingBehind() throws InterruptedException {
+    int calls = 20;
+    try (QuorumRootKey quorum = quorum(2, Duration.ofMillis(5), LONG)) {
+      first.always(Fault.hangingDeaf(release));
+      for (int i = 0; i < calls; i++) {
+        assertEquals(List.of(id(first)), wrap(quorum).missingHolders());
+      }
+      release.countDown();
+      while (first.underWay() > 0) {
+        Thread.sleep(1);
+      }
+      assertTrue(first.wraps() < calls, first.wraps() + " wraps for " + calls + " calls");
+    }
+  }
+
   @Test
   void wrapAndUnwrap_ofAnInterruptedCaller_failAndStayInterrupted() {
     try (QuorumRootKey quorum = quorum(3)) {
