@@ -130,6 +130,14 @@ final class StaleOnOutageTest {
     Duration window = use == Use.ENCRYPT ? TO_ENCRYPT : TO_DECRYPT;
     boolean outage = reason == THROTTLED || reason == UNAVAILABLE;
     boolean past = age.compareTo(HARD) >= 0;
+    if ((reason == ACCESS_DENIED || reason == DISABLED) && !past && age.compareTo(SOFT) >= 0) {
+      use(use);
+      runBackground(); // which is told, and so everybody
+      assertFails(reason, () -> use(use));
+      heal();
+      assertDoesNotThrow(() -> use(use));
+      return;
+    }
     if (!past || (outage && age.compareTo(HARD.plus(window)) < 0)) {
       for (int i = 0; i < 3; i++) {
         assertDoesNotThrow(() -> use(use));
@@ -214,7 +222,9 @@ final class StaleOnOutageTest {
     fail(reason);
     use(Use.DECRYPT);
     runBackground();
-    use(Use.DECRYPT); // within its hard time to live whatever the renewal said
+    if (reason != ACCESS_DENIED && reason != DISABLED) {
+      use(Use.DECRYPT); // still within its hard time to live
+    }
     fail(UNAVAILABLE);
     rig.pass(Duration.ofHours(1));
     assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
