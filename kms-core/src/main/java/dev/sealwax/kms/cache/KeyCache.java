@@ -26,10 +26,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and
  * outside any lock; the others wait for it. A failed load fails its waiters and leaves nothing
  * behind. Between soft and hard time to live an entry serves while one background renewal tries to
- * replace it; a failed renewal is tried again later and hurts nobody. Past its hard time to live an
- * entry serves in an outage only, if the policy says so. Every value that leaves the cache is
- * closed; values are such that closing waits for nobody and harms no call under way. Safe for
- * concurrent use.
+ * replace it; a failed renewal is tried again later and hurts nobody, unless its loader removes the
+ * entry. Past its hard time to live an entry serves in an outage only, if the policy says so. Every
+ * value that leaves the cache is closed; values are such that closing waits for nobody and harms no
+ * call under way. Safe for concurrent use.
  *
  * @param <K> what a key is found by
  * @param <V> the key, wiped by {@code close}
