@@ -228,8 +228,8 @@ public final class Kms implements AutoCloseable {
 
     /**
      * How long unwrapped key versions are kept; if not set, they are renewed after 30 minutes and
-     * gone after 2 hours, and 100,000 are kept. {@link CachePolicy#none()} asks the root key for
-     * every use.
+     * gone after 2 hours, or when the root key denies a renewal, and 100,000 are kept. {@link
+     * CachePolicy#none()} asks the root key for every use.
      */
     public Builder keyVersions(CachePolicy policy) {
       this.keyVersions = Objects.requireNonNull(policy, "key version policy");

@@ -17,6 +17,7 @@ import software.amazon.awssdk.core.exception.SdkServiceException;
  */
 final class AwsErrors {
   private static final int MAX_MESSAGE = 300;
+  private static final int MAX_NAME = 100;
 
   private AwsErrors() {}
 
@@ -47,12 +48,12 @@ final class AwsErrors {
   /** Code, status and request id, or the kinds of exception. */
   static String describe(SdkException e) {
     if (e instanceof SdkServiceException service) {
-      String code = codeOf(service);
+      String code = printable(codeOf(service), MAX_NAME);
       String requestId = service.requestId();
       return (code.isEmpty() ? "" : code + ", ")
           + "HTTP "
           + service.statusCode()
-          + (requestId == null ? "" : ", request " + requestId);
+          + (requestId == null ? "" : ", request " + printable(requestId, MAX_NAME));
     }
     Throwable root = e;
     while (root.getCause() != null) {
@@ -62,15 +63,26 @@ final class AwsErrors {
     return root == e ? kind : kind + ", " + root.getClass().getSimpleName();
   }
 
-  /** Who lacks what right, in the words of the service: one line, and only for denials. */
+  /**
+   * Who lacks what right, in the words of the service: the one message that is quoted, because it
+   * names principal, action and key, and no other place does. Whatever else came with a status of
+   * refusal may be a proxy's page, or quote the request.
+   */
   static String denialOf(SdkException e) {
     AwsErrorDetails details = e instanceof SdkServiceException service ? detailsOf(service) : null;
-    String message = details == null ? null : details.errorMessage();
-    if (message == null || message.isBlank()) {
+    if (details == null
+        || !"AccessDeniedException".equals(details.errorCode())
+        || details.errorMessage() == null
+        || details.errorMessage().isBlank()) {
       return "";
     }
-    String line = message.lines().findFirst().orElse("");
-    return " (" + (line.length() > MAX_MESSAGE ? line.substring(0, MAX_MESSAGE) : line) + ")";
+    return " (" + printable(details.errorMessage(), MAX_MESSAGE) + ")";
+  }
+
+  /** The start of a text from outside, so that it can neither end a line of a log nor fill it. */
+  private static String printable(String text, int most) {
+    String start = text.length() > most ? text.substring(0, most) : text;
+    return start.replaceAll("[^ -~]", "?");
   }
 
   /** The failure itself where its messages, and those of its causes, cannot quote anything. */

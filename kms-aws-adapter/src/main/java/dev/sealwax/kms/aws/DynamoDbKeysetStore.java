@@ -10,6 +10,7 @@ import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -232,9 +233,9 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     requireFits(next);
     String subject = "keyset " + next.id() + " revision " + next.revision() + ": ";
     long started = System.nanoTime();
+    Set<Change> unknown = new HashSet<>(); // may take effect yet, or has since it was looked for
     for (int attempt = 1; ; attempt++) {
-      Change change =
-          read(subject + "nothing was written", () -> table.lastChange().next(next.id()));
+      Change change = changeAfterTheLast(next, subject);
       List<TransactWriteItem> all = new ArrayList<>(items);
       all.add(table.putIfAbsent(change.item()));
       try {
@@ -242,8 +243,12 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
         written(change);
         return;
       } catch (TransactionCanceledException e) {
-        if (isOwnRepetition(e, change, subject)) {
-          written(change);
+        if (!isOnlyAttempt(e)) {
+          unknown.add(change); // one attempt was refused, perhaps because of another one
+        }
+        Change own = anyThatTookEffect(unknown, subject);
+        if (own != null) {
+          written(own);
           return;
         }
         if (isRefused(e, 0)) {
@@ -271,7 +276,11 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
       if (!mayTryAgain(attempt, started)) {
         throw new KeysetStoreException(
             Reason.UNAVAILABLE,
-            subject + "nothing was written, others write to " + table + " all the time",
+            subject
+                + (unknown.isEmpty() ? "nothing was written" : "load it again")
+                + ", others write to "
+                + table
+                + " all the time",
             null);
       }
     }
@@ -325,12 +334,32 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     }
   }
 
-  /** Whether a write was refused because of itself: the SDK sent it twice. */
-  private boolean isOwnRepetition(SdkException e, Change change, String subject) {
-    return !isOnlyAttempt(e)
-        && read(subject + "load it again", () -> table.change(change))
-            .filter(change::isSameAs)
-            .isPresent();
+  /** The place of the next write in the order. */
+  private Change changeAfterTheLast(StoredKeyset next, String subject) {
+    Change last = read(subject + "nothing was written", table::lastChange);
+    if (!last.hasNext()) {
+      throw new KeysetStoreException(
+          Reason.INACCESSIBLE,
+          subject
+              + "nothing was written, change "
+              + Change.sortKey(last.number())
+              + " in "
+              + table
+              + " leaves no number for the next; no store has made it, delete it",
+          null);
+    }
+    return last.next(next.id());
+  }
+
+  /** Which of these writes took effect, if one did: what refused another may have been itself. */
+  private @Nullable Change anyThatTookEffect(Set<Change> unknown, String subject) {
+    for (Change change : unknown) {
+      Optional<Change> found = read(subject + "load it again", () -> table.change(change));
+      if (found.filter(change::isSameAs).isPresent()) {
+        return change;
+      }
+    }
+    return null;
   }
 
   /** Whether the answer is that of the only attempt; of an earlier one it says nothing. */

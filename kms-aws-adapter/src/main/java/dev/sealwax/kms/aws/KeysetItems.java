@@ -7,6 +7,7 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.UUID;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 
@@ -86,17 +87,33 @@ final class KeysetItems {
     /** Before the first. */
     static final Change NONE = new Change(0, "none", null);
 
+    /** The last that there can be, which no store ever comes near. */
+    static final long LAST = 999_999_999_999_999_999L;
+
+    private static final Pattern SORT_KEY = Pattern.compile("0[0-9]{18}");
+
+    /** Whether there is a number for the one after it. */
+    boolean hasNext() {
+      return number < LAST;
+    }
+
     Change next(KeysetId id) {
       return new Change(number + 1, UUID.randomUUID().toString(), id);
     }
 
-    /** Reads an item; its keyset is null if the item names none. */
-    static Change in(Map<String, AttributeValue> item) {
+    /**
+     * Reads an item; its keyset is null if the item names none. Null if its place is none in the
+     * order: no store has made it.
+     */
+    static @Nullable Change in(Map<String, AttributeValue> item) {
       String name = textIn(item, KEYSET);
+      String place = textIn(item, SORT);
+      long number = SORT_KEY.matcher(place).matches() ? numberOf(place) : 0;
+      if (number < 1) {
+        return null;
+      }
       return new Change(
-          numberOf(textIn(item, SORT)),
-          textIn(item, TOKEN),
-          KeysetId.isValid(name) ? KeysetId.of(name) : null);
+          number, textIn(item, TOKEN), KeysetId.isValid(name) ? KeysetId.of(name) : null);
     }
 
     /** The change before a position; null if no position of this store has such a value. */
@@ -107,7 +124,9 @@ final class KeysetItems {
       String value = position.value();
       int colon = value.indexOf(':');
       long number = colon < 0 ? -1 : numberOf(value.substring(0, colon));
-      return number < 1 ? null : new Change(number, value.substring(colon + 1), null);
+      return number < 1 || number > LAST
+          ? null
+          : new Change(number, value.substring(colon + 1), null);
     }
 
     Position position() {

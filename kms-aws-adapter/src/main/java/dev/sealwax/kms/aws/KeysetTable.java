@@ -117,7 +117,7 @@ final class KeysetTable {
                 .overrideConfiguration(configuration)
                 .build());
     return found.hasItem() && !found.item().isEmpty()
-        ? Optional.of(Change.in(found.item()))
+        ? Optional.ofNullable(Change.in(found.item()))
         : Optional.empty();
   }
 
@@ -161,14 +161,20 @@ final class KeysetTable {
         .build();
   }
 
-  /** The last change, or {@link Change#NONE}. */
+  /**
+   * The last change, or {@link Change#NONE}. Items that no store has made are passed over: most
+   * sort behind every change and are not even read.
+   */
   Change lastChange() {
-    QueryResponse page =
-        client.query(all(KeysetItems.CHANGES).scanIndexForward(false).limit(1).build());
-    return page.items().isEmpty() ? Change.NONE : Change.in(page.items().get(0));
+    QueryRequest backwards =
+        range(KeysetItems.CHANGES, "sk <= :sk", Change.sortKey(Change.LAST)).toBuilder()
+            .scanIndexForward(false)
+            .build();
+    List<Change> last = query(backwards, 1, Change::in);
+    return last.isEmpty() ? Change.NONE : last.get(0);
   }
 
-  /** The changes from that number on, in their order. */
+  /** The changes from that number on, in their order, without items that no store has made. */
   List<Change> changesFrom(long number) {
     return query(
         range(KeysetItems.CHANGES, "sk >= :sk", Change.sortKey(number)),
@@ -206,14 +212,22 @@ final class KeysetTable {
         .build();
   }
 
-  /** Asks until there are enough: DynamoDB ends a page after 1 MB, whatever the limit. */
+  /**
+   * Asks until there are enough of those that {@code reader} can read: DynamoDB ends a page after 1
+   * MB, whatever the limit.
+   */
   private <T> List<T> query(
-      QueryRequest request, int most, Function<Map<String, AttributeValue>, T> reader) {
+      QueryRequest request, int most, Function<Map<String, AttributeValue>, @Nullable T> reader) {
     List<T> found = new ArrayList<>();
     QueryRequest next = request;
     while (true) {
       QueryResponse page = client.query(next.toBuilder().limit(most - found.size()).build());
-      page.items().forEach(item -> found.add(reader.apply(item)));
+      for (Map<String, AttributeValue> item : page.items()) {
+        T read = reader.apply(item);
+        if (read != null) {
+          found.add(read);
+        }
+      }
       if (found.size() >= most
           || !page.hasLastEvaluatedKey()
           || page.lastEvaluatedKey().isEmpty()) {

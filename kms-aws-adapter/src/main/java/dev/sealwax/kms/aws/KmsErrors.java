@@ -35,8 +35,6 @@ final class KmsErrors {
         "SignatureDoesNotMatch",
         "IncompleteSignature",
         "IncompleteSignatureException",
-        "ExpiredToken",
-        "ExpiredTokenException",
         "RequestExpired",
         "InvalidIdentityToken",
         "NotAuthorized");
@@ -49,6 +47,9 @@ final class KmsErrors {
         "TooManyRequestsException");
     put(
         Reason.UNAVAILABLE,
+        // Who hands out credentials has not renewed them, which says nothing of the key.
+        "ExpiredToken",
+        "ExpiredTokenException",
         "KMSInternalException",
         "InternalFailure",
         "InternalServerError",
@@ -85,8 +86,9 @@ final class KmsErrors {
 
   static Reason reasonOf(SdkException e) {
     if (!(e instanceof SdkServiceException service)) {
-      // No answer, or half of one, or time is up; or no credentials to ask with.
-      return AwsErrors.isUnsent(e) ? Reason.ACCESS_DENIED : Reason.UNAVAILABLE;
+      // No answer, or half of one, or time is up; or no credentials to ask with, for instance
+      // because the instance metadata service is down. KMS has not said a word.
+      return Reason.UNAVAILABLE;
     }
     Reason known = REASONS.get(AwsErrors.codeOf(service));
     if (known != null) {
@@ -131,7 +133,9 @@ final class KmsErrors {
             + ": "
             + AwsErrors.describe(e)
             + (reason == Reason.ACCESS_DENIED ? AwsErrors.denialOf(e) : "")
-            + remedy(reason),
+            + (AwsErrors.isUnsent(e)
+                ? "; there are no credentials, see the cause and the client's provider of them"
+                : remedy(reason)),
         AwsErrors.quotingNothing(e));
   }
 

@@ -44,7 +44,7 @@ final class AwsProxy implements AutoCloseable {
         throws IOException, InterruptedException;
   }
 
-  private record Answer(int status, String text) {}
+  record Answer(int status, String text) {}
 
   private static final Set<String> DATA_OPERATIONS =
       Set.of("Encrypt", "Decrypt", "GenerateDataKey", "Sign");
@@ -204,7 +204,8 @@ final class AwsProxy implements AutoCloseable {
     }
   }
 
-  private Answer forward(HttpExchange exchange, String target, byte[] body)
+  /** Has a request carried out by moto, under the headers of one that has come. */
+  Answer forward(HttpExchange exchange, String target, byte[] body)
       throws IOException, InterruptedException {
     boolean database = target.startsWith("DynamoDB");
     if (database) {
@@ -277,7 +278,7 @@ final class AwsProxy implements AutoCloseable {
     return new Answer(response.statusCode(), response.body());
   }
 
-  private void send(HttpExchange exchange, int status, String text) throws IOException {
+  void send(HttpExchange exchange, int status, String text) throws IOException {
     byte[] body = text.getBytes(StandardCharsets.UTF_8);
     exchange.getResponseHeaders().set("Content-Type", "application/x-amz-json-1.1");
     exchange.getResponseHeaders().set("x-amzn-RequestId", "request-of-the-proxy");

@@ -19,12 +19,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 
@@ -182,6 +184,81 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
     }
   }
 
+  /**
+   * The repeated attempt is refused, and not only because of the first: another wrote behind it.
+   */
+  @Test
+  void writeThatIsRepeatedBehindAnother_tookEffectAllTheSame() {
+    store().create(keyset(ORDERS, 1, "a"));
+    try (DynamoDbClient persistent = Aws.dynamoDb(proxy.endpoint());
+        DynamoDbKeysetStore other = DynamoDbKeysetStore.open(persistent, table)) {
+      proxy.next(
+          WRITE,
+          (proxy, exchange, target, request) -> {
+            proxy.forward(exchange, target, request);
+            store().replace(keyset(ORDERS, 3, "theirs"));
+            exchange.close();
+          },
+          passedOn(),
+          withoutToken());
+      other.replace(keyset(ORDERS, 2, "mine"));
+      assertEquals(3, other.load(ORDERS).orElseThrow().revision());
+    }
+  }
+
+  /** What cannot be looked up is unknown, and no conflict. */
+  @Test
+  void writeThatIsRepeatedByTheSdk_andCannotBeLookedUp_isUnavailable() {
+    store().create(keyset(ORDERS, 1, "a"));
+    try (DynamoDbClient persistent = Aws.dynamoDb(proxy.endpoint());
+        DynamoDbKeysetStore other = DynamoDbKeysetStore.open(persistent, table)) {
+      proxy.next(WRITE, AwsProxy.answerLost(), withoutToken());
+      proxy.always("GetItem", AwsProxy.error(400, "AccessDeniedException"));
+      KeysetStoreException failure =
+          assertThrows(
+              KeysetStoreException.class, () -> other.replace(keyset(ORDERS, 2, "content")));
+      assertTrue(
+          String.valueOf(failure.getMessage()).contains("load it again"), failure::getMessage);
+      assertEquals(2, store().load(ORDERS).orElseThrow().revision());
+    }
+  }
+
+  /** The first attempt is still on its way when the second is refused and looked up. */
+  @Test
+  void writeThatTakesEffectAfterItWasLookedFor_isNoConflictWithItself() {
+    store().create(keyset(ORDERS, 1, "a"));
+    try (DynamoDbClient persistent = Aws.dynamoDb(proxy.endpoint());
+        DynamoDbKeysetStore other = DynamoDbKeysetStore.open(persistent, table)) {
+      AtomicReference<byte[]> onItsWay = new AtomicReference<>();
+      proxy.next(
+          WRITE,
+          (proxy, exchange, target, request) -> {
+            onItsWay.set(request);
+            exchange.close();
+          },
+          AwsProxy.page(
+              400,
+              "{\"__type\":\"TransactionCanceledException\",\"CancellationReasons\":"
+                  + "[{\"Code\":\"TransactionConflict\"}]}"),
+          (proxy, exchange, target, request) -> {
+            proxy.forward(exchange, target, onItsWay.get());
+            AwsProxy.altering(answer -> answer).meet(proxy, exchange, target, request);
+          });
+      other.replace(keyset(ORDERS, 2, "mine"));
+      assertEquals(2, other.load(ORDERS).orElseThrow().revision());
+    }
+  }
+
+  private static AwsProxy.Fault passedOn() {
+    return AwsProxy.altering(answer -> answer);
+  }
+
+  /** Passed on as if DynamoDB had forgotten the first attempt, which it does after a while. */
+  private static AwsProxy.Fault withoutToken() {
+    return AwsProxy.altering(
+        request -> request.replaceAll("\"ClientRequestToken\":\"[^\"]*\",?", ""), answer -> answer);
+  }
+
   @Test
   void writeThatDoesNotArrive_isUnavailable_andChangesNothing() {
     proxy.next(WRITE, AwsProxy.reset());
@@ -282,6 +359,48 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
     assertFalse(watched().changesAfter(before).complete());
     put("name", "NO NAME", Map.of());
     assertEquals(Reason.INACCESSIBLE, reasonOf(() -> store().list(10)));
+  }
+
+  /** Such a change sorts behind every one that a store makes, or before, or in between. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "~",
+        "!",
+        "9223372036854775807",
+        "9999999999999999999",
+        "1000000000000000000",
+        "0000000000000000000",
+        "-000000000000000001",
+        "0000000000000000001x",
+        "099",
+        "+000000000000000009"
+      })
+  void changeMadeByHand_stopsNobody(String place) {
+    store().create(keyset(ORDERS, 1, ""));
+    WatchableKeysetStore.Position before = watched().position();
+    put("change", place, Map.of("token", AttributeValue.fromS("x")));
+    for (int revision = 2; revision < 5; revision++) {
+      store().replace(keyset(ORDERS, revision, ""));
+    }
+    WatchableKeysetStore.Changes changes = watched().changesAfter(before);
+    assertTrue(changes.complete());
+    assertEquals(Set.of(ORDERS), changes.written());
+    assertEquals(watched().position(), changes.position());
+    assertEquals("4", changes.position().value().split(":", -1)[0]);
+    assertFalse(watched().changesAfter(new WatchableKeysetStore.Position(place + ":x")).complete());
+  }
+
+  @Test
+  void changeMadeByHandAtTheEndOfTheOrder_isNamed() {
+    store().create(keyset(ORDERS, 1, ""));
+    put("change", "0999999999999999999", Map.of("token", AttributeValue.fromS("x")));
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> store().replace(keyset(ORDERS, 2, "")));
+    assertEquals(Reason.INACCESSIBLE, failure.reason());
+    assertTrue(
+        String.valueOf(failure.getMessage()).contains("0999999999999999999"), failure::getMessage);
+    assertEquals(1, store().load(ORDERS).orElseThrow().revision());
   }
 
   private void put(String partition, String sort, Map<String, AttributeValue> rest) {

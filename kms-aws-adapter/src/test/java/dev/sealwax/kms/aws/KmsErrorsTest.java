@@ -113,7 +113,8 @@ final class KmsErrorsTest {
     "InvalidSignatureException, 403, ACCESS_DENIED",
     "IncompleteSignature, 400, ACCESS_DENIED",
     "MissingAuthenticationToken, 403, ACCESS_DENIED",
-    "ExpiredTokenException, 400, ACCESS_DENIED",
+    "ExpiredTokenException, 400, UNAVAILABLE",
+    "ExpiredToken, 403, UNAVAILABLE",
     "RequestExpired, 400, ACCESS_DENIED",
     "InvalidCiphertextException, 400, INVALID_CIPHERTEXT",
     "IncorrectKeyException, 400, INVALID_CIPHERTEXT",
@@ -170,10 +171,35 @@ final class KmsErrorsTest {
 
   /** AWS says what it did not like of a request by quoting it. */
   @ParameterizedTest
-  @ValueSource(strings = {"ValidationException", "SomethingNew", "InvalidCiphertextException"})
-  void message_quotesNothingThatTheServiceQuotes(String code) {
-    proxy.next("Decrypt", AwsProxy.error(400, code, "Value " + VALUE + " failed, " + SECRET));
+  @CsvSource({
+    "ValidationException, 400",
+    "SomethingNew, 400",
+    "SomethingNew, 401",
+    "SomethingNew, 403",
+    "AccessDenied, 403",
+    "InvalidSignatureException, 403",
+    "UnrecognizedClientException, 400",
+    "InvalidCiphertextException, 400"
+  })
+  void message_quotesNothingThatTheServiceQuotes(String code, int status) {
+    proxy.next("Decrypt", AwsProxy.error(status, code, "Value " + VALUE + " failed, " + SECRET));
     failureOf(rootKey);
+  }
+
+  @Test
+  void message_ofADenial_isOneShortPrintableLine() {
+    String long500 = "x".repeat(500);
+    proxy.next(
+        "Decrypt",
+        AwsProxy.error(400, "AccessDeniedException", "a\\n[INFO] b\\u001b[31m" + long500));
+    String message = failureOf(rootKey).getMessage();
+    assertTrue(message.contains("(a?[INFO] b?[31mxxx"), message);
+    assertTrue(message.chars().allMatch(c -> c >= ' ' && c <= '~'), message);
+    assertFalse(message.contains("x".repeat(300)), message);
+    proxy.next("Decrypt", AwsProxy.error(403, "Odd\\ncode" + long500));
+    message = failureOf(rootKey).getMessage();
+    assertTrue(message.chars().allMatch(c -> c >= ' ' && c <= '~'), message);
+    assertFalse(message.contains("x".repeat(100)), message);
   }
 
   @ParameterizedTest
@@ -253,7 +279,7 @@ final class KmsErrorsTest {
   }
 
   @Test
-  void noCredentials_isAccessDenied() {
+  void noCredentials_isUnavailable() {
     try (KmsClient nobody =
         Aws.kms(proxy.endpoint())
             .credentialsProvider(
@@ -261,7 +287,9 @@ final class KmsErrorsTest {
                   throw SdkClientException.create("Unable to load credentials");
                 })
             .build()) {
-      assertEquals(ACCESS_DENIED, failureOf(AwsKmsRootKey.open(nobody, key)).reason());
+      RootKeyException failure = failureOf(AwsKmsRootKey.open(nobody, key));
+      assertEquals(UNAVAILABLE, failure.reason());
+      assertTrue(failure.getMessage().contains("there are no credentials"), failure::getMessage);
     }
   }
 

@@ -1,7 +1,6 @@
 package dev.sealwax.kms.cache;
 
 import com.github.benmanes.caffeine.cache.AsyncCache;
-import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.RemovalCause;
 import com.github.benmanes.caffeine.cache.Scheduler;
@@ -11,14 +10,11 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
-import java.util.Collections;
-import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -30,10 +26,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and
  * outside any lock; the others wait for it. A failed load fails its waiters and leaves nothing
  * behind. Between soft and hard time to live an entry serves while one background renewal tries to
- * replace it; a failed renewal is tried again later and hurts nobody. Past its hard time to live an
- * entry serves in an outage only, if the policy says so. Every value that leaves the cache is
- * closed; values are such that closing waits for nobody and harms no call under way. Safe for
- * concurrent use.
+ * replace it; a failed renewal is tried again later and hurts nobody, unless its loader removes the
+ * entry. Past its hard time to live an entry serves in an outage only, if the policy says so. Every
+ * value that leaves the cache is closed; values are such that closing waits for nobody and harms no
+ * call under way. Safe for concurrent use.
  *
  * @param <K> what a key is found by
  * @param <V> the key, wiped by {@code close}
@@ -42,19 +38,12 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** After a failed renewal the next attempt waits this share of the soft time to live. */
   private static final int RENEWAL_RETRY_DIVISOR = 20;
 
-  /** In an outage an entry past its hard time to live is asked for again after so long. */
-  private static final long OUTAGE_RETRY_NANOS = TimeUnit.SECONDS.toNanos(1);
-
-  /** For so long one attempt that has met an outage stands for the next. */
-  private static final long OUTAGE_BELIEF_NANOS = TimeUnit.SECONDS.toNanos(10);
-
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
   private final Executor refresher;
   private final AsyncCache<K, Held<V>> entries;
-  // Entries past their hard time to live, if the policy has a use for them in an outage. Where both
-  // caches are locked, this one is second.
-  private final @Nullable Cache<K, Held<V>> outlived;
+  // Null if the policy has no use for them.
+  private final @Nullable OutlivedKeys<K, V> outlived;
   private final long softNanos;
   private final long hardNanos;
   private final LongAdder hits = new LongAdder();
@@ -82,7 +71,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     this.refresher = refresher;
     this.softNanos = policy.softTtl().toNanos();
     this.hardNanos = policy.hardTtl().toNanos();
-    this.outlived = policy.hasStaleOnOutage() ? openOutlived(policy, nanoClock) : null;
+    this.outlived = policy.hasStaleOnOutage() ? new OutlivedKeys<>(policy, nanoClock) : null;
     this.entries =
         Caffeine.newBuilder()
             .maximumSize(Math.max(1, policy.maximumEntries()))
@@ -113,27 +102,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             .buildAsync();
   }
 
-  private static <K, V extends AutoCloseable> Cache<K, Held<V>> openOutlived(
-      CachePolicy policy, LongSupplier nanoClock) {
-    return Caffeine.newBuilder()
-        .maximumSize(policy.maximumEntries())
-        .expireAfterWrite(
-            Collections.max(List.of(policy.staleToEncrypt(), policy.staleToDecrypt())))
-        .ticker(nanoClock::getAsLong)
-        .executor(Runnable::run)
-        .scheduler(Scheduler.systemScheduler())
-        .<K, Held<V>>removalListener(
-            (key, held, cause) -> {
-              if (held != null) {
-                held.close();
-              }
-            })
-        .build();
-  }
-
   private void outlive(K key, Held<V> held) {
-    if (outlived != null && held.outlive()) {
-      outlived.put(key, held);
+    if (outlived != null) {
+      outlived.keep(key, held);
     }
   }
 
@@ -197,6 +168,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
         abandonIfPending(key, mine);
       }
       Held<V> held = await(winner);
+      if (held == null) {
+        continue;
+      }
       if (nanoClock.getAsLong() - held.createdNanos < hardNanos) {
         return held;
       }
@@ -225,33 +199,27 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    * for such an attempt, later ones are served at once while it is repeated in the background.
    */
   public Held<V> loadOrOutlived(K key, Supplier<V> loader, Duration window) {
-    Held<V> known = outlivedWithin(key, window);
-    long now = nanoClock.getAsLong();
-    if (known != null && known.isCutOff(now - OUTAGE_BELIEF_NANOS)) {
+    OutlivedKeys<K, V> past = outlived;
+    if (past == null) {
+      return load(key, loader);
+    }
+    Held<V> known = past.within(key, window);
+    if (known != null && past.isCutOff(known)) {
       hits.increment();
-      if (known.needsRenewal(now)) {
-        reload(key, known, loader);
+      if (known.needsRenewal(nanoClock.getAsLong())) {
+        reload(past, key, known, loader);
       }
       return servedInOutage(known);
     }
     try {
       return load(key, loader);
     } catch (RootKeyException e) {
-      Held<V> old = isOutage(e) ? outlivedWithin(key, window) : null;
-      if (old == null) {
+      Held<V> old = OutlivedKeys.isOutage(e) ? past.within(key, window) : null;
+      if (old == null || !past.isCutOff(old)) {
         throw e;
       }
       return servedInOutage(old);
     }
-  }
-
-  private @Nullable Held<V> outlivedWithin(K key, Duration window) {
-    Held<V> held = outlived == null ? null : outlived.getIfPresent(key);
-    return held != null
-            && !held.isRefused()
-            && held.ageNanos(nanoClock.getAsLong()) - hardNanos < window.toNanos()
-        ? held
-        : null;
   }
 
   private Held<V> servedInOutage(Held<V> held) {
@@ -260,13 +228,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     return held;
   }
 
-  private static boolean isOutage(Throwable failure) {
-    return failure instanceof RootKeyException e
-        && (e.reason() == RootKeyException.Reason.THROTTLED
-            || e.reason() == RootKeyException.Reason.UNAVAILABLE);
-  }
-
-  private void reload(K key, Held<V> old, Supplier<V> loader) {
+  private void reload(OutlivedKeys<K, V> past, K key, Held<V> old, Supplier<V> loader) {
     submitRenewal(
         old,
         () -> {
@@ -276,36 +238,15 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             refreshFailures.increment(); // what it means for the old one is noted already
           } finally {
             // If it has succeeded, nobody asks for the old one any more.
-            postponeReload(old);
+            past.postponeReload(old);
           }
         },
-        () -> postponeReload(old));
-  }
-
-  private void postponeReload(Held<V> old) {
-    old.postponeRenewal(nanoClock.getAsLong() + OUTAGE_RETRY_NANOS);
-  }
-
-  /** Notes how an attempt to load a key has failed that may have outlived. */
-  private void judgeOutlived(K key, Throwable failure) {
-    Cache<K, Held<V>> past = outlived;
-    Held<V> old = past == null ? null : past.getIfPresent(key);
-    if (past == null || old == null) {
-      return;
-    }
-    if (isOutage(failure)) {
-      old.cutOff(nanoClock.getAsLong());
-      postponeReload(old);
-    } else if (failure instanceof KmsException) {
-      past.asMap().remove(key, old);
-    } else {
-      old.reached();
-    }
+        () -> past.postponeReload(old));
   }
 
   private void removeOutlived(K key) {
     if (outlived != null) {
-      outlived.invalidate(key);
+      outlived.remove(key);
     }
   }
 
@@ -332,7 +273,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       }
       return held;
     } catch (RuntimeException | Error e) {
-      judgeOutlived(key, e);
+      if (outlived != null) {
+        outlived.judge(key, e);
+      }
       load.fail(e);
       throw e;
     }
@@ -349,10 +292,15 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private static <V extends AutoCloseable> Held<V> await(CompletableFuture<Held<V>> future) {
+  /** What another has loaded; null if that one was interrupted, which must fail nobody else. */
+  private static <V extends AutoCloseable> @Nullable Held<V> await(
+      CompletableFuture<Held<V>> future) {
     try {
       return future.join();
     } catch (CancellationException e) {
+      if (future instanceof Load<V> load && load.interrupted) {
+        return null;
+      }
       Throwable failure = future instanceof Load<V> load ? load.failure : null;
       if (failure instanceof RuntimeException runtime) {
         throw SharedFailures.forAnotherCaller(runtime);
@@ -370,9 +318,12 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   private static final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
     private volatile @Nullable Throwable failure;
+    private volatile boolean interrupted;
 
+    /** To be called by the thread that has failed. */
     void fail(Throwable cause) {
       failure = cause;
+      interrupted = OutlivedKeys.isInterrupt(cause);
       cancel(false);
     }
   }
@@ -413,7 +364,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   public void clear() {
     entries.synchronous().invalidateAll();
     if (outlived != null) {
-      outlived.invalidateAll();
+      outlived.clear();
     }
   }
 
@@ -461,10 +412,10 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       ended = true;
     } catch (RuntimeException e) {
       ended = true;
-      if (e instanceof KmsException && !isOutage(e)) {
+      if (e instanceof KmsException && !OutlivedKeys.isOutage(e)) {
         old.refuse();
         if (outlived != null) {
-          outlived.asMap().remove(key, old); // its time was over before this answer came
+          outlived.remove(key, old); // its time was over before this answer came
         }
       }
       renewalFailed(old);
@@ -497,7 +448,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
         staleServed.sum(),
         outageServed.sum(),
         evictions.sum(),
-        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.estimatedSize()),
+        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size()),
         Duration.ofNanos(oldestServedNanos));
   }
 

@@ -6,6 +6,7 @@ import dev.sealwax.kms.crypto.Hkdf;
 import dev.sealwax.kms.crypto.UsageBudget;
 import dev.sealwax.kms.keyset.KeyEncryptionKey;
 import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.RootConsent;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.nio.charset.StandardCharsets;
@@ -30,6 +31,7 @@ final class DataKey implements AutoCloseable {
   private static final byte[] COMMITMENT_LABEL = Hkdf.label("sealwax/envelope/v1/commitment");
 
   private final EnvelopeHeader header;
+  private final RootConsent consent;
   private final @Nullable GcmKey messages;
   private final @Nullable ChunkedKey streams;
   private final AtomicInteger owners = new AtomicInteger(1);
@@ -41,8 +43,14 @@ final class DataKey implements AutoCloseable {
 
   private volatile @Nullable LastOpened rememberedBy;
 
-  private DataKey(EnvelopeHeader header, byte[] dataKey, UsageBudget budget, Traffic traffic) {
+  private DataKey(
+      EnvelopeHeader header,
+      byte[] dataKey,
+      RootConsent consent,
+      UsageBudget budget,
+      Traffic traffic) {
     this.header = header;
+    this.consent = consent;
     byte[] messageKey = derive(MESSAGE_KEY_LABEL, dataKey, header.suite(), header.keyset());
     this.messages =
         header.suite() == AlgorithmSuite.ONE_SHOT
@@ -58,6 +66,7 @@ final class DataKey implements AutoCloseable {
       AlgorithmSuite suite,
       KeysetId keyset,
       KeyEncryptionKey kek,
+      RootConsent consent,
       UsageBudget budget,
       SecureRandom random,
       Traffic traffic) {
@@ -67,7 +76,7 @@ final class DataKey implements AutoCloseable {
       byte[] commitment = commitment(dataKey, suite, keyset);
       EnvelopeHeader header =
           EnvelopeHeader.of(suite, keyset, kek.version(), kek.wrap(dataKey), commitment);
-      return new DataKey(header, dataKey, budget, traffic);
+      return new DataKey(header, dataKey, consent, budget, traffic);
     } finally {
       Arrays.fill(dataKey, (byte) 0);
     }
@@ -78,10 +87,11 @@ final class DataKey implements AutoCloseable {
    *
    * @throws DecryptionFailedException if the wrapped key or its commitment is not authentic
    */
-  static DataKey unwrap(EnvelopeHeader header, KeyEncryptionKey kek, Traffic traffic) {
+  static DataKey unwrap(
+      EnvelopeHeader header, KeyEncryptionKey kek, RootConsent consent, Traffic traffic) {
     byte[] dataKey = unwrapChecked(header, kek);
     try {
-      return new DataKey(header, dataKey, new UsageBudget(0, 0), traffic);
+      return new DataKey(header, dataKey, consent, new UsageBudget(0, 0), traffic);
     } finally {
       Arrays.fill(dataKey, (byte) 0);
     }
@@ -145,6 +155,11 @@ final class DataKey implements AutoCloseable {
       throw new IllegalStateException("data key is for " + header.suite());
     }
     return streams;
+  }
+
+  /** Whether the root key has denied the key version since. */
+  boolean isWithdrawn() {
+    return consent.isWithdrawn();
   }
 
   boolean isFitToEncrypt(Keyset snapshot) {

@@ -7,6 +7,7 @@ import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
+import dev.sealwax.kms.keyset.RootConsent;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -24,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  * of the policy.
  *
  * <p>Whether a cached key may still be used is decided per operation against the current keyset
- * snapshot, so a disabled version is refused by the very next operation no matter what is cached.
+ * snapshot, so a disabled version is refused by the very next operation no matter what is cached;
+ * and what is cached of a version that the root key has denied is dropped, so that it is asked.
  * Safe for concurrent use.
  */
 final class DataKeys implements AutoCloseable {
@@ -73,7 +75,8 @@ final class DataKeys implements AutoCloseable {
     if (held == null) {
       return null;
     }
-    if (!held.value().isFitToEncrypt(snapshot) && !isUnderPrimary(held.value(), snapshot)) {
+    if (held.value().isWithdrawn()
+        || (!held.value().isFitToEncrypt(snapshot) && !isUnderPrimary(held.value(), snapshot))) {
       encrypting.remove(purpose, held);
       return null;
     }
@@ -155,11 +158,14 @@ final class DataKeys implements AutoCloseable {
 
   private DataKey generate(
       Purpose purpose, OpenKeyset keyset, Keyset snapshot, UsageBudget budget) {
+    RootConsent consent = keyset.consent(snapshot.primary());
     return keyset.withKeyEncryptionKey(
         snapshot,
         snapshot.primary(),
         KeyUse.ENCRYPT,
-        kek -> DataKey.generate(purpose.suite(), purpose.keyset(), kek, budget, random, traffic));
+        kek ->
+            DataKey.generate(
+                purpose.suite(), purpose.keyset(), kek, consent, budget, random, traffic));
   }
 
   LastOpened lastOpened() {
@@ -174,7 +180,7 @@ final class DataKeys implements AutoCloseable {
   @Nullable Held<DataKey> cachedToDecrypt(
       byte[] envelope, int wrappingPosition, OpenKeyset keyset, LastOpened last) {
     Held<DataKey> same = last.find(envelope);
-    if (same != null) {
+    if (same != null && !same.value().isWithdrawn()) {
       decrypting.countHit();
       return same;
     }
@@ -188,6 +194,10 @@ final class DataKeys implements AutoCloseable {
     }
     EnvelopeHeader found = held.value().header();
     if (!found.isPrefixOf(envelope)) {
+      return null;
+    }
+    if (held.value().isWithdrawn()) {
+      decrypting.remove(wrapping, held);
       return null;
     }
     if (held.needsRenewal(nanoClock.getAsLong())) {
@@ -268,8 +278,12 @@ final class DataKeys implements AutoCloseable {
   }
 
   private DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
+    RootConsent consent = keyset.consent(header.keyVersion());
     return keyset.withKeyEncryptionKey(
-        snapshot, header.keyVersion(), KeyUse.DECRYPT, kek -> DataKey.unwrap(header, kek, traffic));
+        snapshot,
+        header.keyVersion(),
+        KeyUse.DECRYPT,
+        kek -> DataKey.unwrap(header, kek, consent, traffic));
   }
 
   private static Wrapping wrapping(KeysetId keyset, EnvelopeHeader header) {

@@ -393,6 +393,14 @@ public final class OpenKeyset {
     return keys.with(snapshot, version, purpose, use);
   }
 
+  /**
+   * Whether the root key still allows the use of a version: to be got before {@link
+   * #withKeyEncryptionKey}, and asked at each use of what that yields.
+   */
+  public RootConsent consent(int version) {
+    return keys.consent(version);
+  }
+
   void close() {
     refresh.close();
     published.close();

@@ -125,7 +125,9 @@ final class RootCalls {
             return unwrapNow(keyset, version, wrapped);
           } catch (RootKeyException | KeysetCorruptedException e) {
             counts.failures.increment();
-            denied.remember(unwrapping, e);
+            if (!Thread.currentThread().isInterrupted()) {
+              denied.remember(unwrapping, e); // else it may be this thread's, and nobody else's
+            }
             if (e instanceof RootKeyException failure
                 && failure.reason() == RootKeyException.Reason.DISABLED) {
               switchedOff.add(wrapped.rootKeyId());

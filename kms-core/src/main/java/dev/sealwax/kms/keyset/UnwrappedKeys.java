@@ -7,14 +7,18 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * Lends the unwrapped versions of one keyset, which the cache that all keysets share owns. Safe for
- * any thread.
+ * Lends the unwrapped versions of one keyset, which the cache that all keysets share owns; one that
+ * the root key denies or says is disabled is dropped at once, be its time over or not. Safe for any
+ * thread.
  */
 final class UnwrappedKeys {
   // Only a cache much smaller than the set of versions in use can drop a key as fast as this.
@@ -29,6 +33,8 @@ final class UnwrappedKeys {
   private final RootCalls rootCalls;
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
+  // One for each version in use, of a keyset that may be one of many: starts small.
+  private final ConcurrentHashMap<Integer, RootConsent> consents = new ConcurrentHashMap<>(1);
 
   UnwrappedKeys(KeysetId id, PublishedSnapshot published, OpenKeyset.Shared shared) {
     this.id = id;
@@ -101,12 +107,37 @@ final class UnwrappedKeys {
     if (wrapped == null || documentKey == null) {
       throw new AssertionError("a usable version has material and an authenticated document");
     }
-    try (VersionSecret secret = rootCalls.unwrap(id, version, wrapped)) {
+    try (VersionSecret secret = unwrapped(version, wrapped)) {
       if (!secret.belongsWith(documentKey)) {
         throw new KeysetCorruptedException(
             id, "version " + version + " was wrapped with another document key", null);
       }
       return secret.keyEncryptionKey(version);
+    }
+  }
+
+  private VersionSecret unwrapped(int version, WrappedKey wrapped) {
+    try {
+      return rootCalls.unwrap(id, version, wrapped);
+    } catch (RootKeyException e) {
+      if (e.reason() == Reason.ACCESS_DENIED || e.reason() == Reason.DISABLED) {
+        withdraw(version);
+      }
+      throw e;
+    }
+  }
+
+  /** As {@link OpenKeyset#consent}. */
+  RootConsent consent(int version) {
+    return consents.computeIfAbsent(version, any -> new RootConsent());
+  }
+
+  /** The key first: whoever gets a new consent must find none that is older. */
+  private void withdraw(int version) {
+    keys.remove(new VersionId(id, version));
+    RootConsent given = consents.remove(version);
+    if (given != null) {
+      given.withdraw();
     }
   }
 }

@@ -26,14 +26,28 @@ final class Attempt<T> implements Runnable {
    * @param discard wipes a result that comes when nobody waits any more
    * @param end releases what the body works on, once it has ended or will never begin
    */
-  record Task<T>(Supplier<T> body, Consumer<T> discard, Runnable end) {}
+  record Task<T>(Supplier<T> body, Consumer<T> discard, Runnable end) {
+    /** The same, and in the end {@code last}, whatever happens. */
+    Task<T> endingWith(Runnable last) {
+      return new Task<>(
+          body,
+          discard,
+          () -> {
+            try {
+              end.run();
+            } finally {
+              last.run();
+            }
+          });
+    }
+  }
 
   /**
    * Hears of one attempt: that it begins, if it does, and then one of the ways in which it ends.
    */
   interface Observer {
-    /** It is about to be made; a failure is returned if it must not be made after all. */
-    @Nullable RootKeyException begins();
+    /** It is about to be made. */
+    void begins();
 
     void succeeded(long nanos);
 
@@ -109,26 +123,17 @@ final class Attempt<T> implements Runnable {
   }
 
   private boolean start() {
-    RootKeyException refusal;
     synchronized (this) {
       if (stage != Stage.WAITING) {
         return false;
       }
-      refusal = observer.begins();
-      stage = refusal == null ? Stage.RUNNING : Stage.ENDED;
+      observer.begins();
+      stage = Stage.RUNNING;
       thread = Thread.currentThread();
       begunNanos = nanoClock.getAsLong();
     }
     begun.countDown();
-    if (refusal == null) {
-      return true;
-    }
-    if (decided.compareAndSet(false, true)) {
-      observer.dropped();
-      result.completeExceptionally(refusal);
-    }
-    task.end().run();
-    return false;
+    return true;
   }
 
   private void end() {

@@ -11,32 +11,47 @@ import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether a root key may be called: Resilience4j's circuit breaker, and one thing more. An attempt
+ * Whether a root key may be called: Resilience4j's circuit breaker, and two things more. An attempt
  * that hangs while the circuit is half open must not keep the next ones out until its time is over:
- * whenever the open time has passed again, another is let through.
+ * whenever the open time has passed again, another is let through. And how an attempt ends is told
+ * to the breaker only as long as the circuit is as it found it: who was let in before it opened
+ * neither answers for the one that tries, nor frees its place.
  *
- * <p>Safe for any thread.
+ * <p>Safe for any thread; its lock is held for moments.
  */
 final class CallCircuit {
-  /** An admitted attempt; it ends by exactly one of the methods that take it. */
-  enum Pass {
-    /** The breaker counts it. */
-    COUNTED,
+  private enum Kind {
+    /** The circuit was closed. */
+    REGULAR,
+    /** The circuit is half open, and the breaker waits for this one. */
+    PROBE,
     /** One more while the circuit is half open; only its success counts. */
     EXTRA
+  }
+
+  /** An admitted attempt; it ends by exactly one of the methods that take it. */
+  static final class Pass {
+    private final Kind kind;
+    private final long period;
+
+    private Pass(Kind kind, long period) {
+      this.kind = kind;
+      this.period = period;
+    }
   }
 
   private final CircuitBreaker breaker;
   private final long openNanos;
   private final LongSupplier nanoClock;
-  private final AtomicLong lastProbe = new AtomicLong();
-  private volatile long openedNanos;
-  private volatile @Nullable Reason lastFailure;
+  // All guarded by this.
+  private long period; // another with each change of the breaker's state
+  private long lastProbe;
+  private long openedNanos;
+  private @Nullable Reason lastFailure;
 
   CallCircuit(int attempts, Duration openTime, LongSupplier nanoClock) {
     this.openNanos = openTime.toNanos();
@@ -55,6 +70,7 @@ final class CallCircuit {
         .getEventPublisher()
         .onStateTransition(
             event -> {
+              period++;
               if (event.getStateTransition().getToState() == CircuitBreaker.State.OPEN) {
                 openedNanos = nanoClock.getAsLong();
               }
@@ -62,26 +78,44 @@ final class CallCircuit {
   }
 
   /**
-   * Admits an attempt.
+   * Refuses an attempt that would not be admitted now, so that it need not wait to hear it.
+   *
+   * @throws RootKeyException as {@link #enter}
+   */
+  synchronized void requireAdmitting() {
+    if (state() == RootKeyHealth.Circuit.OPEN || isProbed()) {
+      throw refusal();
+    }
+  }
+
+  /**
+   * Admits an attempt that begins now.
    *
    * @throws RootKeyException with {@code UNAVAILABLE} if none may be made now
    */
-  Pass enter() {
-    if (breaker.tryAcquirePermission()) {
-      lastProbe.set(nanoClock.getAsLong());
-      return Pass.COUNTED;
+  synchronized Pass enter() {
+    boolean permitted = breaker.tryAcquirePermission();
+    boolean halfOpen = breaker.getState() == CircuitBreaker.State.HALF_OPEN;
+    if (!permitted && (!halfOpen || isProbed())) {
+      throw refusal();
     }
-    long last = lastProbe.get();
-    long now = nanoClock.getAsLong();
-    if (breaker.getState() == CircuitBreaker.State.HALF_OPEN
-        && now - last >= openNanos
-        && lastProbe.compareAndSet(last, now)) {
-      return Pass.EXTRA;
+    if (halfOpen) {
+      lastProbe = nanoClock.getAsLong();
     }
-    throw refusal();
+    return new Pass(!permitted ? Kind.EXTRA : halfOpen ? Kind.PROBE : Kind.REGULAR, period);
   }
 
-  RootKeyException refusal() {
+  /** Whether an attempt has less than the open time ago begun to find out. */
+  private boolean isProbed() {
+    return breaker.getState() == CircuitBreaker.State.HALF_OPEN
+        && nanoClock.getAsLong() - lastProbe < openNanos;
+  }
+
+  private boolean awaits(Pass pass) {
+    return pass.kind != Kind.EXTRA && pass.period == period;
+  }
+
+  private RootKeyException refusal() {
     Duration left = untilNextAttempt();
     return new RootKeyException(
         Reason.UNAVAILABLE,
@@ -93,30 +127,33 @@ final class CallCircuit {
   }
 
   /** The root key has answered, be it that it refuses. */
-  void answered(Pass pass, long nanos) {
-    if (pass == Pass.COUNTED) {
+  synchronized void answered(Pass pass, long nanos) {
+    if (awaits(pass)) {
       breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
-    } else if (breaker.getState() != CircuitBreaker.State.CLOSED) {
+    } else if (pass.kind != Kind.REGULAR && breaker.getState() != CircuitBreaker.State.CLOSED) {
       breaker.transitionToClosedState();
     }
   }
 
   /** The root key has failed for a reason that is not the caller's. */
-  void failed(Pass pass, long nanos, Reason reason) {
+  synchronized void failed(Pass pass, long nanos, Reason reason) {
     lastFailure = reason;
-    if (pass == Pass.COUNTED) {
+    if (awaits(pass)) {
       breaker.onError(nanos, TimeUnit.NANOSECONDS, new RootKeyException(reason, "failed"));
     }
   }
 
   /** Nothing is known of how the root key does. */
-  void left(Pass pass) {
-    if (pass == Pass.COUNTED) {
+  synchronized void left(Pass pass) {
+    if (awaits(pass)) {
       breaker.releasePermission();
+    }
+    if (pass.kind != Kind.REGULAR && pass.period == period) {
+      lastProbe = nanoClock.getAsLong() - openNanos; // the next one may find out at once
     }
   }
 
-  RootKeyHealth.Circuit state() {
+  synchronized RootKeyHealth.Circuit state() {
     return switch (breaker.getState()) {
       case OPEN -> openLeft() > 0 ? RootKeyHealth.Circuit.OPEN : RootKeyHealth.Circuit.HALF_OPEN;
       case HALF_OPEN -> RootKeyHealth.Circuit.HALF_OPEN;
@@ -124,13 +161,13 @@ final class CallCircuit {
     };
   }
 
-  Duration untilNextAttempt() {
+  synchronized Duration untilNextAttempt() {
     return state() == RootKeyHealth.Circuit.OPEN
         ? Duration.ofNanos(Math.max(0, openLeft()))
         : Duration.ZERO;
   }
 
-  @Nullable Reason lastFailure() {
+  synchronized @Nullable Reason lastFailure() {
     return lastFailure;
   }
 

@@ -9,6 +9,7 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.Optional;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -17,10 +18,13 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes the calls of a {@link ResilientRootKey}: bounds how many there are, lets each through the
- * circuit and at its pace, hands it to a thread, waits for it and tries it again.
+ * Makes the calls of a {@link ResilientRootKey}: bounds how many there are, waits for a place and
+ * then for a turn, asks the circuit, hands the attempt to a thread, waits for it and tries it
+ * again.
  *
- * <p>Holds no lock while it waits. Safe for any thread.
+ * <p>The turn is the last thing that is waited for: attempts that had theirs and then waited for a
+ * place would begin all at once, and one that the circuit admitted might begin after it has opened.
+ * Safe for any thread.
  */
 final class GuardedCalls implements AutoCloseable {
   private static final long THREAD_IDLE_SECONDS = 10;
@@ -29,6 +33,8 @@ final class GuardedCalls implements AutoCloseable {
   private final GuardTiming timing;
   private final CallCircuit circuit;
   private final @Nullable CallPace pace;
+  // One for each thread; an attempt keeps it until it has ended, be its caller gone or not.
+  private final Semaphore places;
   private final ThreadPoolExecutor threads;
   private final AtomicInteger inside = new AtomicInteger();
   private final AtomicInteger underWay = new AtomicInteger();
@@ -46,8 +52,9 @@ final class GuardedCalls implements AutoCloseable {
     this.pace =
         limits.callsPerSecond() == 0
             ? null
-            : new CallPace(limits.callsPerSecond(), timing.nanoClock());
-    // The queue is bounded by the callers, of whom each waits for one attempt.
+            : new CallPace(limits.callsPerSecond(), timing.nanoClock(), timing.sleeper());
+    this.places = new Semaphore(limits.concurrentCalls(), /* fair= */ true);
+    // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
         new ThreadPoolExecutor(
             limits.concurrentCalls(),
@@ -123,13 +130,31 @@ final class GuardedCalls implements AutoCloseable {
       throw new RootKeyException(
           UNAVAILABLE, "no attempt has returned in time, and there is no thread for another");
     }
-    Pass pass = circuit.enter();
+    circuit.requireAdmitting();
+    if (pace != null && !pace.hasTurnWithin(half(end), places.getQueueLength())) {
+      throw noTurn();
+    }
+    try {
+      if (!places.tryAcquire(left(end), TimeUnit.NANOSECONDS)) {
+        throw new RootKeyException(UNAVAILABLE, "other calls took all the time until the deadline");
+      }
+      return handedOver(tasks, end);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for its turn", e);
+    }
+  }
+
+  /** Begins an attempt that has a place. */
+  private <T> Attempt<T> handedOver(Supplier<Task<T>> tasks, long end) throws InterruptedException {
+    @Nullable Pass pass = null;
     @Nullable Task<T> task = null;
     boolean begun = false;
     try {
-      waitForTurn(end);
+      pass = admitted(end);
       task = tasks.get();
-      Attempt<T> attempt = new Attempt<>(task, timing.nanoClock(), new Watcher(pass));
+      Attempt<T> attempt =
+          new Attempt<>(task.endingWith(places::release), timing.nanoClock(), new Watcher(pass));
       threads.execute(attempt);
       begun = true;
       return attempt;
@@ -137,7 +162,10 @@ final class GuardedCalls implements AutoCloseable {
       throw closed();
     } finally {
       if (!begun) {
-        circuit.left(pass);
+        places.release();
+        if (pass != null) {
+          circuit.left(pass);
+        }
         if (task != null) {
           task.end().run();
         }
@@ -145,22 +173,32 @@ final class GuardedCalls implements AutoCloseable {
     }
   }
 
-  private void waitForTurn(long end) {
+  private Pass admitted(long end) throws InterruptedException {
     if (pace == null) {
-      return;
+      return circuit.enter();
     }
-    // Half of what is left: who gets a turn just before the deadline only spends it.
-    long wait = pace.takeTurn((end - timing.nanoClock().getAsLong()) / 2);
-    if (wait == CallPace.NO_TURN) {
-      throw new RootKeyException(
-          THROTTLED,
-          "the configured rate of "
-              + limits.callsPerSecond()
-              + " calls per second leaves no place in time");
+    Pass pass = pace.atTurn(half(end), circuit::enter);
+    if (pass == null) {
+      throw noTurn();
     }
-    if (wait > 0 && !sleep(wait)) {
-      throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for a turn");
-    }
+    return pass;
+  }
+
+  private RootKeyException noTurn() {
+    return new RootKeyException(
+        THROTTLED,
+        "the configured rate of "
+            + limits.callsPerSecond()
+            + " calls per second leaves no place in time");
+  }
+
+  private long left(long end) {
+    return end - timing.nanoClock().getAsLong();
+  }
+
+  /** Half of what is left: who gets a turn just before the deadline only spends it. */
+  private long half(long end) {
+    return left(end) / 2;
   }
 
   /** Pauses before the next attempt; false if there is no time for one, or no wish. */
@@ -171,15 +209,11 @@ final class GuardedCalls implements AutoCloseable {
             ? limits.longestPauseNanos()
             : limits.firstPauseNanos() << doublings;
     long pause = timing.chance().applyAsLong(most);
-    return pause < end - timing.nanoClock().getAsLong()
-        && !Thread.currentThread().isInterrupted()
-        && sleep(pause);
-  }
-
-  /** False if interrupted, which the thread stays. */
-  private boolean sleep(long nanos) {
+    if (pause >= left(end) || Thread.currentThread().isInterrupted()) {
+      return false;
+    }
     try {
-      timing.sleeper().sleep(nanos);
+      timing.sleeper().sleep(pause);
       return true;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -197,14 +231,10 @@ final class GuardedCalls implements AutoCloseable {
     }
 
     @Override
-    public @Nullable RootKeyException begins() {
-      if (circuit.state() == RootKeyHealth.Circuit.OPEN) {
-        return refused(circuit.refusal()); // it opened while this attempt waited for a thread
-      }
+    public void begins() {
       made = true;
       attempts.increment();
       underWay.incrementAndGet();
-      return null;
     }
 
     @Override

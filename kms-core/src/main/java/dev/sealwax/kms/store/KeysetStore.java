@@ -47,8 +47,8 @@ public interface KeysetStore extends AutoCloseable {
    *
    * @throws IllegalArgumentException if the revision is 1
    * @throws KeysetConflictException if the stored revision is another one; nothing was written
-   * @throws KeysetStoreException if there is no such keyset, or the store cannot be written; load
-   *     to see whether an UNAVAILABLE write took effect
+   * @throws KeysetStoreException with NOT_FOUND if there is no such keyset, or else if the store
+   *     cannot be written; load to see whether an UNAVAILABLE write took effect
    */
   void replace(StoredKeyset next);
 

@@ -9,7 +9,9 @@ import java.util.Objects;
  * <p>An entry older than the soft time to live (spread by a random tenth so that a fleet does not
  * move in step) is renewed in the background while it keeps serving; an entry older than the hard
  * time to live serves nobody, unless {@link #withStaleOnOutage} allows it. So a failed renewal
- * hurts no request before the hard limit. Times are kept to within a tenth of a second. Immutable.
+ * hurts no request before the hard limit; but a root key that denies a key version, or says that it
+ * is disabled, ends it at once, and the data keys under it. Times are kept to within a tenth of a
+ * second. Immutable.
  */
 public final class CachePolicy {
   private static final Duration LONGEST = Duration.ofDays(365);

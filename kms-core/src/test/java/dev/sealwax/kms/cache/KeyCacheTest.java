@@ -10,9 +10,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -430,6 +433,47 @@ final class KeyCacheTest {
       go.countDown();
       threads.shutdownNow();
     }
+  }
+
+  @Test
+  void load_whoseCallerIsInterrupted_failsNobodyElse() throws Exception {
+    CountDownLatch loading = new CountDownLatch(1);
+    CountDownLatch fail = new CountDownLatch(1);
+    CompletableFuture<RuntimeException> interrupted = new CompletableFuture<>();
+    Thread first =
+        new Thread(
+            () ->
+                interrupted.complete(
+                    assertThrows(
+                        RootKeyException.class,
+                        () ->
+                            cache.load(
+                                "k",
+                                () -> {
+                                  loading.countDown();
+                                  awaitQuietly(fail);
+                                  Thread.currentThread().interrupt();
+                                  throw new RootKeyException(Reason.UNAVAILABLE, "interrupted");
+                                }))));
+    first.start();
+    loading.await();
+    CompletableFuture<Held<Key>> loaded = new CompletableFuture<>();
+    Thread second =
+        new Thread(
+            () -> {
+              try {
+                loaded.complete(cache.load("k", Key::new));
+              } catch (RuntimeException e) {
+                loaded.completeExceptionally(e);
+              }
+            });
+    second.start();
+    while (second.getState() != Thread.State.WAITING) {
+      Thread.onSpinWait();
+    }
+    fail.countDown();
+    interrupted.get(30, TimeUnit.SECONDS);
+    assertSame(loaded.get(30, TimeUnit.SECONDS), present("k"));
   }
 
   private static void awaitQuietly(CountDownLatch latch) {

@@ -85,7 +85,7 @@ final class EnvelopeVectorsTest {
     assertEquals(Integer.MAX_VALUE, header.keyVersion());
     assertEquals(Integer.MAX_VALUE, key.version());
     try (var kek = TestKeysets.keyEncryptionKey(key.version(), key.kek());
-        DataKey dataKey = DataKey.unwrap(header, kek, new Traffic())) {
+        DataKey dataKey = DataKey.unwrap(header, kek, TestKeysets.consent(), new Traffic())) {
       assertArrayEquals(
           vector.plaintext(),
           dataKey.messages().open(envelope, header.lengthBytes(), vector.context()));

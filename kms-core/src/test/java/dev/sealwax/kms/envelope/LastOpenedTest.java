@@ -92,6 +92,7 @@ class LastOpenedTest {
         AlgorithmSuite.ONE_SHOT,
         KeysetId.of(EnvelopeRig.NAME),
         TestKeysets.keyEncryptionKey(1, new byte[32]),
+        TestKeysets.consent(),
         new UsageBudget(1, 1),
         new SecureRandom(),
         new Traffic());

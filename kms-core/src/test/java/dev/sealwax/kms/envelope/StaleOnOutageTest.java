@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
@@ -27,6 +28,7 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -128,6 +130,14 @@ final class StaleOnOutageTest {
     Duration window = use == Use.ENCRYPT ? TO_ENCRYPT : TO_DECRYPT;
     boolean outage = reason == THROTTLED || reason == UNAVAILABLE;
     boolean past = age.compareTo(HARD) >= 0;
+    if ((reason == ACCESS_DENIED || reason == DISABLED) && !past && age.compareTo(SOFT) >= 0) {
+      use(use);
+      runBackground(); // which is told, and so everybody
+      assertFails(reason, () -> use(use));
+      heal();
+      assertDoesNotThrow(() -> use(use));
+      return;
+    }
     if (!past || (outage && age.compareTo(HARD.plus(window)) < 0)) {
       for (int i = 0; i < 3; i++) {
         assertDoesNotThrow(() -> use(use));
@@ -212,7 +222,9 @@ final class StaleOnOutageTest {
     fail(reason);
     use(Use.DECRYPT);
     runBackground();
-    use(Use.DECRYPT); // within its hard time to live whatever the renewal said
+    if (reason != ACCESS_DENIED && reason != DISABLED) {
+      use(Use.DECRYPT); // still within its hard time to live
+    }
     fail(UNAVAILABLE);
     rig.pass(Duration.ofHours(1));
     assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
@@ -252,6 +264,48 @@ final class StaleOnOutageTest {
     runBackground();
     rig.pass(Duration.ofHours(1));
     use(Use.DECRYPT);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Use.class)
+  void interruptOfTheCaller_isNoOutage(Use use) {
+    rig.pass(IN_WINDOW);
+    rig.root.always(Fault.hanging(new CountDownLatch(1)));
+    Thread.currentThread().interrupt();
+    assertFails(UNAVAILABLE, () -> use(use));
+    assertTrue(Thread.interrupted());
+    rig.root.always(Fault.NONE);
+    use(use); // asks at once: neither the interrupt nor its failure is anybody else's
+    assertEquals(0, rig.keysets.keyVersionStatistics().outageServed());
+  }
+
+  @Test
+  void interruptOfTheCaller_neitherProlongsAnOutageNorEndsIt() {
+    rig.pass(IN_WINDOW);
+    fail(UNAVAILABLE);
+    use(Use.DECRYPT);
+    Thread.currentThread().interrupt();
+    use(Use.DECRYPT); // needs nobody
+    rig.pass(Duration.ofSeconds(11));
+    assertFails(UNAVAILABLE, () -> use(Use.DECRYPT));
+    assertTrue(Thread.interrupted());
+    fail(ACCESS_DENIED);
+    assertFails(ACCESS_DENIED, () -> use(Use.DECRYPT));
+  }
+
+  @Test
+  void interruptOfTheCaller_withinTheTimeToLive_hurtsNothing() {
+    rig.pass(SOFT.plusMinutes(30));
+    rig.root.always(Fault.hanging(new CountDownLatch(1)));
+    for (int i = 0; i < 3; i++) {
+      Thread.currentThread().interrupt();
+      for (Use use : Use.values()) {
+        use(use);
+      }
+      runBackground(); // on this thread
+      assertTrue(Thread.interrupted());
+      rig.pass(SOFT.dividedBy(20));
+    }
   }
 
   @Test

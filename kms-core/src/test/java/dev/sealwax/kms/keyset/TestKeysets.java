@@ -29,6 +29,11 @@ public final class TestKeysets {
 
   private TestKeysets() {}
 
+  /** One that nobody withdraws. */
+  public static RootConsent consent() {
+    return new RootConsent();
+  }
+
   /** The first revision of a keyset, its keys wrapped by {@code root} and authenticated. */
   public static StoredKeyset stored(
       KeysetId id, int primary, List<Version> versions, RootKey root) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -40,6 +41,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 final class ResilientRootKeyTest {
@@ -347,6 +349,46 @@ final class ResilientRootKeyTest {
     assertEquals(1, resilient.health().refusals());
   }
 
+  @Test
+  void circuit_thatOpensWhileACallWaitsForItsTurn_letsOneTryAndNoOther() {
+    CountDownLatch failNow = new CountDownLatch(1);
+    CountDownLatch turn = new CountDownLatch(1);
+    faulty.next(Fault.hanging(failNow).then(Fault.failing(UNAVAILABLE)));
+    faulty.always(Fault.hanging(release));
+    resilient =
+        inManualTime()
+            .timing(
+                new GuardTiming(
+                    nanos::get,
+                    pause -> {
+                      turn.await();
+                      nanos.addAndGet(pause);
+                    },
+                    most -> most))
+            .deadline(LONG)
+            .attempts(1, LONG)
+            .circuit(1, OPEN_TIME)
+            .rate(10)
+            .build();
+    CompletableFuture<byte[]> failing = unwrapElsewhere();
+    await(() -> faulty.underWay() == 1);
+    int before = faulty.unwraps();
+    CompletableFuture<byte[]> one = unwrapElsewhere();
+    await(() -> resilient.health().callsWaiting() == 1);
+    failNow.countDown();
+    assertEquals(UNAVAILABLE, reasonOf(failing));
+    pass(OPEN_TIME.plusMillis(1));
+    CompletableFuture<byte[]> other = unwrapElsewhere();
+    await(() -> resilient.health().callsWaiting() == 2);
+    turn.countDown();
+    await(() -> (one.isDone() || other.isDone()) && faulty.underWay() == 1);
+    assertEquals(UNAVAILABLE, reasonOf(one.isDone() ? one : other));
+    assertEquals(before + 1, faulty.unwraps());
+    release.countDown();
+    assertArrayEquals(SECRET, (one.isCompletedExceptionally() ? other : one).join());
+    assertEquals(Circuit.CLOSED, resilient.health().circuit());
+  }
+
   // --- deadlines ---
 
   static Stream<Consumer<ResilientRootKeyTest>> hangs() {
@@ -471,7 +513,7 @@ final class ResilientRootKeyTest {
     leaveBehind(this::unwrap);
     release.countDown();
     await(() -> resilient.health().attemptsOverdue() == 0 && late.get() != null);
-    assertThrows(IllegalStateException.class, () -> late.get().use(byte[]::clone));
+    assertTrue(isWiped(late.get()));
   }
 
   @Test
@@ -495,15 +537,48 @@ final class ResilientRootKeyTest {
     release.countDown();
     await(() -> resilient.health().attemptsOverdue() == 0 && seen.get() != null);
     assertArrayEquals(SECRET, seen.get());
-    await(
-        () -> {
-          try {
-            given.get().use(byte[]::clone);
-            return false;
-          } catch (IllegalStateException e) {
-            return true;
+    await(() -> isWiped(given.get()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"answers", "fails", "fails oddly"})
+  void wrap_whateverItsEnd_wipesItsCopies(String end) {
+    List<KeyMaterial> copies = Collections.synchronizedList(new ArrayList<>());
+    RootKey noting =
+        new ForwardingRootKey(faulty) {
+          @Override
+          public WrappedKey wrap(KeyMaterial material, EncryptionContext context) {
+            copies.add(material);
+            return super.wrap(material, context);
           }
-        });
+        };
+    resilient = ResilientRootKey.builder(noting).timing(manual).concurrency(1, 0).build();
+    switch (end) {
+      case "fails" -> {
+        faulty.always(Fault.failing(THROTTLED));
+        assertThrows(RootKeyException.class, () -> resilient.wrap(key, CONTEXT));
+      }
+      case "fails oddly" -> {
+        faulty.always(Fault.throwing(new IllegalStateException("odd")));
+        assertThrows(IllegalStateException.class, () -> resilient.wrap(key, CONTEXT));
+      }
+      default -> resilient.wrap(key, CONTEXT);
+    }
+    assertEquals(end.equals("fails") ? 3 : 1, copies.size());
+    for (KeyMaterial copy : copies) {
+      assertNotSame(key, copy);
+      await(() -> isWiped(copy)); // by the thread of the attempt, once it has answered
+    }
+    assertArrayEquals(SECRET, key.use(byte[]::clone));
+  }
+
+  private static boolean isWiped(KeyMaterial material) {
+    try {
+      material.use(byte[]::clone);
+      return false;
+    } catch (IllegalStateException e) {
+      return true;
+    }
   }
 
   // --- limits ---
@@ -533,20 +608,71 @@ final class ResilientRootKeyTest {
 
   @Test
   void rate_thatLeavesNoTurnInTheFirstHalfOfTheTime_refuses() {
-    resilient =
-        inManualTime()
-            .timing(new GuardTiming(nanos::get, pause -> {}, most -> most)) // time stands still
-            .deadline(Duration.ofMillis(350))
-            .rate(10)
-            .build();
-    unwrap();
+    resilient = inManualTime().deadline(Duration.ofMillis(150)).rate(10).build();
     unwrap();
     int before = faulty.unwraps();
     assertFails(THROTTLED);
     assertEquals(before, faulty.unwraps());
     assertEquals(1, resilient.health().refusals());
-    pass(Duration.ofMillis(60));
+    pass(Duration.ofMillis(30));
     unwrap(); // the refused one has not taken a turn
+    assertEquals(List.of(70L), pausesMillis);
+  }
+
+  @Test
+  void rate_isKeptByCallsThatHaveWaitedBehindASlowOne() {
+    List<Long> begun = Collections.synchronizedList(new ArrayList<>());
+    RootKey noting =
+        new ForwardingRootKey(faulty) {
+          @Override
+          public KeyMaterial unwrap(WrappedKey asked, EncryptionContext context) {
+            begun.add(nanos.get());
+            return super.unwrap(asked, context);
+          }
+        };
+    faulty.next(Fault.hanging(release));
+    resilient =
+        ResilientRootKey.builder(noting)
+            .timing(manual)
+            .deadline(LONG)
+            .attempts(1, LONG)
+            .concurrency(1, 9)
+            .rate(10)
+            .build();
+    List<CompletableFuture<byte[]>> calls = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      calls.add(unwrapElsewhere());
+      int waiting = i;
+      await(() -> faulty.underWay() == 1 && resilient.health().callsWaiting() == waiting);
+    }
+    pass(OPEN_TIME); // long enough for a turn of each
+    release.countDown();
+    calls.forEach(call -> assertArrayEquals(SECRET, call.join()));
+    for (int i = 1; i < begun.size(); i++) {
+      long apart = TimeUnit.NANOSECONDS.toMillis(begun.get(i) - begun.get(i - 1));
+      assertTrue(apart >= 100, () -> "begun at " + begun);
+    }
+  }
+
+  @Test
+  void rate_thatTheCallersBeforeWillUseUp_refusesAtOnce() {
+    faulty.next(Fault.hanging(release));
+    resilient =
+        inManualTime()
+            .deadline(Duration.ofSeconds(20))
+            .attempts(1, LONG)
+            .concurrency(1, 40)
+            .rate(1)
+            .build();
+    List<CompletableFuture<byte[]>> calls =
+        Stream.generate(this::unwrapElsewhere).limit(30).toList();
+    await(() -> resilient.health().refusals() > 0 && faulty.underWay() == 1);
+    release.countDown();
+    calls.forEach(call -> call.exceptionally(e -> SECRET).join());
+    assertTrue(resilient.health().attempts() >= 10, () -> resilient.health().toString());
+    calls.stream()
+        .filter(CompletableFuture::isCompletedExceptionally)
+        .forEach(call -> assertEquals(THROTTLED, reasonOf(call)));
   }
 
   @Test

@@ -1,0 +1,204 @@
+package dev.sealwax.kms.envelope;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.ACCESS_DENIED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.DISABLED;
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.vocabulary.CachePolicy;
+import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A root key that denies a key version, or is disabled, beats every cache once it has said so. */
+final class DenialTest {
+  private static final EncryptionContext CONTEXT = EncryptionContext.of("row", "1");
+  private static final byte[] MESSAGE = {1, 2, 3};
+  private static final Duration SOFT = Duration.ofHours(1);
+  private static final Duration PAUSE = Duration.ofMillis(100);
+
+  private final Queue<Runnable> background = new ArrayDeque<>();
+
+  // Data keys that outlast this test, so that only the denial ends them.
+  private final EnvelopeRig rig =
+      EnvelopeRig.create(
+          DataKeyPolicy.defaults()
+              .withEncryptCache(CachePolicy.of(SOFT.multipliedBy(9), SOFT.multipliedBy(9), 100))
+              .withDecryptCache(CachePolicy.of(SOFT.multipliedBy(9), SOFT.multipliedBy(9), 100)),
+          CachePolicy.of(SOFT, SOFT.multipliedBy(2), 100),
+          background::add,
+          null);
+  private final byte[] sealed = rig.cipher().encrypt(MESSAGE, CONTEXT);
+  private final byte[] unmet = unmetEnvelope();
+
+  /** Of another process, so that its data key has to be unwrapped. */
+  private byte[] unmetEnvelope() {
+    try (EnvelopeRig other = rig.another()) {
+      return other.cipher().encrypt(MESSAGE, CONTEXT);
+    }
+  }
+
+  @AfterEach
+  void close() {
+    rig.close();
+  }
+
+  private void runBackground() {
+    for (Runnable task = background.poll(); task != null; task = background.poll()) {
+      task.run();
+    }
+  }
+
+  private void always(Fault fault) {
+    rig.root.always(fault);
+    rig.pass(PAUSE);
+  }
+
+  private void open(byte[] envelope) {
+    assertArrayEquals(MESSAGE, rig.cipher().decrypt(envelope, CONTEXT));
+  }
+
+  private static void assertFails(Reason reason, Executable call) {
+    assertEquals(reason, assertThrows(RootKeyException.class, call).reason());
+  }
+
+  private void assertEverythingFails(Reason reason) {
+    assertFails(reason, () -> rig.cipher().encrypt(MESSAGE, CONTEXT));
+    assertFails(reason, () -> open(sealed));
+    assertFails(reason, () -> open(unmet));
+    assertFails(reason, () -> rig.cipher().rewrap(sealed));
+    assertFails(reason, () -> rig.cipher().reencrypt(sealed, CONTEXT));
+  }
+
+  private void assertEverythingWorks() {
+    rig.cipher().encrypt(MESSAGE, CONTEXT);
+    open(sealed);
+    open(unmet);
+    rig.cipher().rewrap(sealed);
+    rig.cipher().reencrypt(sealed, CONTEXT);
+  }
+
+  /** Lets the root key answer so to the renewal of the key version. */
+  private void renewalMeets(Fault fault) {
+    rig.pass(SOFT.plusMinutes(1));
+    always(fault);
+    open(unmet); // unwraps a data key, and begins the renewal
+    assertEquals(1, background.size());
+    runBackground();
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Reason.class,
+      names = {"ACCESS_DENIED", "DISABLED"})
+  void denialOfARenewal_isObeyedAtOnceAndUntilTheRootKeyAllowsItAgain(Reason reason) {
+    renewalMeets(Fault.failing(reason));
+    assertEquals(0, rig.keysets.keyVersionStatistics().entries());
+    assertEverythingFails(reason);
+    rig.pass(PAUSE);
+    assertEverythingFails(reason);
+    always(Fault.NONE);
+    assertEverythingWorks();
+    assertEquals(1, rig.keysets.keyVersionStatistics().entries());
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Reason.class,
+      names = {"ACCESS_DENIED", "DISABLED"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void anyOtherFailureOfARenewal_hurtsNobodyBeforeTheHardLimit(Reason reason) {
+    renewalMeets(Fault.failing(reason));
+    assertEverythingWorks();
+    runBackground();
+    assertEverythingWorks();
+  }
+
+  @Test
+  void outageAfterADenial_doesNotHideIt() {
+    renewalMeets(Fault.failing(ACCESS_DENIED));
+    always(Fault.failing(UNAVAILABLE));
+    assertEverythingFails(UNAVAILABLE);
+  }
+
+  @Test
+  void denialWhenTheKeyVersionIsGone_endsDataKeysToo() {
+    rig.pass(SOFT.multipliedBy(3));
+    always(Fault.failing(DISABLED));
+    open(sealed);
+    assertFails(DISABLED, () -> open(unmet));
+    assertEverythingFails(DISABLED);
+  }
+
+  @Test
+  void denialOfOneVersion_endsNoOther() {
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    rig.verbs().create("other", KeysetTemplate.defaults());
+    byte[] others = rig.cipher("other").encrypt(MESSAGE, CONTEXT);
+    byte[] second = rig.cipher().encrypt(MESSAGE, CONTEXT);
+    rig.pass(SOFT.plusMinutes(1));
+    rig.root.next(Fault.failing(ACCESS_DENIED));
+    open(unmet);
+    runBackground();
+    int before = rig.root.unwraps();
+    assertFails(ACCESS_DENIED, () -> open(sealed));
+    open(second);
+    rig.cipher().encrypt(MESSAGE, CONTEXT);
+    assertArrayEquals(MESSAGE, rig.cipher("other").decrypt(others, CONTEXT));
+    assertEquals(before, rig.root.unwraps());
+  }
+
+  @Test
+  void denialThatLasts_isAskedForOncePerPause() throws Exception {
+    renewalMeets(Fault.failing(ACCESS_DENIED));
+    ExecutorService threads = Executors.newFixedThreadPool(16);
+    try {
+      for (int pauses = 0; pauses < 5; pauses++) {
+        rig.pass(PAUSE);
+        int before = rig.root.unwraps();
+        List<CompletableFuture<Void>> calls = new ArrayList<>();
+        for (int i = 0; i < 64; i++) {
+          byte[] envelope = i % 2 == 0 ? sealed : unmet;
+          calls.add(
+              CompletableFuture.runAsync(
+                  () -> assertFails(ACCESS_DENIED, () -> open(envelope)), threads));
+        }
+        calls.forEach(CompletableFuture::join);
+        assertEquals(before + 1, rig.root.unwraps());
+      }
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  @Test
+  void denialThatComesAndGoes_costsNoMoreThanOneCallEach() {
+    for (int i = 0; i < 20; i++) {
+      int before = rig.root.unwraps();
+      renewalMeets(Fault.failing(ACCESS_DENIED));
+      assertEquals(before + 1, rig.root.unwraps());
+      always(Fault.NONE);
+      assertEverythingWorks();
+      assertEverythingWorks();
+      assertEquals(before + 2, rig.root.unwraps());
+      rig.ciphers.discardDataKeys(); // so that the next renewal begins as the first
+    }
+  }
+}

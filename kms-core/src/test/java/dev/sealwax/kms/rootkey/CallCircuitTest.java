@@ -1,0 +1,109 @@
+package dev.sealwax.kms.rootkey;
+
+import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.sealwax.kms.rootkey.CallCircuit.Pass;
+import dev.sealwax.kms.rootkey.RootKeyHealth.Circuit;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+final class CallCircuitTest {
+  private static final Duration OPEN_TIME = Duration.ofMillis(500);
+
+  private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 5);
+  private final CallCircuit circuit = new CallCircuit(1, OPEN_TIME, nanos::get);
+  private final Pass old = circuit.enter();
+
+  @BeforeEach
+  void open() {
+    circuit.failed(circuit.enter(), 1, UNAVAILABLE);
+    assertEquals(Circuit.OPEN, circuit.state());
+    assertRefused();
+    pass(OPEN_TIME.plusNanos(1));
+  }
+
+  private void pass(Duration time) {
+    nanos.addAndGet(time.toNanos());
+  }
+
+  private void assertRefused() {
+    assertThrows(RootKeyException.class, circuit::requireAdmitting);
+    assertThrows(RootKeyException.class, circuit::enter);
+  }
+
+  static Stream<BiConsumer<CallCircuit, Pass>> ends() {
+    return Stream.of(
+        (circuit, pass) -> circuit.answered(pass, 1),
+        (circuit, pass) -> circuit.failed(pass, 1, UNAVAILABLE),
+        CallCircuit::left);
+  }
+
+  @ParameterizedTest
+  @MethodSource("ends")
+  void attemptAdmittedBeforeItOpened_howeverItEnds_leavesTheProbeAlone(
+      BiConsumer<CallCircuit, Pass> end) {
+    Pass probe = circuit.enter();
+    end.accept(circuit, old);
+    assertEquals(Circuit.HALF_OPEN, circuit.state());
+    assertRefused();
+    circuit.answered(probe, 1);
+    assertEquals(Circuit.CLOSED, circuit.state());
+  }
+
+  @Test
+  void probeThatIsLeft_makesWayAtOnce() {
+    Pass probe = circuit.enter();
+    assertRefused();
+    circuit.left(probe);
+    circuit.requireAdmitting();
+    circuit.enter();
+    assertRefused();
+  }
+
+  @Test
+  void extraAttempts_beginOneEachOpenTime_andOnlyTheirSuccessCounts() {
+    Pass probe = circuit.enter();
+    for (int i = 0; i < 3; i++) {
+      pass(OPEN_TIME.minusNanos(1));
+      assertRefused();
+      pass(Duration.ofNanos(1));
+      circuit.requireAdmitting();
+      Pass extra = circuit.enter();
+      assertRefused();
+      circuit.failed(extra, 1, UNAVAILABLE);
+      assertEquals(Circuit.HALF_OPEN, circuit.state());
+      assertRefused();
+    }
+    pass(OPEN_TIME);
+    circuit.answered(circuit.enter(), 1);
+    assertEquals(Circuit.CLOSED, circuit.state());
+    circuit.failed(probe, 1, UNAVAILABLE);
+    assertEquals(Circuit.CLOSED, circuit.state());
+  }
+
+  @Test
+  void probeThatSucceedsAfterAnotherHasFailed_closesIt() {
+    Pass probe = circuit.enter();
+    pass(OPEN_TIME);
+    circuit.left(circuit.enter());
+    circuit.failed(probe, 1, UNAVAILABLE);
+    assertEquals(Circuit.OPEN, circuit.state());
+    pass(OPEN_TIME.plusNanos(1));
+    Pass second = circuit.enter();
+    pass(OPEN_TIME);
+    Pass extra = circuit.enter();
+    circuit.failed(second, 1, UNAVAILABLE);
+    assertEquals(Circuit.OPEN, circuit.state());
+    circuit.answered(extra, 1);
+    assertEquals(Circuit.CLOSED, circuit.state());
+  }
+}
