@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
+import software.amazon.awssdk.services.dynamodb.model.ResourceInUseException;
 import software.amazon.awssdk.services.dynamodb.model.TransactWriteItem;
 import software.amazon.awssdk.services.dynamodb.model.TransactionCanceledException;
 
@@ -99,7 +100,16 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   public static void createTable(DynamoDbClient client, String table) {
     KeysetTable created = tableOf(client, table);
     try {
-      created.create();
+      try {
+        created.create();
+      } catch (ResourceInUseException e) {
+        if (isOnlyAttempt(e)) {
+          throw e;
+        }
+        // An earlier attempt of the SDK, whose answer was lost, has created it, or somebody else in
+        // that moment.
+      }
+      created.awaitCreation();
     } catch (SdkException e) {
       throw DynamoDbErrors.translated("table " + created + " cannot be created", e);
     }

@@ -57,7 +57,7 @@ final class KeysetTable {
     return limit;
   }
 
-  /** Creates the table, and waits until it can be used. */
+  /** Asks for the table, which can be used some seconds later. */
   void create() {
     client.createTable(
         CreateTableRequest.builder()
@@ -70,6 +70,9 @@ final class KeysetTable {
                 element(KeysetItems.SORT, KeyType.RANGE))
             .overrideConfiguration(configuration)
             .build());
+  }
+
+  void awaitCreation() {
     try (var waiter = client.waiter()) {
       waiter.waitUntilTableExists(table -> table.tableName(name));
     }

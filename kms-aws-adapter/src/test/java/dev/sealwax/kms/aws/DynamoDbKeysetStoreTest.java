@@ -96,6 +96,16 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
   }
 
   @Test
+  void createTable_whoseAnswerIsLost_hasCreatedIt() {
+    proxy.next("CreateTable", AwsProxy.answerLost());
+    String other = "keysets-" + UUID.randomUUID();
+    try (DynamoDbClient retrying = Aws.dynamoDb(proxy.endpoint())) {
+      DynamoDbKeysetStore.createTable(retrying, other);
+      DynamoDbKeysetStore.open(retrying, other).close();
+    }
+  }
+
+  @Test
   void documentTooLargeForAnItem_isRefusedBeforeTheCall() {
     store().create(keyset(ORDERS, 1, ""));
     long before = proxy.calls(WRITE);

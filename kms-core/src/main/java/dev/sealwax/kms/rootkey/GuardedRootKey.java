@@ -4,6 +4,7 @@ import dev.sealwax.kms.rootkey.Attempt.Task;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A {@link ResilientRootKey} around one that wraps and unwraps. */
@@ -27,14 +28,25 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
+  public Set<String> tags() {
+    return target.tags();
+  }
+
+  @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+    return wrap(key, context, RootKeyRule.any());
+  }
+
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(context, "context");
+    Objects.requireNonNull(rule, "rule");
     return calls.call(
         () -> {
           // The caller wipes its key when it has its answer; an attempt left behind may be slower.
           KeyMaterial copy = key.use(KeyMaterial::copyOf);
-          return new Task<>(() -> target.wrap(copy, context), late -> {}, copy::close);
+          return new Task<>(() -> target.wrap(copy, context, rule), late -> {}, copy::close);
         });
   }
 

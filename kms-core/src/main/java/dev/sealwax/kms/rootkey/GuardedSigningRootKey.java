@@ -5,6 +5,7 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.security.PublicKey;
 import java.util.Objects;
+import java.util.Set;
 
 /** A {@link ResilientRootKey} around one that signs as well. */
 final class GuardedSigningRootKey implements ResilientRootKey, SigningRootKey {
@@ -22,8 +23,18 @@ final class GuardedSigningRootKey implements ResilientRootKey, SigningRootKey {
   }
 
   @Override
+  public Set<String> tags() {
+    return guarded.tags();
+  }
+
+  @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
     return guarded.wrap(key, context);
+  }
+
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+    return guarded.wrap(key, context, rule);
   }
 
   @Override
