@@ -10,6 +10,8 @@ import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.testkit.FaultyRootKey;
+import dev.sealwax.kms.testkit.ForwardingKeysetStore;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KmsException;
 import java.io.IOException;
@@ -68,9 +70,20 @@ final class TinkRig implements AutoCloseable {
     cipher = kms.envelopeCipher(NAME);
   }
 
-  /** Another process: nothing is in its memory. */
+  /** As another process: nothing is in its memory. Leaves root key and store open. */
   Kms another() {
-    return Kms.builder().rootKey(rootKey).store(store).build();
+    return Kms.builder()
+        .rootKey(
+            new ForwardingRootKey(rootKey) {
+              @Override
+              public void close() {}
+            })
+        .store(
+            new ForwardingKeysetStore(store) {
+              @Override
+              public void close() {}
+            })
+        .build();
   }
 
   static CountingAead newKek() {
