@@ -97,7 +97,7 @@ final class KmsEnvelope {
       throw new MalformedEnvelopeException(
           "encrypted data key",
           Integer.BYTES,
-          "is no Sealwax envelope, so it needs the old key-encryption key");
+          "is no Sealwax envelope that this library reads, so it needs the old key-encryption key");
     }
     return encryptedDataKey;
   }

@@ -48,6 +48,8 @@ final class SealwaxAeadTest {
             EncryptionContext.of("tink-associated-data", "cm93IDQy"),
             new byte[] {-1, -2, 0},
             EncryptionContext.of("tink-associated-data", "__4A"),
+            new byte[4096],
+            EncryptionContext.of("tink-associated-data", "A".repeat(5462)),
             // sha256sum of 4,097 zero bytes, in base64url
             new byte[4097],
             EncryptionContext.of(

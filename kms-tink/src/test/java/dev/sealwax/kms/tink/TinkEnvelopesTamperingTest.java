@@ -129,12 +129,15 @@ final class TinkEnvelopesTamperingTest {
 
   /** The longest that Tink reads. */
   @Test
-  void dataKeyOf4096Bytes_isAskedFor() {
+  void dataKeyOf4096Bytes_isAskedForAndALongerIsNot() {
     byte[] longest = ByteBuffer.allocate(4 + 4096).putInt(4096).array();
 
     assertThrows(GeneralSecurityException.class, () -> moving.decrypt(longest, ROW));
 
     assertEquals(2, rig.oldKek.decryptions());
+    byte[] longer = ByteBuffer.allocate(4 + 4097).putInt(4097).array();
+    assertInstanceOf(
+        MalformedEnvelopeException.class, TinkRig.failureOf(() -> moving.decrypt(longer, ROW)));
   }
 
   /** The data key of one under the payload of another. */

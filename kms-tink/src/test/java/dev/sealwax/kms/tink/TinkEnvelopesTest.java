@@ -348,6 +348,7 @@ final class TinkEnvelopesTest {
 
     assertEquals(2, TinkEnvelopes.inspect(rewrapped).orElseThrow().keyVersion());
     assertEquals(rehomed.length, rewrapped.length);
+    assertEquals(144 + TinkRig.NAME.length(), TinkVectorsTest.encryptedDataKey(rewrapped).length);
     assertArrayEquals(TinkVectorsTest.payload(old), TinkVectorsTest.payload(rewrapped));
     assertArrayEquals(rewrapped, moved.rewrap(rewrapped));
     rig.kms.keysets().disable(TinkRig.NAME, 1);
