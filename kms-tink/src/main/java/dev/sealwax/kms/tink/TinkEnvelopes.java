@@ -118,10 +118,9 @@ public final class TinkEnvelopes implements Aead {
   @Override
   public byte[] decrypt(byte[] ciphertext, byte @Nullable [] associatedData)
       throws GeneralSecurityException {
-    KmsEnvelope envelope;
+    Objects.requireNonNull(ciphertext, "ciphertext");
     try {
-      envelope = KmsEnvelope.parse(Objects.requireNonNull(ciphertext, "ciphertext"));
-      return open(envelope, associatedData);
+      return open(KmsEnvelope.parse(ciphertext), associatedData);
     } catch (KmsException e) {
       throw SealwaxAead.asTink(e);
     }
