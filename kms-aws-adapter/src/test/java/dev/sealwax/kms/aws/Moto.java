@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
  * A moto server, an emulator of AWS, as a child process on the loopback interface. It ends with
  * this JVM, however that ends: a shell kills it at the end of its input.
  */
-final class Moto {
+public final class Moto {
   private static final Pattern RUNNING =
       Pattern.compile("Running on (http://127\\.0\\.0\\.1:\\d+)");
   private static final String COMMAND =
@@ -39,11 +39,11 @@ final class Moto {
     this.endpoint = endpoint;
   }
 
-  static Moto shared() {
+  public static Moto shared() {
     return Shared.MOTO;
   }
 
-  URI endpoint() {
+  public URI endpoint() {
     return endpoint;
   }
 

@@ -16,7 +16,7 @@ import java.util.Objects;
  * the disk: whatever happens before, the old file stays. Closing it without a commit throws the new
  * one away.
  */
-final class AtomicFile implements Closeable {
+public final class AtomicFile implements Closeable {
   static final String SUFFIX = ".unfinished";
 
   private final Path target;
@@ -38,7 +38,7 @@ final class AtomicFile implements Closeable {
   }
 
   /** Writes a whole file. */
-  static void write(Path target, byte[] content) throws IOException {
+  public static void write(Path target, byte[] content) throws IOException {
     try (AtomicFile file = create(target)) {
       file.out().write(content);
       file.commit();

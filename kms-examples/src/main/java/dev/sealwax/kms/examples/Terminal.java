@@ -10,22 +10,22 @@ import org.jspecify.annotations.Nullable;
  * @param console the user's terminal, or null if nobody is there
  * @param passphrase the value of {@code SEALWAX_PASSPHRASE}, or null if it is not set
  */
-record Terminal(
+public record Terminal(
     PrintStream out, PrintStream err, @Nullable Console console, @Nullable String passphrase) {
-  static Terminal ofProcess() {
+  public static Terminal ofProcess() {
     return new Terminal(
         System.out, System.err, System.console(), System.getenv("SEALWAX_PASSPHRASE"));
   }
 
-  void say(String format, @Nullable Object... arguments) {
+  public void say(String format, @Nullable Object... arguments) {
     out.printf(format + "%n", arguments);
   }
 
-  void warn(String format, @Nullable Object... arguments) {
+  public void warn(String format, @Nullable Object... arguments) {
     err.printf(format + "%n", arguments);
   }
 
-  ProgressBar progress(String label, long total) {
+  public ProgressBar progress(String label, long total) {
     return new ProgressBar(err, console != null, label, total);
   }
 }
