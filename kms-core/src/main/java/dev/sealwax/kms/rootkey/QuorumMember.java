@@ -10,6 +10,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -23,11 +25,13 @@ final class QuorumMember implements AutoCloseable {
   /** How long after an outage it is asked last, unless it answers before. */
   static final Duration SUSPECT_FOR = Duration.ofSeconds(10);
 
-  private static final int THREADS = 16;
+  private static final int THREADS = 64;
   private static final long THREAD_IDLE_SECONDS = 10;
   private static final int MOST_WAITING = 1024;
 
   private final RootKey rootKey;
+  // As it was when the quorum was built; the id of the quorum comes from it.
+  private final RootKeyId id;
   private final Set<String> tags;
   private final LongSupplier nanoClock;
   private final ThreadPoolExecutor threads;
@@ -35,10 +39,28 @@ final class QuorumMember implements AutoCloseable {
   private final LongAdder failures = new LongAdder();
   private volatile @Nullable Reason lastFailure;
   private volatile boolean suspect;
-  private volatile long suspectSince;
+  private final AtomicLong suspectSince = new AtomicLong();
+
+  /** A call that was asked for. */
+  static final class Asked {
+    private volatile boolean begun;
+    private volatile long begunNanos;
+    private final AtomicBoolean judged = new AtomicBoolean();
+
+    private void begin() {
+      begunNanos = System.nanoTime();
+      begun = true;
+    }
+
+    /** Whether the root key itself has had so much time for it. */
+    private boolean hasTaken(long nanos) {
+      return begun && System.nanoTime() - begunNanos >= nanos;
+    }
+  }
 
   QuorumMember(RootKey rootKey, Set<String> tags, LongSupplier nanoClock) {
     this.rootKey = rootKey;
+    this.id = rootKey.currentKeyId();
     this.tags = tags;
     this.nanoClock = nanoClock;
     this.threads =
@@ -63,27 +85,37 @@ final class QuorumMember implements AutoCloseable {
   }
 
   RootKeyId id() {
-    return rootKey.currentKeyId();
+    return id;
   }
 
   Set<String> tags() {
     return tags;
   }
 
-  /** Whether it lately did not answer, or is out of order. */
-  boolean isSuspect() {
-    return suspect && nanoClock.getAsLong() - suspectSince < SUSPECT_FOR.toNanos();
+  /**
+   * Whether it is to be asked after the others, because it was down or slow lately. Once in a while
+   * one caller is told otherwise, and finds out if it is back.
+   */
+  boolean isLast() {
+    if (!suspect) {
+      return false;
+    }
+    long since = suspectSince.get();
+    long now = nanoClock.getAsLong();
+    return now - since < SUSPECT_FOR.toNanos() || !suspectSince.compareAndSet(since, now);
   }
 
-  /** It has not answered when somebody needed it. */
-  void wasLate() {
-    failures.increment();
-    suspect(Reason.UNAVAILABLE);
+  /** Holds it against the root key if it had {@code nanos} for the call and has not answered. */
+  void leave(Asked asked, long nanos) {
+    if (asked.hasTaken(nanos) && asked.judged.compareAndSet(false, true)) {
+      failures.increment();
+      suspect(Reason.UNAVAILABLE);
+    }
   }
 
   private void suspect(Reason reason) {
     lastFailure = reason;
-    suspectSince = nanoClock.getAsLong();
+    suspectSince.set(nanoClock.getAsLong());
     suspect = true;
   }
 
@@ -94,19 +126,23 @@ final class QuorumMember implements AutoCloseable {
    * @param end releases what the call works on, once it has ended or will never begin
    * @throws IllegalStateException if it is closed
    */
-  <Q, T> void ask(Answers<Q, T> answers, Q question, Supplier<T> call, Runnable end) {
+  <Q, T> Asked ask(Answers<Q, T> answers, Q question, Supplier<T> call, Runnable end) {
+    Asked asked = new Asked();
     Runnable task =
         () -> {
           try {
             if (!answers.isClosed()) {
-              answer(answers, question, call);
+              asked.begin();
+              answer(answers, question, asked, call);
             }
           } finally {
             end.run();
           }
         };
+    boolean handedOver = false;
     try {
       threads.execute(task);
+      handedOver = true;
       answers.atTheEnd(
           () -> {
             if (threads.remove(task)) {
@@ -114,36 +150,44 @@ final class QuorumMember implements AutoCloseable {
             }
           });
     } catch (RejectedExecutionException e) {
-      end.run();
       if (threads.isShutdown()) {
         throw new IllegalStateException("quorum is closed", e);
       }
-      failed(Reason.UNAVAILABLE);
       answers.add(
           new Answer<>(
               question,
               null,
               new RootKeyException(
-                  Reason.UNAVAILABLE, "too many calls wait for " + id() + ", which hangs")));
+                  Reason.UNAVAILABLE, MOST_WAITING + " calls wait for " + id + " already")));
+    } finally {
+      if (!handedOver) {
+        end.run();
+      }
     }
+    return asked;
   }
 
-  private <Q, T> void answer(Answers<Q, T> answers, Q question, Supplier<T> call) {
+  private <Q, T> void answer(Answers<Q, T> answers, Q question, Asked asked, Supplier<T> call) {
     calls.increment();
     try {
       T value = call.get();
-      suspect = false;
+      if (asked.judged.compareAndSet(false, true)) {
+        suspect = false;
+      }
       answers.add(new Answer<>(question, value, null));
     } catch (RootKeyException e) {
-      failed(e.reason());
+      failed(asked, e.reason());
       answers.add(new Answer<>(question, null, e));
     } catch (RuntimeException | Error e) {
-      failed(Reason.INTERNAL);
+      failed(asked, Reason.INTERNAL);
       answers.add(new Answer<>(question, null, e));
     }
   }
 
-  private void failed(Reason reason) {
+  private void failed(Asked asked, Reason reason) {
+    if (!asked.judged.compareAndSet(false, true)) {
+      return; // it was late, which has been counted
+    }
     failures.increment();
     if (reason.isRetryable()) {
       suspect(reason);
@@ -154,8 +198,10 @@ final class QuorumMember implements AutoCloseable {
   }
 
   QuorumRootKey.MemberHealth health() {
+    boolean isSuspect =
+        suspect && nanoClock.getAsLong() - suspectSince.get() < SUSPECT_FOR.toNanos();
     return new QuorumRootKey.MemberHealth(
-        id(), tags, isSuspect(), calls.sum(), failures.sum(), Optional.ofNullable(lastFailure));
+        id, tags, isSuspect, calls.sum(), failures.sum(), Optional.ofNullable(lastFailure));
   }
 
   @Override

@@ -7,6 +7,7 @@ import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 
 import dev.sealwax.kms.rootkey.Answers.Answer;
+import dev.sealwax.kms.rootkey.QuorumMember.Asked;
 import dev.sealwax.kms.rootkey.QuorumWrap.Entry;
 import dev.sealwax.kms.rootkey.QuorumWrap.Standing;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -14,10 +15,11 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +29,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -42,8 +45,8 @@ import org.jspecify.annotations.Nullable;
  * is asked last.
  *
  * <p>Each root key holds the secret on its own: whoever may use one of them can unwrap. A keyset is
- * cut off from its root only when every holder is switched off; to cut it off at once, disable the
- * keyset.
+ * cut off from its root only when every holder is switched off; to cut it off at once, disable its
+ * versions.
  *
  * <p>If nobody opens a wrapped key, or too few wrap, the reason is the first that one of them gives
  * of DISABLED, ACCESS_DENIED, UNAVAILABLE, THROTTLED, INTERNAL, UNSUPPORTED, INVALID_CIPHERTEXT,
@@ -149,7 +152,8 @@ public final class QuorumRootKey implements RootKey {
     }
     try (KeyMaterial own = key.use(KeyMaterial::copyOf);
         KeyMaterial shareKey = KeyMaterial.random(RANDOM, QuorumWrap.SHARE_KEY_BYTES)) {
-      Map<QuorumMember, WrappedKey> shares = shares(admitted, shareKey, context);
+      int longest = longestShare(own.lengthBytes());
+      Map<QuorumMember, WrappedKey> shares = shares(admitted, shareKey, context, longest);
       List<Entry> entries = new ArrayList<>();
       for (QuorumMember member : members) {
         WrappedKey share = shares.get(member);
@@ -163,6 +167,22 @@ public final class QuorumRootKey implements RootKey {
     }
   }
 
+  /** What each member has room for, so that none can take the room of the others. */
+  private int longestShare(int secretBytes) {
+    List<RootKeyId> ids = members.stream().map(QuorumMember::id).toList();
+    int longest = QuorumWrap.roomForShares(ids, secretBytes) / members.size();
+    if (longest < 1) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          "a secret of "
+              + secretBytes
+              + " bytes and the ids of "
+              + members.size()
+              + " root keys leave no room for what these wrap; use fewer, or shorter ids");
+    }
+    return longest;
+  }
+
   private static byte[] random() {
     byte[] salt = new byte[SealedSecret.SALT_LEN];
     RANDOM.nextBytes(salt);
@@ -170,19 +190,24 @@ public final class QuorumRootKey implements RootKey {
   }
 
   private Map<QuorumMember, WrappedKey> shares(
-      List<QuorumMember> admitted, KeyMaterial shareKey, EncryptionContext context) {
+      List<QuorumMember> admitted, KeyMaterial shareKey, EncryptionContext context, int longest) {
     Map<QuorumMember, WrappedKey> shares = new HashMap<>();
-    Set<QuorumMember> waiting = new HashSet<>(admitted);
+    Map<QuorumMember, Asked> waiting = new LinkedHashMap<>();
     RootKeyFailures failures = new RootKeyFailures();
-    long end = System.nanoTime() + deadlineNanos;
+    long started = System.nanoTime();
+    long allowed = deadlineNanos;
     try (Answers<QuorumMember, WrappedKey> answers = new Answers<>(late -> {})) {
       for (QuorumMember member : admitted) {
         // Its own, because it may still work on it when the others have answered.
         KeyMaterial copy = shareKey.use(KeyMaterial::copyOf);
-        member.ask(answers, member, () -> member.rootKey().wrap(copy, context), copy::close);
+        waiting.put(
+            member,
+            member.ask(answers, member, () -> share(member, copy, context, longest), copy::close));
       }
-      while (!waiting.isEmpty()) {
-        Answer<QuorumMember, WrappedKey> answer = next(answers, end);
+      // As long as the rest can make a difference.
+      while (!waiting.isEmpty() && shares.size() + waiting.size() >= required) {
+        Answer<QuorumMember, WrappedKey> answer =
+            next(answers, allowed - (System.nanoTime() - started));
         if (answer == null) {
           break;
         }
@@ -190,23 +215,41 @@ public final class QuorumRootKey implements RootKey {
         if (answer.value() != null) {
           shares.put(answer.question(), answer.value());
           if (shares.size() == required) {
-            end = Math.min(end, System.nanoTime() + patienceNanos);
+            allowed = Math.min(allowed, System.nanoTime() - started + patienceNanos);
           }
         } else {
           failures.add(answer.question().id(), asFailure(answer));
         }
       }
     }
-    for (QuorumMember late : waiting) {
-      late.wasLate();
-      failures.add(late.id(), noAnswer());
-    }
+    waiting.forEach(
+        (member, asked) -> {
+          member.leave(asked, Math.min(patienceNanos, deadlineNanos));
+          failures.add(member.id(), noAnswer());
+        });
     if (shares.size() < required) {
       requireOpen();
       throw failures.told(
           shares.size() + " of " + members.size() + " root keys have wrapped, not " + required);
     }
     return shares;
+  }
+
+  private static WrappedKey share(
+      QuorumMember member, KeyMaterial shareKey, EncryptionContext context, int longest) {
+    WrappedKey share = member.rootKey().wrap(shareKey, context);
+    if (!share.rootKeyId().equals(member.id())) {
+      throw new RootKeyException(
+          INTERNAL,
+          "it has wrapped as " + share.rootKeyId() + "; build the quorum anew with what it is now");
+    }
+    int length = share.ciphertext().length;
+    if (length > longest) {
+      throw new RootKeyException(
+          UNSUPPORTED,
+          "it has wrapped to " + length + " bytes; in this quorum there is room for " + longest);
+    }
+    return share;
   }
 
   /**
@@ -239,11 +282,13 @@ public final class QuorumRootKey implements RootKey {
     List<Owner> healthy = new ArrayList<>();
     List<Owner> suspect = new ArrayList<>();
     List<Owner> unlikely = new ArrayList<>();
+    Set<QuorumMember> last = new HashSet<>(members);
+    last.removeIf(member -> !member.isLast());
     for (QuorumMember member : members) {
       for (WrappedKey share : shares) {
         Owner owner = new Owner(member, share);
         if (member.id().equals(share.rootKeyId())) {
-          (member.isSuspect() ? suspect : healthy).add(owner);
+          (last.contains(member) ? suspect : healthy).add(owner);
         } else if (member.id().scheme().equals(share.rootKeyId().scheme())
             && members.stream().noneMatch(other -> other.id().equals(share.rootKeyId()))) {
           unlikely.add(owner);
@@ -252,7 +297,8 @@ public final class QuorumRootKey implements RootKey {
     }
     healthy.addAll(suspect);
     healthy.addAll(unlikely);
-    return healthy;
+    // Who writes the store can name any number of shares that are nobody's.
+    return healthy.subList(0, Math.min(healthy.size(), 2 * MAX_MEMBERS));
   }
 
   private KeyMaterial firstToOpen(
@@ -269,38 +315,39 @@ public final class QuorumRootKey implements RootKey {
               + members.stream().map(QuorumMember::id).toList());
     }
     RootKeyFailures failures = new RootKeyFailures();
-    Map<Owner, Long> waiting = new LinkedHashMap<>(); // since when
-    long end = System.nanoTime() + deadlineNanos;
+    Map<Owner, Asked> waiting = new LinkedHashMap<>();
+    long started = System.nanoTime();
     try (Answers<Owner, KeyMaterial> answers = new Answers<>(KeyMaterial::close)) {
-      Iterator<Owner> untried = owners.iterator();
-      while (!waiting.isEmpty() || untried.hasNext()) {
-        long now = System.nanoTime();
-        if (untried.hasNext()) {
-          Owner owner = untried.next();
-          waiting.put(owner, now);
-          owner.member.ask(answers, owner, () -> open(owner, wrap, context), () -> {});
+      Deque<Owner> untried = new ArrayDeque<>(owners);
+      while (!waiting.isEmpty() || !untried.isEmpty()) {
+        if (!untried.isEmpty()) {
+          Owner owner = untried.remove();
+          waiting.put(
+              owner, owner.member.ask(answers, owner, () -> open(owner, wrap, context), () -> {}));
         }
-        // Then the next one is asked, beside those that have not answered.
-        long until = untried.hasNext() ? Math.min(end, now + patienceNanos) : end;
-        Answer<Owner, KeyMaterial> answer = next(answers, until);
+        long left = deadlineNanos - (System.nanoTime() - started);
+        // Then the next one is asked, beside those that have not answered; all of them in time.
+        Answer<Owner, KeyMaterial> answer =
+            next(answers, untried.isEmpty() ? left : Math.min(left / 2, patienceNanos));
         if (answer == null) {
-          if (System.nanoTime() - end >= 0) {
+          if (System.nanoTime() - started >= deadlineNanos) {
             break;
           }
           continue;
         }
         waiting.remove(answer.question());
         if (answer.value() != null) {
-          tellThoseLate(waiting);
+          waiting.forEach((owner, asked) -> owner.member.leave(asked, patienceNanos));
           return answer.value();
         }
         failures.add(answer.question().member.id(), asFailure(answer));
       }
     }
-    for (Owner owner : waiting.keySet()) {
-      owner.member.wasLate();
-      failures.add(owner.member.id(), noAnswer());
-    }
+    waiting.forEach(
+        (owner, asked) -> {
+          owner.member.leave(asked, Math.min(patienceNanos, deadlineNanos / 2));
+          failures.add(owner.member.id(), noAnswer());
+        });
     requireOpen();
     throw failures.told("no root key has unwrapped it");
   }
@@ -325,16 +372,6 @@ public final class QuorumRootKey implements RootKey {
     }
   }
 
-  private void tellThoseLate(Map<Owner, Long> waiting) {
-    long now = System.nanoTime();
-    waiting.forEach(
-        (owner, since) -> {
-          if (now - since >= patienceNanos) {
-            owner.member.wasLate();
-          }
-        });
-  }
-
   /**
    * Unwraps by any root key: what a quorum has wrapped, also by one of its root keys alone, or by
    * several behind a {@link RoutingRootKey}.
@@ -344,25 +381,35 @@ public final class QuorumRootKey implements RootKey {
   public static KeyMaterial unwrapBy(
       RootKey rootKey, WrappedKey wrapped, EncryptionContext context) {
     Objects.requireNonNull(context, "context");
-    RootKeyException notFound;
-    try {
+    if (!QuorumWrap.isScheme(wrapped.rootKeyId())
+        || wrapped.rootKeyId().equals(rootKey.currentKeyId())) {
       return rootKey.unwrap(wrapped, context);
-    } catch (RootKeyException e) {
-      if (e.reason() != NOT_FOUND || !QuorumWrap.isScheme(wrapped.rootKeyId())) {
-        throw e;
-      }
-      notFound = e;
     }
     QuorumWrap wrap = requireValid(wrapped);
-    RootKeyFailures failures = new RootKeyFailures();
+    List<Supplier<KeyMaterial>> ways = new ArrayList<>();
     for (WrappedKey share : wrap.shares()) {
-      try {
-        return opened(rootKey.unwrap(share, context), wrap, context);
-      } catch (RootKeyException e) {
-        failures.add(share.rootKeyId(), e);
+      Supplier<KeyMaterial> way = () -> opened(rootKey.unwrap(share, context), wrap, context);
+      if (share.rootKeyId().equals(rootKey.currentKeyId())) {
+        ways.add(0, way);
+      } else {
+        ways.add(way);
       }
     }
-    throw failures.areAllNotFound() ? notFound : failures.told("it is held by a quorum");
+    boolean ownsOne =
+        wrap.shares().stream().anyMatch(s -> s.rootKeyId().equals(rootKey.currentKeyId()));
+    ways.add(ownsOne ? ways.size() : 0, () -> rootKey.unwrap(wrapped, context));
+    RootKeyFailures failures = new RootKeyFailures();
+    for (Supplier<KeyMaterial> way : ways) {
+      try {
+        return way.get();
+      } catch (RootKeyException e) {
+        failures.add(rootKey.currentKeyId(), e);
+      }
+    }
+    throw failures.areAllNotFound()
+        ? new RootKeyException(
+            NOT_FOUND, "the key is held by " + wrapped.holders() + ", not by " + rootKey)
+        : failures.told("it is held by " + wrapped.holders());
   }
 
   private static QuorumWrap requireValid(WrappedKey wrapped) {
@@ -378,9 +425,9 @@ public final class QuorumRootKey implements RootKey {
         INVALID_CIPHERTEXT, "wrapped key is not authentic for " + id + " and this context");
   }
 
-  private static <Q, T> @Nullable Answer<Q, T> next(Answers<Q, T> answers, long until) {
+  private static <Q, T> @Nullable Answer<Q, T> next(Answers<Q, T> answers, long nanos) {
     try {
-      return answers.next(until - System.nanoTime());
+      return answers.next(nanos);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for a quorum", e);
@@ -388,7 +435,7 @@ public final class QuorumRootKey implements RootKey {
   }
 
   private RootKeyException asFailure(Answer<?, ?> answer) {
-    if (answer.failure() instanceof Error error) {
+    if (answer.failure() instanceof VirtualMachineError error) {
       throw error;
     }
     if (answer.failure() instanceof RootKeyException failure) {

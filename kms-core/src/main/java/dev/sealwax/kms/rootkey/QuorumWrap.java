@@ -3,7 +3,6 @@ package dev.sealwax.kms.rootkey;
 import dev.sealwax.kms.crypto.Hkdf;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
-import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -102,7 +101,7 @@ final class QuorumWrap {
    *
    * @param shareKey what the shares in {@code entries} hold; seals nothing else, ever
    * @param salt {@value SealedSecret#SALT_LEN} fresh random bytes
-   * @throws RootKeyException with {@code UNSUPPORTED} if it does not fit into a wrapped key
+   * @throws IllegalArgumentException if there is no {@linkplain #roomForShares room} for the shares
    */
   static WrappedKey seal(
       KeyMaterial shareKey,
@@ -112,17 +111,6 @@ final class QuorumWrap {
       KeyMaterial secret) {
     byte[] head = head(entries);
     int length = head.length + SealedSecret.OVERHEAD + secret.lengthBytes();
-    if (length > WrappedKey.MAX_BYTES) {
-      throw new RootKeyException(
-          RootKeyException.Reason.UNSUPPORTED,
-          "wrapped by "
-              + entries.size()
-              + " root keys it would have "
-              + length
-              + " bytes, the limit is "
-              + WrappedKey.MAX_BYTES
-              + "; use fewer root keys");
-    }
     byte[] sealed =
         shareKey.use(
             key ->
@@ -132,6 +120,17 @@ final class QuorumWrap {
     return WrappedKey.of(
         idOf(entries.stream().map(Entry::rootKey).toList()),
         ByteBuffer.allocate(length).put(head).put(sealed).array());
+  }
+
+  /**
+   * How many bytes there are for the shares of these root keys; less than 0 if not even for ids.
+   */
+  static int roomForShares(List<RootKeyId> members, int secretBytes) {
+    int taken = 2 + SealedSecret.OVERHEAD + secretBytes;
+    for (RootKeyId member : members) {
+      taken += 2 + member.value().length() + 1 + 2;
+    }
+    return WrappedKey.MAX_BYTES - taken;
   }
 
   private static byte[] head(List<Entry> entries) {
@@ -179,12 +178,13 @@ final class QuorumWrap {
     Set<RootKeyId> seen = new HashSet<>();
     for (int i = 0; i < count; i++) {
       Entry entry = entry(in);
-      if (entry == null || !seen.add(entry.rootKey)) {
+      if (entry == null || isScheme(entry.rootKey) || !seen.add(entry.rootKey)) {
         return null;
       }
       entries.add(entry);
     }
-    if (in.remaining() <= SealedSecret.OVERHEAD
+    if (entries.stream().noneMatch(entry -> entry.standing == Standing.HOLDS)
+        || in.remaining() <= SealedSecret.OVERHEAD
         || in.remaining() > SealedSecret.OVERHEAD + KeyMaterial.MAX_BYTES
         || !idOf(seen).equals(wrapped.rootKeyId())) {
       return null;

@@ -20,10 +20,10 @@ import java.util.stream.Stream;
  * them; safe for concurrent use as they are.
  *
  * <p>The owner is the root key whose current id the wrapped key names. If none has it, a provider
- * may still own it as an earlier key of its own, so those of the same scheme are asked in order;
- * others never see the wrapped key. An answer other than {@code NOT_FOUND} does not end the search,
- * because a provider that is down cannot say whose key it is; if nobody opens it, that is reported,
- * and a refusal rather than an outage.
+ * may still own it as an earlier key of its own, so those of the same scheme are asked in order,
+ * and quorums, which know their members; others never see the wrapped key. An answer other than
+ * {@code NOT_FOUND} does not end the search, because a provider that is down cannot say whose key
+ * it is; if nobody opens it, that is reported, and a refusal rather than an outage.
  */
 public final class RoutingRootKey implements RootKey {
   private final RootKey current;
@@ -97,11 +97,12 @@ public final class RoutingRootKey implements RootKey {
     }
     RootKeyFailures failures = new RootKeyFailures();
     for (RootKey rootKey : all) {
-      if (rootKey.currentKeyId().scheme().equals(id.scheme())) {
+      RootKeyId own = rootKey.currentKeyId();
+      if (own.scheme().equals(id.scheme()) || QuorumWrap.isScheme(own)) {
         try {
           return rootKey.unwrap(wrapped, context);
         } catch (RootKeyException e) {
-          failures.add(rootKey.currentKeyId(), e);
+          failures.add(own, e);
         }
       }
     }
