@@ -7,7 +7,7 @@ import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A {@link ResilientRootKey} around one that wraps and unwraps. */
-final class GuardedRootKey implements ResilientRootKey {
+sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRootKey {
   private final RootKey target;
   private final GuardedCalls calls;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -17,17 +17,17 @@ final class GuardedRootKey implements ResilientRootKey {
     this.calls = calls;
   }
 
-  GuardedCalls calls() {
+  final GuardedCalls calls() {
     return calls;
   }
 
   @Override
-  public RootKeyId currentKeyId() {
+  public final RootKeyId currentKeyId() {
     return target.currentKeyId();
   }
 
   @Override
-  public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+  public final WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(context, "context");
     return calls.call(
@@ -39,7 +39,7 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
-  public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
+  public final KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
     Objects.requireNonNull(wrapped, "wrapped key");
     Objects.requireNonNull(context, "context");
     return calls.call(
@@ -47,12 +47,12 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
-  public RootKeyHealth health() {
+  public final RootKeyHealth health() {
     return calls.health();
   }
 
   @Override
-  public void close() {
+  public final void close() {
     if (!closed.getAndSet(true)) {
       calls.close();
       target.close();
@@ -60,7 +60,7 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
-  public String toString() {
+  public final String toString() {
     return "ResilientRootKey[" + currentKeyId() + ", circuit " + health().circuit() + "]";
   }
 }
