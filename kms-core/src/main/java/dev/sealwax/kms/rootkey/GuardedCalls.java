@@ -14,6 +14,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -79,6 +80,15 @@ final class GuardedCalls implements AutoCloseable {
    *     still work on its own
    */
   <T> T call(Supplier<Task<T>> tasks) {
+    return call(tasks, failure -> false);
+  }
+
+  /**
+   * Makes a call, of which some failures say nothing about how the root key does.
+   *
+   * @param isNoAnswer which these are
+   */
+  <T> T call(Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer) {
     requireOpen();
     calls.increment();
     try {
@@ -90,18 +100,18 @@ final class GuardedCalls implements AutoCloseable {
                     + limits.waitingCalls()
                     + " callers wait for it; slow down, or allow more"));
       }
-      return tried(tasks, timing.nanoClock().getAsLong() + limits.deadlineNanos());
+      return tried(tasks, isNoAnswer, timing.nanoClock().getAsLong() + limits.deadlineNanos());
     } finally {
       inside.decrementAndGet();
     }
   }
 
-  private <T> T tried(Supplier<Task<T>> tasks, long end) {
+  private <T> T tried(Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end) {
     RootKeyException failure = null;
     for (int number = 1; ; number++) {
       Attempt<T> attempt;
       try {
-        attempt = begin(tasks, end);
+        attempt = begin(tasks, isNoAnswer, end);
       } catch (RootKeyException refusal) {
         throw failure != null ? failure : refused(refusal);
       }
@@ -125,7 +135,8 @@ final class GuardedCalls implements AutoCloseable {
     return refusal;
   }
 
-  private <T> Attempt<T> begin(Supplier<Task<T>> tasks, long end) {
+  private <T> Attempt<T> begin(
+      Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end) {
     if (overdue.get() >= limits.concurrentCalls()) {
       throw new RootKeyException(
           UNAVAILABLE, "no attempt has returned in time, and there is no thread for another");
@@ -138,7 +149,7 @@ final class GuardedCalls implements AutoCloseable {
       if (!places.tryAcquire(left(end), TimeUnit.NANOSECONDS)) {
         throw new RootKeyException(UNAVAILABLE, "other calls took all the time until the deadline");
       }
-      return handedOver(tasks, end);
+      return handedOver(tasks, isNoAnswer, end);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for its turn", e);
@@ -146,7 +157,9 @@ final class GuardedCalls implements AutoCloseable {
   }
 
   /** Begins an attempt that has a place. */
-  private <T> Attempt<T> handedOver(Supplier<Task<T>> tasks, long end) throws InterruptedException {
+  private <T> Attempt<T> handedOver(
+      Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end)
+      throws InterruptedException {
     @Nullable Pass pass = null;
     @Nullable Task<T> task = null;
     boolean begun = false;
@@ -154,7 +167,8 @@ final class GuardedCalls implements AutoCloseable {
       pass = admitted(end);
       task = tasks.get();
       Attempt<T> attempt =
-          new Attempt<>(task.endingWith(places::release), timing.nanoClock(), new Watcher(pass));
+          new Attempt<>(
+              task.endingWith(places::release), timing.nanoClock(), new Watcher(pass, isNoAnswer));
       threads.execute(attempt);
       begun = true;
       return attempt;
@@ -224,10 +238,12 @@ final class GuardedCalls implements AutoCloseable {
   /** Tells circuit and counters of one attempt. */
   private final class Watcher implements Attempt.Observer {
     private final Pass pass;
+    private final Predicate<RootKeyException> isNoAnswer;
     private boolean made;
 
-    Watcher(Pass pass) {
+    Watcher(Pass pass, Predicate<RootKeyException> isNoAnswer) {
       this.pass = pass;
+      this.isNoAnswer = isNoAnswer;
     }
 
     @Override
@@ -246,8 +262,8 @@ final class GuardedCalls implements AutoCloseable {
     @Override
     public void failed(Throwable failure, long nanos) {
       underWay.decrementAndGet();
-      if (!(failure instanceof RootKeyException e)) {
-        circuit.left(pass); // a programming error, or a root key that is closed
+      if (!(failure instanceof RootKeyException e) || isNoAnswer.test(e)) {
+        circuit.left(pass); // another's key, a programming error, or a root key that is closed
       } else if (e.reason().isRetryable()) {
         failures.increment();
         circuit.failed(pass, nanos, e.reason());

@@ -3,12 +3,13 @@ package dev.sealwax.kms.rootkey;
 import dev.sealwax.kms.rootkey.Attempt.Task;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A {@link ResilientRootKey} around one that wraps and unwraps. */
-final class GuardedRootKey implements ResilientRootKey {
+sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRootKey {
   private final RootKey target;
   private final GuardedCalls calls;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -18,27 +19,27 @@ final class GuardedRootKey implements ResilientRootKey {
     this.calls = calls;
   }
 
-  GuardedCalls calls() {
+  final GuardedCalls calls() {
     return calls;
   }
 
   @Override
-  public RootKeyId currentKeyId() {
+  public final RootKeyId currentKeyId() {
     return target.currentKeyId();
   }
 
   @Override
-  public Set<String> tags() {
+  public final Set<String> tags() {
     return target.tags();
   }
 
   @Override
-  public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+  public final WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
     return wrap(key, context, RootKeyRule.any());
   }
 
   @Override
-  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+  public final WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(context, "context");
     Objects.requireNonNull(rule, "rule");
@@ -51,20 +52,23 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
-  public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
+  public final KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
     Objects.requireNonNull(wrapped, "wrapped key");
     Objects.requireNonNull(context, "context");
+    boolean mayBeAnothers = !wrapped.rootKeyId().equals(currentKeyId());
     return calls.call(
-        () -> new Task<>(() -> target.unwrap(wrapped, context), KeyMaterial::close, () -> {}));
+        () -> new Task<>(() -> target.unwrap(wrapped, context), KeyMaterial::close, () -> {}),
+        // Most providers say that of another's key without asking anybody.
+        failure -> mayBeAnothers && failure.reason() == Reason.NOT_FOUND);
   }
 
   @Override
-  public RootKeyHealth health() {
+  public final RootKeyHealth health() {
     return calls.health();
   }
 
   @Override
-  public void close() {
+  public final void close() {
     if (!closed.getAndSet(true)) {
       calls.close();
       target.close();
@@ -72,7 +76,7 @@ final class GuardedRootKey implements ResilientRootKey {
   }
 
   @Override
-  public String toString() {
+  public final String toString() {
     return "ResilientRootKey[" + currentKeyId() + ", circuit " + health().circuit() + "]";
   }
 }

@@ -1,68 +1,24 @@
 package dev.sealwax.kms.rootkey;
 
 import dev.sealwax.kms.rootkey.Attempt.Task;
-import dev.sealwax.kms.vocabulary.EncryptionContext;
-import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.security.PublicKey;
 import java.util.Objects;
-import java.util.Set;
 
 /** A {@link ResilientRootKey} around one that signs as well. */
-final class GuardedSigningRootKey implements ResilientRootKey, SigningRootKey {
-  private final GuardedRootKey guarded;
+final class GuardedSigningRootKey extends GuardedRootKey implements SigningRootKey {
   private final SigningRootKey target;
 
-  GuardedSigningRootKey(GuardedRootKey guarded, SigningRootKey target) {
-    this.guarded = guarded;
+  GuardedSigningRootKey(SigningRootKey target, GuardedCalls calls) {
+    super(target, calls);
     this.target = target;
-  }
-
-  @Override
-  public RootKeyId currentKeyId() {
-    return guarded.currentKeyId();
-  }
-
-  @Override
-  public Set<String> tags() {
-    return guarded.tags();
-  }
-
-  @Override
-  public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
-    return guarded.wrap(key, context);
-  }
-
-  @Override
-  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
-    return guarded.wrap(key, context, rule);
-  }
-
-  @Override
-  public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
-    return guarded.unwrap(wrapped, context);
   }
 
   @Override
   public SigningKey signingKey(String name) {
     Objects.requireNonNull(name, "name");
     return new GuardedSigningKey(
-        guarded.calls().call(() -> new Task<>(() -> target.signingKey(name), late -> {}, () -> {})),
-        guarded.calls());
-  }
-
-  @Override
-  public RootKeyHealth health() {
-    return guarded.health();
-  }
-
-  @Override
-  public void close() {
-    guarded.close();
-  }
-
-  @Override
-  public String toString() {
-    return guarded.toString();
+        calls().call(() -> new Task<>(() -> target.signingKey(name), late -> {}, () -> {})),
+        calls());
   }
 
   private static final class GuardedSigningKey implements SigningKey {

@@ -24,8 +24,7 @@ import java.util.Objects;
  * and closes it; safe for concurrent use. Switch off the retries of the client below, or set {@link
  * Builder#attempts} to one: both together multiply.
  */
-public sealed interface ResilientRootKey extends RootKey
-    permits GuardedRootKey, GuardedSigningRootKey {
+public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey {
   /** Starts to guard {@code rootKey}, whose ownership passes with {@link Builder#build}. */
   static Builder builder(RootKey rootKey) {
     return new Builder(Objects.requireNonNull(rootKey, "root key"));
@@ -156,10 +155,10 @@ public sealed interface ResilientRootKey extends RootKey
             "this builder has guarded its root key; start another with a root key of its own");
       }
       built = true;
-      GuardedRootKey guarded = new GuardedRootKey(rootKey, new GuardedCalls(limits(), timing));
+      GuardedCalls calls = new GuardedCalls(limits(), timing);
       return rootKey instanceof SigningRootKey signing
-          ? new GuardedSigningRootKey(guarded, signing)
-          : guarded;
+          ? new GuardedSigningRootKey(signing, calls)
+          : new GuardedRootKey(rootKey, calls);
     }
 
     private GuardLimits limits() {
