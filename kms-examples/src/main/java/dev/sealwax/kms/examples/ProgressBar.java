@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit;
  * How far a step is: a bar that redraws itself on a terminal, a line every ten seconds elsewhere.
  * Closing it wipes the bar. For one thread.
  */
-final class ProgressBar implements AutoCloseable {
+public final class ProgressBar implements AutoCloseable {
   private static final int WIDTH = 40;
   private static final long REDRAW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long LINE_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -30,7 +30,7 @@ final class ProgressBar implements AutoCloseable {
     this.total = total;
   }
 
-  void advance(long units) {
+  public void advance(long units) {
     done += units;
     long now = System.nanoTime();
     if (now - shownAt >= (redraws ? REDRAW_NANOS : LINE_NANOS)) {

@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
  * @param console the user's terminal, or null if nobody is there
  * @param passphrase the value of {@code SEALWAX_PASSPHRASE}, or null if it is not set
  */
-record Terminal(
+public record Terminal(
     PrintStream out, PrintStream err, @Nullable Console console, @Nullable String passphrase) {
-  static Terminal ofProcess() {
+  /** That of this process. */
+  public static Terminal ofProcess() {
     return new Terminal(
         System.out, System.err, System.console(), System.getenv("SEALWAX_PASSPHRASE"));
   }
@@ -25,7 +26,8 @@ record Terminal(
     err.printf(format + "%n", arguments);
   }
 
-  ProgressBar progress(String label, long total) {
+  /** Shows how far a step is, of so many units; to be closed at its end. */
+  public ProgressBar progress(String label, long total) {
     return new ProgressBar(err, console != null, label, total);
   }
 }
