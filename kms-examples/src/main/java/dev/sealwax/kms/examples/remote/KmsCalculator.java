@@ -123,7 +123,9 @@ public final class KmsCalculator {
     say(
         "average      processes x keysets x %.2f / %d s, or one for each message if that is less",
         perRenewal(), options.softTtl().toSeconds());
-    say("start        processes x %,d", measured.firstSecond());
+    say(
+        "start        processes x %,d, for each meets its keysets at random",
+        measured.firstSecond());
     say("together     the same calls within a tenth of the time to live, by which renewals spread");
     say(
         options.pricePer10000Calls() > 0

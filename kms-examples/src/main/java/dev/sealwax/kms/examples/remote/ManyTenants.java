@@ -10,7 +10,7 @@ import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.RotationPolicy;
 import dev.sealwax.kms.keyset.ScheduledChange.Outcome;
 import dev.sealwax.kms.rootkey.LocalRootKey;
-import dev.sealwax.kms.store.InMemoryKeysetStore;
+import dev.sealwax.kms.store.FileKeysetStore;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -43,7 +43,7 @@ public final class ManyTenants {
         --messages N  that each pod serves (20000)
         --skew S      of popularity, by Zipf: 0 for none (1)
 
-      The pods are instances of Kms in this JVM, the store that they share is in its memory.
+      The pods are instances of Kms in this JVM; the store that they share is a directory.
       Exit code: 0 all as it should be; 1 not; 2 wrong arguments.\
       """;
 
@@ -85,12 +85,11 @@ public final class ManyTenants {
     ManyTenants example = new ManyTenants(options, out);
     Path file = directory.resolve("root.key");
     LocalRootKey.create(file, RemoteExample.sealingKey()).close();
-    // Closing it empties it, so all of them are closed at the end.
-    InMemoryKeysetStore store = InMemoryKeysetStore.create();
+    Path keysets = directory.resolve("keysets");
     try (Kms operator =
         Kms.builder()
             .rootKey(LocalRootKey.open(file, RemoteExample.sealingKey()))
-            .store(store)
+            .store(FileKeysetStore.at(keysets))
             .clock(example.calendar)
             .build()) {
       example.createTenants(operator, options.whole("--tenants"));
@@ -99,7 +98,7 @@ public final class ManyTenants {
         example.pods.add(
             new Pod(
                 LocalRootKey.open(file, RemoteExample.sealingKey()),
-                store,
+                FileKeysetStore.at(keysets),
                 example.calendar,
                 example.tenants,
                 example.records));

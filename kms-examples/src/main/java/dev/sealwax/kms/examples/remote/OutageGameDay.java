@@ -72,6 +72,7 @@ public final class OutageGameDay {
             1 minute here takes %d ms. A key version is renewed after %d minutes and gone after %d; with
             windows it serves %d minutes longer to encrypt and %d to decrypt, if it is an outage.
             Each message has a data key of its own; data keys that are kept add their own times.
+            Without asking, an open circuit says UNAVAILABLE.
             """,
             minute.toMillis(),
             GameDayRun.SOFT,

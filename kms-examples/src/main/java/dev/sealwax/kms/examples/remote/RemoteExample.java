@@ -7,9 +7,13 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 
-/** Runs an example of this package, in a directory of its own, and says how it ended. */
+/**
+ * Runs an example of this package, in a directory that is gone afterwards, and says how it ended.
+ */
 final class RemoteExample {
   /** An example; true if all went as it should. */
   interface Work {
@@ -28,7 +32,11 @@ final class RemoteExample {
     }
     try {
       Path directory = Files.createTempDirectory("sealwax-remote");
-      return work.run(directory, arguments, out) ? 0 : 1;
+      try {
+        return work.run(directory, arguments, out) ? 0 : 1;
+      } finally {
+        delete(directory);
+      }
     } catch (InputException e) {
       err.println(e.getMessage() + "\n\n" + usage);
       return 2;
@@ -38,6 +46,16 @@ final class RemoteExample {
       err.println("FAILED: interrupted");
     }
     return 1;
+  }
+
+  private static void delete(Path directory) throws IOException {
+    List<Path> files;
+    try (Stream<Path> all = Files.walk(directory)) {
+      files = all.sorted(Comparator.reverseOrder()).toList(); // what is in a directory before it
+    }
+    for (Path file : files) {
+      Files.delete(file);
+    }
   }
 
   static void main(String usage, String[] arguments, Work work) {

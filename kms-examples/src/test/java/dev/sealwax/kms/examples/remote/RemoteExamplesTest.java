@@ -3,18 +3,26 @@ package dev.sealwax.kms.examples.remote;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.aws.AwsClients;
 import dev.sealwax.kms.examples.AnotherJvm;
 import dev.sealwax.kms.examples.Captured;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.services.kms.KmsClient;
 
 final class RemoteExamplesTest {
   private final Captured captured = new Captured();
@@ -46,6 +54,44 @@ final class RemoteExamplesTest {
     assertContains("\nPASSED: ");
   }
 
+  /** As with AWS, but that the SDK is told another endpoint. */
+  @Test
+  void regionFailoverDrill_withKeysOfThreeRegions_losesTheFirst() throws Exception {
+    try (MotoServer emulator = MotoServer.start()) {
+      List<String> arguments = new ArrayList<>(List.of("--seconds", "1"));
+      for (String region : List.of("eu-west-3", "us-east-1", "eu-west-1")) {
+        arguments.add(createKey(emulator, region));
+      }
+      ProcessBuilder jvm = AnotherJvm.command(RegionFailoverDrill.class, arguments);
+      jvm.environment().put("AWS_ENDPOINT_URL_KMS", emulator.endpoint().toString());
+      jvm.environment().put("AWS_ACCESS_KEY_ID", "any");
+      jvm.environment().put("AWS_SECRET_ACCESS_KEY", "any");
+      Process process = jvm.redirectErrorStream(true).start();
+      try (Stream<String> lines = process.inputReader(StandardCharsets.UTF_8).lines()) {
+        lines.forEach(captured.out::println);
+      }
+
+      assertEquals(0, process.waitFor(), this::printed);
+    }
+    assertContains("quorum     eu-west-3, us-east-1, eu-west-1; 2 must wrap, any one unwraps");
+    assertRow("one hangs: a new process", "[\\d,]+ +0 .*");
+    assertContains("\n  recorded as missing: [eu-west-3]\n");
+    assertRow("eu-west-3 alone", "26 +0 .* [1-9]\\d* +0 +0");
+    assertRow("eu-west-1 alone", "26 +0 .* 0 +0 +[1-9]\\d*");
+  }
+
+  private static String createKey(MotoServer emulator, String region) {
+    try (KmsClient client =
+        AwsClients.kms()
+            .region(Region.of(region))
+            .endpointOverride(emulator.endpoint())
+            .credentialsProvider(
+                StaticCredentialsProvider.create(AwsBasicCredentials.create("any", "any")))
+            .build()) {
+      return client.createKey().keyMetadata().arn();
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({
     "eu-central-1, not the ARN of a key of AWS KMS: eu-central-1",
@@ -67,7 +113,8 @@ final class RemoteExamplesTest {
 
   @Test
   void regionFailoverDrill_withoutMoto_saysWhatToInstall(@TempDir Path programs) throws Exception {
-    Files.createSymbolicLink(programs.resolve("sh"), Path.of("/bin/sh"));
+    Path shell = Files.writeString(programs.resolve("sh"), "#!/bin/sh\nexec /bin/sh \"$@\"\n");
+    Files.setPosixFilePermissions(shell, PosixFilePermissions.fromString("rwx------"));
     ProcessBuilder jvm = AnotherJvm.command(RegionFailoverDrill.class, List.of());
     jvm.environment().put("PATH", programs.toString());
 
