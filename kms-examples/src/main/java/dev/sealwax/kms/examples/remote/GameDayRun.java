@@ -116,7 +116,6 @@ final class GameDayRun {
         ResilientRootKey.builder(
                 service.over(
                     LocalRootKey.open(directory.resolve("root.key"), RemoteExample.sealingKey())))
-            .attempts(3, Duration.ofSeconds(1))
             .build();
     Kms kms =
         Kms.builder()

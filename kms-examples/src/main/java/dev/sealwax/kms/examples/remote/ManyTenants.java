@@ -5,6 +5,7 @@ import dev.sealwax.kms.envelope.EnvelopeStatistics;
 import dev.sealwax.kms.examples.Calendar;
 import dev.sealwax.kms.examples.NumberOptions;
 import dev.sealwax.kms.examples.ProgressBar;
+import dev.sealwax.kms.examples.Samples;
 import dev.sealwax.kms.examples.Terminal;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.RotationPolicy;
@@ -135,11 +136,11 @@ public final class ManyTenants {
     ExecutorService threads = Executors.newFixedThreadPool(pods.size());
     CyclicBarrier start = new CyclicBarrier(pods.size());
     try {
-      List<Future<Void>> served = new ArrayList<>();
+      List<Future<Samples>> served = new ArrayList<>();
       for (Pod pod : pods) {
         served.add(threads.submit(pod.serve(messages, popularity, served.size(), start)));
       }
-      for (Future<Void> one : served) {
+      for (Future<Samples> one : served) {
         one.get();
       }
     } catch (ExecutionException e) {

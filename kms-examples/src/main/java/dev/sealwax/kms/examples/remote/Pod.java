@@ -52,7 +52,7 @@ final class Pod implements AutoCloseable {
   }
 
   /** Serves so many messages, once all pods are there; two of three are read. */
-  Callable<Void> serve(int messages, Zipf popularity, long seed, CyclicBarrier start) {
+  Callable<Samples> serve(int messages, Zipf popularity, long seed, CyclicBarrier start) {
     return () -> {
       Random random = new Random(seed);
       awaitStart(start);
@@ -67,7 +67,7 @@ final class Pod implements AutoCloseable {
         }
         samples.add(System.nanoTime() - before);
       }
-      return null;
+      return samples;
     };
   }
 
