@@ -144,8 +144,9 @@ final class DueChanges {
     return new Repaired(keyset, done.get());
   }
 
+  /** Whether it is the quorum of this process that holds it, and some of its root keys do not. */
   boolean needsRepair(Keyset keyset) {
-    return RootMove.needsRepair(keyset, rootCalls.currentKeyId());
+    return !keyset.isDestroyed() && RootMove.needsRepair(keyset, rootCalls.currentKeyId());
   }
 
   /** Whether a scheduler has anything to do with a keyset of that content. */
@@ -155,7 +156,6 @@ final class DueChanges {
     }
     return claimed.isRotationDue(changes.now())
         || usage.decides(claimed, changes.now())
-        || needsRepair(claimed)
         || isDestructionDue(claimed);
   }
 
@@ -168,8 +168,6 @@ final class DueChanges {
   /** Whether something is due that is not on its way. */
   boolean isOverdue(Keyset keyset) {
     return isAnythingDue(keyset)
-        && !(RotationStep.isUnderWay(keyset, changes.now())
-            && !isDestructionDue(keyset)
-            && !needsRepair(keyset));
+        && !(RotationStep.isUnderWay(keyset, changes.now()) && !isDestructionDue(keyset));
   }
 }

@@ -207,9 +207,9 @@ final class KeysetReader {
   }
 
   /**
-   * A wrapping changes only when the keyset moves to another root key, which changes the document
-   * key too. Under the same one, a version that is wrapped otherwise is another key: the store was
-   * rolled back and went on from there (KS-14).
+   * A wrapping changes only when all versions are wrapped anew, which changes the document key too.
+   * Under the same one, a version that is wrapped otherwise is another key: the store was rolled
+   * back and went on from there (KS-14).
    */
   private static void requireSameWrappings(Keyset keyset, Keyset before) {
     for (KeyVersion old : before.versions()) {

@@ -49,6 +49,12 @@ public final class KeysetScheduler implements AutoCloseable {
   /** A keyset that goes on failing is left out at most so many looks in a row. */
   static final int MAX_LOOKS_SKIPPED = 64;
 
+  /** So many repairs in vain, and a root key of a quorum is called missed. */
+  static final int REPAIRS_BEFORE_MISSED = 3;
+
+  /** A repair in vain is tried again after at most so many looks. */
+  static final int MAX_LOOKS_BETWEEN_REPAIRS = 8;
+
   // More than NTP steps in a day, less than anything that matters to a destruction.
   private static final Duration TOLERATED_STEP = Duration.ofMinutes(5);
   // Time to notice that a clock is wrong, before it destroys what it should not.
@@ -61,6 +67,9 @@ public final class KeysetScheduler implements AutoCloseable {
     private int looksDue;
     private int failures;
     private int looksToSkip;
+    // Of repairs, which must not hold up the rest.
+    private int repairs;
+    private int looksToRepair;
   }
 
   private final Keysets keysets;
@@ -188,12 +197,18 @@ public final class KeysetScheduler implements AutoCloseable {
       return;
     }
     try {
-      boolean anything = isAnythingDue(id);
+      Keyset claimed = claimed(id);
+      boolean anything = claimed != null && due.isAnythingDue(claimed);
       boolean done = anything && doWhatIsDue(id.value());
       if (anything && !done) {
         stillDue(id);
       } else {
-        troubles.remove(id);
+        settled(id);
+      }
+      if (claimed != null && due.needsRepair(claimed)) {
+        repair(id);
+      } else {
+        repaired(id);
       }
     } catch (KeysetConflictException e) {
       LOG.debug("keyset {} is being changed by others; the next look will see", id, e);
@@ -205,12 +220,12 @@ public final class KeysetScheduler implements AutoCloseable {
   }
 
   /**
-   * Whether the document says so. Nothing is believed of it: who forges one can at most make the
+   * What the document says. Nothing is believed of it: who forges one can at most make the
    * scheduler look closer, or not yet, which withholding the document would do as well.
    */
-  private boolean isAnythingDue(KeysetId id) {
+  private @Nullable Keyset claimed(KeysetId id) {
     StoredKeyset stored = store.load(id).orElse(null);
-    return stored != null && due.isAnythingDue(KeysetJson.read(stored));
+    return stored == null ? null : KeysetJson.read(stored);
   }
 
   /** Whether what is due was done or is on its way. */
@@ -223,13 +238,6 @@ public final class KeysetScheduler implements AutoCloseable {
     } else if (rotated.step() == RotationStep.PROMOTE) {
       tell(new ScheduledChange(keyset.id(), Outcome.PROMOTED, keyset.primary(), null));
     }
-    if (due.needsRepair(keyset)) {
-      DueChanges.Repaired repaired = due.repair(name);
-      keyset = repaired.keyset();
-      if (repaired.done()) {
-        tell(new ScheduledChange(keyset.id(), Outcome.WRAPS_REPAIRED, 0, null));
-      }
-    }
     if (!distrusting) {
       DueChanges.Destroyed destroyed = due.destroy(name, inventory);
       for (int version : destroyed.versions()) {
@@ -238,6 +246,70 @@ public final class KeysetScheduler implements AutoCloseable {
       keyset = destroyed.keyset();
     }
     return !due.isOverdue(keyset);
+  }
+
+  /**
+   * Has missing root keys of a quorum wrap. What fails or changes nothing is tried again, less and
+   * less often: each time it costs a call of the others, and one that hangs the quorum's patience.
+   */
+  private void repair(KeysetId id) {
+    Trouble trouble = troubles.computeIfAbsent(id, key -> new Trouble());
+    if (trouble.looksToRepair > 0) {
+      trouble.looksToRepair--;
+      return;
+    }
+    RuntimeException failure = null;
+    try {
+      DueChanges.Repaired repaired = due.repair(id.value());
+      if (repaired.done()) {
+        tell(new ScheduledChange(id, Outcome.WRAPS_REPAIRED, 0, null));
+      }
+      if (!due.needsRepair(repaired.keyset())) {
+        repaired(id);
+        return;
+      }
+    } catch (KeysetConflictException e) {
+      return; // somebody else changes it, perhaps in the same way
+    } catch (RuntimeException e) {
+      if (closed) {
+        return;
+      }
+      failure = e;
+    }
+    trouble.repairs++;
+    trouble.looksToRepair = Math.min(MAX_LOOKS_BETWEEN_REPAIRS, 1 << Math.min(trouble.repairs, 6));
+    if (failure != null) {
+      LOG.warn("keyset {} cannot be wrapped by root keys that are missing", id, failure);
+      tell(new ScheduledChange(id, Outcome.FAILED, 0, failure));
+    }
+    if (trouble.repairs == REPAIRS_BEFORE_MISSED) {
+      LOG.warn("keyset {}: root keys of its quorum stay away", id);
+      tell(new ScheduledChange(id, Outcome.MISSED, 0, null));
+    }
+  }
+
+  private void repaired(KeysetId id) {
+    Trouble trouble = troubles.get(id);
+    if (trouble != null) {
+      trouble.repairs = 0;
+      trouble.looksToRepair = 0;
+      forgetIfOver(id, trouble);
+    }
+  }
+
+  private void settled(KeysetId id) {
+    Trouble trouble = troubles.get(id);
+    if (trouble != null) {
+      trouble.looksDue = 0;
+      trouble.failures = 0;
+      forgetIfOver(id, trouble);
+    }
+  }
+
+  private void forgetIfOver(KeysetId id, Trouble trouble) {
+    if (trouble.looksDue == 0 && trouble.failures == 0 && trouble.repairs == 0) {
+      troubles.remove(id);
+    }
   }
 
   private void stillDue(KeysetId id) {

@@ -209,6 +209,7 @@ final class KeysetWriter {
       OpenKeyset open, @Nullable String done, Loaded loaded, long started) {
     Keyset keyset = open.publish(loaded, started).keyset();
     if (done != null) {
+      warnIfMissing(loaded.keyset());
       LOG.info(
           "keyset {} was {}; revision {}, primary {}",
           keyset.id(),
@@ -217,6 +218,19 @@ final class KeysetWriter {
           loaded.keyset().primary());
     }
     return keyset;
+  }
+
+  private static void warnIfMissing(Keyset keyset) {
+    for (KeyVersion version : keyset.versions()) {
+      if (!version.missingRootKeyIds().isEmpty()) {
+        LOG.warn(
+            "keyset {}: version {} is not held by {}, which did not wrap it; a keyset scheduler"
+                + " asks again, as does repairWraps",
+            keyset.id(),
+            version.number(),
+            version.missingRootKeyIds());
+      }
+    }
   }
 
   private static Loaded loaded(

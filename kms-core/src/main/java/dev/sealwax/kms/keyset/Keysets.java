@@ -515,8 +515,8 @@ public final class Keysets {
 
   /**
    * Asks the root keys of a quorum again that are {@linkplain KeyVersion#missingRootKeyIds missing}
-   * from a version, if the quorum is the root key of this {@code Kms}: wraps every version anew, in
-   * one write; no envelope changes.
+   * from a version, if the root key of this {@code Kms} is the quorum that holds every version:
+   * wraps all of them anew, in one write; no envelope changes.
    *
    * <p>Does nothing if none is missing, or those that are still do not answer. A scheduler does
    * this by itself.
@@ -527,8 +527,9 @@ public final class Keysets {
 
   /**
    * Changes which root keys may hold the keys of a keyset, and wraps every version anew by those
-   * that may, in one write; no envelope changes. A copy of the earlier document still opens under
-   * the root keys it was wrapped with.
+   * that may, in one write; no envelope changes. So it does if the rule stays and the tags of root
+   * keys were corrected. A copy of the earlier document still opens under the root keys it was
+   * wrapped with.
    *
    * @throws RootKeyException with {@code UNSUPPORTED} if the root key of this {@code Kms}, or too
    *     many of its quorum, may not; nothing is written then

@@ -16,13 +16,11 @@ import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The only place that calls a root key: binds what it wraps to keyset and version, counts and
@@ -31,13 +29,23 @@ import org.slf4j.LoggerFactory;
  * <p>The root key stays its caller's. Safe for any thread.
  */
 final class RootCalls {
-  private static final Logger LOG = LoggerFactory.getLogger(RootCalls.class);
-
   /** How long a failed unwrap answers for the root key, which may bill or throttle each call. */
   static final Duration FAILURE_PAUSE = Duration.ofMillis(100);
 
   /** What was asked of the root key; after a move to another one it is another question. */
   private record Unwrapping(KeysetId keyset, int version, WrappedKey wrapped) {}
+
+  /**
+   * What is switched on or off at once: a root key; of a quorum, whose versions may have different
+   * holders, a version.
+   */
+  private record Switch(@Nullable RootKeyId rootKey, @Nullable VersionId version) {
+    static Switch of(KeysetId keyset, int version, WrappedKey wrapped) {
+      return QuorumRootKey.isQuorum(wrapped.rootKeyId())
+          ? new Switch(null, new VersionId(keyset, version))
+          : new Switch(wrapped.rootKeyId(), null);
+    }
+  }
 
   private static final class Counts {
     final LongAdder wraps = new LongAdder();
@@ -50,8 +58,8 @@ final class RootCalls {
   private final LongSupplier nanoClock;
   private final Counts counts;
   private final RecentFailures<Unwrapping, KmsException> denied;
-  // Root keys that last said they are switched off: an outage that follows must not hide it.
-  private final Set<RootKeyId> switchedOff = ConcurrentHashMap.newKeySet();
+  // Those that last said they are switched off: an outage that follows must not hide it.
+  private final Set<Switch> switchedOff = ConcurrentHashMap.newKeySet();
 
   RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock) {
     this(rootKey, announcer, nanoClock, new Counts());
@@ -84,25 +92,12 @@ final class RootCalls {
             WrappedKey wrapped =
                 secret.use(material -> rootKey.wrap(material, context(keyset, version), rule));
             counts.wraps.increment();
-            warnIfMissing(keyset, version, wrapped);
             return wrapped;
           } catch (RootKeyException e) {
             counts.failures.increment();
             throw e;
           }
         });
-  }
-
-  private static void warnIfMissing(KeysetId keyset, int version, WrappedKey wrapped) {
-    List<RootKeyId> missing = wrapped.missingHolders();
-    if (!missing.isEmpty()) {
-      LOG.warn(
-          "keyset {}: version {} is wrapped without {}, which did not answer; a keyset scheduler"
-              + " asks again, as does repairWraps",
-          keyset,
-          version,
-          missing);
-    }
   }
 
   /**
@@ -130,7 +125,7 @@ final class RootCalls {
             }
             if (e instanceof RootKeyException failure
                 && failure.reason() == RootKeyException.Reason.DISABLED) {
-              switchedOff.add(wrapped.rootKeyId());
+              switchedOff.add(Switch.of(keyset, version, wrapped));
             }
             throw e;
           }
@@ -149,7 +144,7 @@ final class RootCalls {
       throw e;
     }
     counts.unwraps.increment();
-    switchedOff.remove(wrapped.rootKeyId());
+    switchedOff.remove(Switch.of(keyset, version, wrapped));
     if (material.lengthBytes() != VersionSecret.BYTES) {
       int length = material.lengthBytes();
       material.close();
@@ -161,9 +156,9 @@ final class RootCalls {
     return new VersionSecret(material);
   }
 
-  /** Whether a root key has said that it is switched off, and has not unwrapped anything since. */
-  boolean isSwitchedOff(RootKeyId rootKey) {
-    return switchedOff.contains(rootKey);
+  /** Whether the root key has said that it is switched off, and has not unwrapped since. */
+  boolean isSwitchedOff(KeysetId keyset, int version, WrappedKey wrapped) {
+    return switchedOff.contains(Switch.of(keyset, version, wrapped));
   }
 
   /** Tells that a key version has served though the root key could not unwrap it anew. */

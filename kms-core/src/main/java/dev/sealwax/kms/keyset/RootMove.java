@@ -32,38 +32,43 @@ final class RootMove {
     this.random = random;
   }
 
-  /** Nothing to do if the target holds everything, or holds no more of it than before. */
+  /** Nothing to do if the target holds everything, or would hold no more of it than before. */
   Proposal propose(Snapshot snapshot) {
     Keyset keyset = snapshot.keyset();
-    return isDone(keyset) ? nothing(snapshot) : rewrapped(snapshot, keyset.policy(), true);
+    return keyset.versions().stream().allMatch(version -> debt(version) == 0)
+        ? nothing(snapshot)
+        : rewrapped(snapshot, keyset.policy(), true);
   }
 
-  /** As {@link #propose}, for a keyset that the target holds, though not wholly. */
+  /** As {@link #propose}, for a keyset that the target holds though not wholly. */
   Proposal repair(Snapshot snapshot) {
     return needsRepair(snapshot.keyset(), to.currentKeyId())
         ? propose(snapshot)
         : nothing(snapshot);
   }
 
-  /** Wraps everything anew under another rule for root keys, unless it is the rule already. */
+  /** Wraps everything anew under a rule for root keys. */
   Proposal withRule(Snapshot snapshot, RootKeyRule rule) {
-    Keyset keyset = snapshot.keyset();
-    return rule.equals(keyset.rootKeyRule())
-        ? nothing(snapshot)
-        : rewrapped(snapshot, keyset.policy().withRootKeyRule(rule), false);
+    return rewrapped(snapshot, snapshot.keyset().policy().withRootKeyRule(rule), false);
   }
 
   private static Proposal nothing(Snapshot snapshot) {
     return new Proposal(snapshot.keyset(), KeysetChanges.documentKey(snapshot), null);
   }
 
-  /** Whether root keys of a quorum that wraps for this process are missing in a keyset. */
+  /**
+   * Whether a quorum holds all of a keyset, and some of its root keys are missing. What another
+   * quorum holds is not for this one to mend: processes move to another one after the other.
+   */
   static boolean needsRepair(Keyset keyset, RootKeyId target) {
-    return keyset.versions().stream()
-        .anyMatch(
-            version ->
-                !version.missingRootKeyIds().isEmpty()
-                    && version.rootKeyId().map(target::equals).orElse(false));
+    boolean missing = false;
+    for (KeyVersion version : keyset.versions()) {
+      if (!version.rootKeyId().map(target::equals).orElse(true)) {
+        return false;
+      }
+      missing |= !version.missingRootKeyIds().isEmpty();
+    }
+    return missing;
   }
 
   private Proposal rewrapped(Snapshot snapshot, KeysetTemplate policy, boolean onlyIfBetter) {
@@ -119,10 +124,6 @@ final class RootMove {
   /** What the target lacks of a version: more than a quorum can, if it is not the target's. */
   private int debt(KeyVersion version) {
     return isTargets(version) ? version.missingRootKeyIds().size() : NOT_THE_TARGETS;
-  }
-
-  private boolean isDone(Keyset keyset) {
-    return keyset.versions().stream().allMatch(version -> debt(version) == 0);
   }
 
   /**

@@ -95,7 +95,7 @@ final class UnwrappedKeys {
   private boolean isSwitchedOff(int version) {
     KeyVersion found = published.require().keyset().find(version);
     WrappedKey wrapped = found == null ? null : found.wrapped();
-    return wrapped != null && rootCalls.isSwitchedOff(wrapped.rootKeyId());
+    return wrapped != null && rootCalls.isSwitchedOff(id, version, wrapped);
   }
 
   private KeyEncryptionKey unwrap(int version) {

@@ -380,6 +380,8 @@ public final class QuorumRootKey implements RootKey {
    */
   public static KeyMaterial unwrapBy(
       RootKey rootKey, WrappedKey wrapped, EncryptionContext context) {
+    Objects.requireNonNull(rootKey, "root key");
+    Objects.requireNonNull(wrapped, "wrapped key");
     Objects.requireNonNull(context, "context");
     if (!QuorumWrap.isScheme(wrapped.rootKeyId())
         || wrapped.rootKeyId().equals(rootKey.currentKeyId())) {
@@ -410,6 +412,11 @@ public final class QuorumRootKey implements RootKey {
         ? new RootKeyException(
             NOT_FOUND, "the key is held by " + wrapped.holders() + ", not by " + rootKey)
         : failures.told("it is held by " + wrapped.holders());
+  }
+
+  /** Whether an id is that of a quorum. */
+  public static boolean isQuorum(RootKeyId id) {
+    return QuorumWrap.isScheme(id);
   }
 
   private static QuorumWrap requireValid(WrappedKey wrapped) {

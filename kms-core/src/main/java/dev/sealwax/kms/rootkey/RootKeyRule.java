@@ -103,7 +103,8 @@ public final class RootKeyRule {
 
   /** Whether a root key with these tags may hold keys under the rule. */
   public boolean admits(Set<String> tags) {
-    return tags.containsAll(required) && Collections.disjoint(tags, forbidden);
+    return Objects.requireNonNull(tags, "tags").containsAll(required)
+        && Collections.disjoint(tags, forbidden);
   }
 
   /**

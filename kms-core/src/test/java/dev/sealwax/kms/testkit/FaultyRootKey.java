@@ -2,6 +2,7 @@ package dev.sealwax.kms.testkit;
 
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -323,8 +324,14 @@ public final class FaultyRootKey implements RootKey {
 
   @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+    return wrap(key, context, RootKeyRule.any());
+  }
+
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
     wraps.incrementAndGet();
-    return counted(fault -> fault.answer.wrapped(target.wrap(fault.answer.wrapping(key), context)));
+    return counted(
+        fault -> fault.answer.wrapped(target.wrap(fault.answer.wrapping(key), context, rule)));
   }
 
   @Override

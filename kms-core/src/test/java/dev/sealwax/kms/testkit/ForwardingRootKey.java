@@ -2,6 +2,7 @@ package dev.sealwax.kms.testkit;
 
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
@@ -33,6 +34,14 @@ public abstract class ForwardingRootKey implements RootKey {
   @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
     return target.wrap(key, context);
+  }
+
+  /**
+   * Under any rule as {@link #wrap(KeyMaterial, EncryptionContext)} does, which may be overridden.
+   */
+  @Override
+  public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+    return rule.equals(RootKeyRule.any()) ? wrap(key, context) : target.wrap(key, context, rule);
   }
 
   @Override

@@ -12,11 +12,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -25,30 +22,6 @@ import java.util.Map;
  * they are. A window of days lies before it, in which the destruction can be taken back.
  */
 public final class CryptoShredding {
-  /** Time in days, so that the example need not wait for them. */
-  private static final class Calendar extends Clock {
-    private volatile Instant now = Instant.parse("2026-11-24T09:00:00Z");
-
-    private void set(Instant instant) {
-      now = instant;
-    }
-
-    @Override
-    public Instant instant() {
-      return now;
-    }
-
-    @Override
-    public ZoneOffset getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      return Clock.fixed(instant(), zone);
-    }
-  }
-
   private final Kms kms;
   private final Calendar calendar;
   private final PrintStream out;
@@ -65,7 +38,7 @@ public final class CryptoShredding {
   }
 
   static void run(Path directory, PrintStream out) {
-    Calendar calendar = new Calendar();
+    Calendar calendar = new Calendar(Instant.parse("2026-11-24T09:00:00Z"));
     char[] passphrase = "correct horse battery staple".toCharArray();
     try (Kms kms =
         Kms.builder()
@@ -89,17 +62,17 @@ public final class CryptoShredding {
     kms.keysets().scheduleDestruction("tenant-42"); // refused from now on, primary included
     show("destruction of tenant-42 scheduled, due in 14 days");
 
-    calendar.set(calendar.instant().plus(Duration.ofDays(3)));
+    calendar.advance(Duration.ofDays(3));
     kms.keysets().cancelDestruction("tenant-42"); // second thoughts, within the 7 to 30 days
     kms.keysets().enable("tenant-42", 1);
     show("day 3: taken back for a legal hold, and enabled again");
 
     kms.keysets().scheduleDestruction("tenant-42");
-    calendar.set(calendar.instant().plus(Duration.ofDays(13)));
+    calendar.advance(Duration.ofDays(13));
     show("day 16: hold lifted and scheduled anew 13 days ago");
     destroy();
 
-    calendar.set(calendar.instant().plus(Duration.ofDays(1)));
+    calendar.advance(Duration.ofDays(1));
     destroy();
     show("day 17: destroyed");
   }

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Terminal(
     PrintStream out, PrintStream err, @Nullable Console console, @Nullable String passphrase) {
+  /** That of this process. */
   public static Terminal ofProcess() {
     return new Terminal(
         System.out, System.err, System.console(), System.getenv("SEALWAX_PASSPHRASE"));
@@ -25,6 +26,7 @@ public record Terminal(
     err.printf(format + "%n", arguments);
   }
 
+  /** Shows how far a step is, of so many units; to be closed at its end. */
   public ProgressBar progress(String label, long total) {
     return new ProgressBar(err, console != null, label, total);
   }

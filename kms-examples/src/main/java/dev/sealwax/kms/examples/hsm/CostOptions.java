@@ -1,5 +1,8 @@
 package dev.sealwax.kms.examples.hsm;
 
+import static dev.sealwax.kms.examples.NumberOptions.number;
+import static dev.sealwax.kms.examples.NumberOptions.whole;
+
 import dev.sealwax.kms.examples.InputException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -88,38 +91,18 @@ record CostOptions(
 
     private void take(String option, String value) {
       switch (option) {
-        case "--seconds" -> seconds = whole(option, value, 3600);
-        case "--bytes" -> messageBytes = whole(option, value, 1 << 20);
-        case "--threads" -> threads = whole(option, value, 256);
+        case "--seconds" -> seconds = whole(option, value, 1, 3600);
+        case "--bytes" -> messageBytes = whole(option, value, 1, 1 << 20);
+        case "--threads" -> threads = whole(option, value, 1, 256);
         case "--messages-per-second" -> messagesPerSecond = number(option, value);
-        case "--processes" -> processes = whole(option, value, 1_000_000);
-        case "--keysets" -> keysets = whole(option, value, 10_000_000);
+        case "--processes" -> processes = whole(option, value, 1, 1_000_000);
+        case "--keysets" -> keysets = whole(option, value, 1, 10_000_000);
         case "--price" -> pricePer10000Calls = number(option, value);
         case "--hsm-price" -> pricePerHsmHour = number(option, value);
         case "--hsm-rate" -> callsPerHsm = number(option, value);
         case "--report" -> report = path(value);
         default -> throw new InputException("unknown option " + option + "\n" + USAGE);
       }
-    }
-
-    private static int whole(String option, String value, int most) {
-      double number = number(option, value);
-      if (number < 1 || number > most || number != Math.rint(number)) {
-        throw new InputException(option + " must be a whole number from 1 to " + most);
-      }
-      return (int) number;
-    }
-
-    private static double number(String option, String value) {
-      try {
-        double number = Double.parseDouble(value);
-        if (number >= 0 && number <= 1e12) {
-          return number;
-        }
-      } catch (NumberFormatException e) {
-        // Told below.
-      }
-      throw new InputException(option + " must be a number from 0 to 1e12, got " + value);
     }
 
     private static Path path(String value) {

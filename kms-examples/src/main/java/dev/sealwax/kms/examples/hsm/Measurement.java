@@ -3,6 +3,7 @@ package dev.sealwax.kms.examples.hsm;
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.KmsStatistics;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
+import dev.sealwax.kms.examples.Samples;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.store.FileKeysetStore;
@@ -10,7 +11,6 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -48,12 +48,11 @@ record Measurement(double p50, double p95, double p99, double perSecond, double 
       messages += samples.size();
       KmsStatistics statistics = kms.statistics();
       double calls = statistics.rootUnwraps() + statistics.rootWraps();
-      long[] nanos = samples.sorted();
       return new Measurement(
-          micros(nanos, 0.50),
-          micros(nanos, 0.95),
-          micros(nanos, 0.99),
-          nanos.length / seconds,
+          samples.micros(0.50),
+          samples.micros(0.95),
+          samples.micros(0.99),
+          samples.size() / seconds,
           calls * 1e6 / messages);
     }
   }
@@ -93,38 +92,5 @@ record Measurement(double p50, double p95, double p99, double perSecond, double 
       samples.add(now - between);
     }
     return samples;
-  }
-
-  private static double micros(long[] sortedNanos, double percentile) {
-    return sortedNanos[(int) Math.ceil(sortedNanos.length * percentile) - 1] / 1000.0;
-  }
-
-  /** Every duration of one thread. */
-  private static final class Samples {
-    private long[] nanos = new long[1 << 16];
-    private int size;
-
-    private void add(long duration) {
-      if (size == nanos.length) {
-        nanos = Arrays.copyOf(nanos, 2 * size);
-      }
-      nanos[size++] = duration;
-    }
-
-    private void addAll(Samples other) {
-      for (int i = 0; i < other.size; i++) {
-        add(other.nanos[i]);
-      }
-    }
-
-    private int size() {
-      return size;
-    }
-
-    private long[] sorted() {
-      long[] sorted = Arrays.copyOf(nanos, size);
-      Arrays.sort(sorted);
-      return sorted;
-    }
   }
 }
