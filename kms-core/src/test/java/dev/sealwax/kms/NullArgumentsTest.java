@@ -10,9 +10,11 @@ import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rewrap.Inventory;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
@@ -136,6 +138,8 @@ class NullArgumentsTest {
             KeysetId.of("orders"),
             JdbcSchema.H2,
             ResilientRootKey.builder(rootKey),
+            QuorumRootKey.builder().member(rootKey),
+            RootKeyRule.any(),
             JdbcKeysetStore.builder(fake(javax.sql.DataSource.class)),
             Duration.ofDays(20),
             Instant.parse("2099-01-01T00:00:00Z"),

@@ -37,8 +37,10 @@ import dev.sealwax.kms.rewrap.RewrapProgressBar;
 import dev.sealwax.kms.rewrap.RewrapReport;
 import dev.sealwax.kms.rewrap.Rewrapper;
 import dev.sealwax.kms.rootkey.LocalRootKey;
+import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
@@ -223,6 +225,10 @@ class RedactionTest {
     OpenKeyset openKeyset = open.open(id);
     EnvelopeCipher cipher = kms.envelopeCipher("orders");
     byte[] envelope = cipher.encrypt(new byte[32], CONTEXT);
+    QuorumRootKey.Builder several = QuorumRootKey.builder().member(local);
+    QuorumRootKey quorum = several.build();
+    things.addAll(
+        List.of(several, quorum, quorum.health().get(0), RootKeyRule.any().requiring("zone=eu")));
     ResilientRootKey.Builder guard = ResilientRootKey.builder(local);
     ResilientRootKey guarded = guard.build();
     things.addAll(
@@ -276,6 +282,7 @@ class RedactionTest {
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
     things.add(local.wrap(sealingKey, CONTEXT));
+    things.add(openKeyset.consent(1));
     openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, KeyUse.DECRYPT, things::add);
     things.add(
         assertThrows(

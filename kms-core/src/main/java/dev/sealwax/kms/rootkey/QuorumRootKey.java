@@ -204,8 +204,7 @@ public final class QuorumRootKey implements RootKey {
             member,
             member.ask(answers, member, () -> share(member, copy, context, longest), copy::close));
       }
-      // As long as the rest can make a difference.
-      while (!waiting.isEmpty() && shares.size() + waiting.size() >= required) {
+      while (!waiting.isEmpty()) {
         Answer<QuorumMember, WrappedKey> answer =
             next(answers, allowed - (System.nanoTime() - started));
         if (answer == null) {
@@ -214,11 +213,14 @@ public final class QuorumRootKey implements RootKey {
         waiting.remove(answer.question());
         if (answer.value() != null) {
           shares.put(answer.question(), answer.value());
-          if (shares.size() == required) {
-            allowed = Math.min(allowed, System.nanoTime() - started + patienceNanos);
-          }
         } else {
           failures.add(answer.question().id(), asFailure(answer));
+        }
+        boolean isEnough = answer.value() != null && shares.size() == required;
+        boolean isInVain = answer.value() == null && shares.size() + waiting.size() == required - 1;
+        if (isEnough || isInVain) {
+          // What the others say makes no difference but to the record of it.
+          allowed = Math.min(allowed, System.nanoTime() - started + patienceNanos);
         }
       }
     }
@@ -416,7 +418,7 @@ public final class QuorumRootKey implements RootKey {
 
   /** Whether an id is that of a quorum. */
   public static boolean isQuorum(RootKeyId id) {
-    return QuorumWrap.isScheme(id);
+    return QuorumWrap.isScheme(Objects.requireNonNull(id, "root key id"));
   }
 
   private static QuorumWrap requireValid(WrappedKey wrapped) {

@@ -5,11 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.rootkey.QuorumRootKey;
+import dev.sealwax.kms.rootkey.RootKeyRule;
 import dev.sealwax.kms.rootkey.TestRootKeys;
+import dev.sealwax.kms.testkit.FaultyRootKey;
+import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
+import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
@@ -97,6 +103,8 @@ final class ChangeEventsTest {
     assertTrue(
         rig.events.stream().noneMatch(event -> event.change() != Change.NONE), "it is there");
     rig.events.clear();
+    keysets.setRootKeyRule("orders", RootKeyRule.any().forbidding("zone=us"));
+    assertTold(Change.SET_ROOT_KEY_RULE, 0);
     keysets.moveToRootKey("orders", TestRootKeys.inMemory());
     assertTold(Change.MOVE_TO_ROOT_KEY, 0);
 
@@ -110,7 +118,21 @@ final class ChangeEventsTest {
     keysets.destroy("orders");
     assertTold(Change.DESTROY, 0);
 
+    tellRepair();
     assertEquals(EnumSet.complementOf(EnumSet.of(Change.NONE)), told, "a change no verb tells");
+  }
+
+  private void tellRepair() {
+    FaultyRootKey away = FaultyRootKey.around(TestRootKeys.inMemory());
+    try (QuorumRootKey quorum =
+        QuorumRootKey.builder().member(TestRootKeys.inMemory()).member(away).required(1).build()) {
+      Keysets held = rig.process(quorum, CachePolicy.none()).keysets();
+      away.next(Fault.failing(RootKeyException.Reason.UNAVAILABLE));
+      held.create("held", KeysetTemplate.defaults());
+      rig.events.clear();
+      held.repairWraps("held");
+      assertTold(Change.REPAIR_WRAPS, 0);
+    }
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.rootkey.QuorumRootKey;
@@ -278,6 +279,52 @@ final class QuorumKeysetTest {
         keysets.get("orders").versions().stream().anyMatch(v -> !v.missingRootKeyIds().isEmpty()));
   }
 
+  /** Processes move to another quorum one after the other; the old one must not take it back. */
+  @Test
+  void repairWraps_ofAKeysetThatAnotherQuorumHoldsInPart_doesNothing() {
+    keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
+    keysets.create("orders", KeysetTemplate.defaults());
+    try (Kms next = open(quorum(0, 1))) {
+      long revision = next.keysets().rotate("orders").revision();
+      heal();
+      assertEquals(revision, keysets.repairWraps("orders").revision());
+      assertEquals(revision, next.keysets().repairWraps("orders").revision());
+      try (QuorumRootKey target = quorum(0, 1)) {
+        next.keysets().moveToRootKey("orders", target);
+      }
+    }
+  }
+
+  /** What nobody can unwrap any more is not to be mended, but may go. */
+  @Test
+  void scheduler_whoseRepairFails_goesOnDestroying() {
+    try (Rig rig = new Rig();
+        QuorumRootKey quorum = quorum(0, 1, 2)) {
+      Keysets own = rig.process(quorum, CachePolicy.none()).keysets();
+      ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
+      List<ScheduledChange> told = new ArrayList<>();
+      KeysetScheduler scheduler =
+          own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
+      keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
+      own.create("orders", KeysetTemplate.defaults().withRotationPolicy(RotationPolicy.manual()));
+      own.rotate("orders");
+      own.scheduleDestruction("orders", 1, Duration.ofDays(7));
+      heal();
+      keys.get(2).always(Fault.failing(Reason.ACCESS_DENIED));
+      keys.get(1).always(Fault.failing(Reason.ACCESS_DENIED));
+      for (int look = 0; look < 3; look++) {
+        scheduler.look();
+      }
+      assertEquals(ScheduledChange.Outcome.FAILED, told.get(0).outcome());
+      rig.time.advance(Duration.ofDays(8));
+      scheduler.look();
+      assertTrue(
+          told.stream().anyMatch(c -> c.outcome() == ScheduledChange.Outcome.DESTROYED),
+          told.toString());
+      executor.shutdownNow();
+    }
+  }
+
   /** Whoever has one member only must not repair the keyset to that one. */
   @Test
   void repairWraps_byAMemberAlone_doesNothing() {
@@ -303,15 +350,18 @@ final class QuorumKeysetTest {
           own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
       keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
       own.create("orders", KeysetTemplate.defaults());
-      for (int look = 0; look < KeysetScheduler.LOOKS_BEFORE_MISSED; look++) {
+      int wraps = keys.get(0).wraps();
+      for (int look = 0; look < 9; look++) {
         scheduler.look();
       }
+      assertEquals(wraps + 3, keys.get(0).wraps(), "less and less often");
       assertEquals(
           List.of(ScheduledChange.Outcome.MISSED),
           told.stream().map(ScheduledChange::outcome).toList());
       heal();
-      scheduler.look();
-      scheduler.look();
+      for (int look = 0; look <= KeysetScheduler.MAX_LOOKS_BETWEEN_REPAIRS + 1; look++) {
+        scheduler.look();
+      }
       assertEquals(
           List.of(ScheduledChange.Outcome.MISSED, ScheduledChange.Outcome.WRAPS_REPAIRED),
           told.stream().map(ScheduledChange::outcome).toList());
@@ -367,7 +417,10 @@ final class QuorumKeysetTest {
     Keyset changed = keysets.setRootKeyRule("orders", rule);
     assertEquals(revision + 1, changed.revision());
     changed.versions().forEach(v -> assertEquals(ids(List.of(1, 2)), v.holdingRootKeyIds()));
-    assertEquals(revision + 1, keysets.setRootKeyRule("orders", rule).revision());
+    assertEquals(
+        revision + 2,
+        keysets.setRootKeyRule("orders", rule).revision(),
+        "tags may have been corrected");
     assertOpensUnderEach(List.of(1, 2), "orders", sealed);
     assertOpens(kms, "orders", sealed);
     RootKeyException failure =

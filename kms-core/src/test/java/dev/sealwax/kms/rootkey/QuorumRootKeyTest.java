@@ -256,6 +256,167 @@ final class QuorumRootKeyTest {
     }
   }
 
+  /** An answer that came when nobody waited any more shows that it is slow. */
+  @Test
+  void unwrap_whileTheFirstIsSlow_waitsForItOnce() throws InterruptedException {
+    try (QuorumRootKey quorum = quorum(3, SHORT, LONG)) {
+      WrappedKey wrapped = wrap(quorum);
+      first.always(Fault.delaying(SHORT.multipliedBy(6)));
+      assertOpens(quorum, wrapped);
+      while (first.underWay() > 0) {
+        Thread.sleep(1);
+      }
+      for (int i = 0; i < 5; i++) {
+        assertOpens(quorum, wrapped);
+      }
+      assertEquals(1, first.unwraps());
+      nanos.addAndGet(QuorumMember.SUSPECT_FOR.toNanos());
+      assertOpens(quorum, wrapped);
+      assertOpens(quorum, wrapped);
+      assertEquals(2, first.unwraps(), "one caller finds out whether it is better");
+    }
+  }
+
+  @Test
+  void unwrap_withLessTimeThanPatience_stillAsksEveryone() {
+    try (QuorumRootKey patient = quorum(3);
+        QuorumRootKey quorum = quorum(3, LONG, SHORT.multipliedBy(20))) {
+      WrappedKey wrapped = wrap(patient);
+      first.always(Fault.hangingDeaf(release));
+      second.always(Fault.hangingDeaf(release));
+      assertOpens(quorum, wrapped);
+    }
+  }
+
+  @Test
+  void wrap_thatCannotSucceedAnyMore_waitsWithPatience() {
+    try (QuorumRootKey quorum = quorum(2, SHORT, Duration.ofHours(1))) {
+      first.always(Fault.failing(ACCESS_DENIED));
+      second.always(Fault.failing(ACCESS_DENIED));
+      third.always(Fault.hangingDeaf(release));
+      assertEquals(ACCESS_DENIED, failureOf(() -> wrap(quorum)).reason());
+    }
+  }
+
+  @Test
+  void wrap_byAMemberThatTakesAllTheRoom_isThatMembersFailure() {
+    RootKey greedy =
+        new ForwardingRootKey(notClosing(first)) {
+          @Override
+          public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+            return WrappedKey.of(currentKeyId(), new byte[WrappedKey.MAX_BYTES]);
+          }
+        };
+    try (QuorumRootKey quorum =
+        QuorumRootKey.builder().member(greedy).member(second).member(third).build()) {
+      WrappedKey wrapped = wrap(quorum);
+      assertEquals(List.of(id(first)), wrapped.missingHolders());
+      assertOpens(quorum, wrapped);
+    }
+  }
+
+  @Test
+  void wrap_byAMemberThatAnswersAsAnother_isThatMembersFailure() {
+    RootKey impostor =
+        new ForwardingRootKey(notClosing(first)) {
+          @Override
+          public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+            return WrappedKey.of(id(second), super.wrap(key, context).ciphertext());
+          }
+        };
+    try (QuorumRootKey quorum =
+        QuorumRootKey.builder().member(impostor).member(second).member(third).build()) {
+      WrappedKey wrapped = wrap(quorum);
+      assertEquals(List.of(id(first)), wrapped.missingHolders());
+      assertOpens(quorum, wrapped);
+    }
+  }
+
+  @Test
+  void wrapAndUnwrap_whenAMemberLacksAClass_askTheOthers() {
+    RootKey broken =
+        new ForwardingRootKey(notClosing(first)) {
+          @Override
+          public WrappedKey wrap(KeyMaterial key, EncryptionContext context) {
+            throw new NoClassDefFoundError("a provider's");
+          }
+
+          @Override
+          public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
+            throw new NoClassDefFoundError("a provider's");
+          }
+        };
+    try (QuorumRootKey well = quorum(3);
+        QuorumRootKey quorum =
+            QuorumRootKey.builder().member(broken).member(second).member(third).build()) {
+      assertEquals(List.of(id(first)), wrap(quorum).missingHolders());
+      assertOpens(quorum, wrap(well));
+    }
+  }
+
+  /** A holder beside a quorum, behind the same routing. */
+  @Test
+  void unwrapBy_ofARoutingRootKey_asksEveryHolder() {
+    WrappedKey wrapped;
+    try (QuorumRootKey former =
+        QuorumRootKey.builder().member(notClosing(second)).member(notClosing(third)).build()) {
+      wrapped = wrap(former);
+    }
+    RootKey routing =
+        RoutingRootKey.of(
+            QuorumRootKey.builder().member(notClosing(first)).member(notClosing(second)).build(),
+            notClosing(third));
+    try (routing) {
+      assertOpens(routing, wrapped);
+      second.always(Fault.failing(UNAVAILABLE));
+      assertOpens(routing, wrapped);
+      third.always(Fault.failing(NOT_FOUND));
+      assertEquals(UNAVAILABLE, failureOf(() -> assertOpens(routing, wrapped)).reason());
+    }
+  }
+
+  /** "Not mine" is no sign of life of a service that is down. */
+  @Test
+  void unwrapBy_ofAGuardedMember_opensItsCircuit() {
+    try (QuorumRootKey quorum = quorum(2);
+        ResilientRootKey alone =
+            ResilientRootKey.builder(notClosing(second))
+                .attempts(1, LONG)
+                .circuit(4, LONG)
+                .build()) {
+      WrappedKey wrapped = wrap(quorum);
+      assertOpens(alone, wrapped);
+      second.always(Fault.failing(UNAVAILABLE));
+      int calls = second.unwraps();
+      for (int i = 0; i < 20; i++) {
+        assertEquals(UNAVAILABLE, failureOf(() -> assertOpens(alone, wrapped)).reason());
+      }
+      assertEquals(RootKeyHealth.Circuit.OPEN, alone.health().circuit());
+      assertTrue(second.unwraps() - calls < 20, (second.unwraps() - calls) + " calls");
+    }
+  }
+
+  @Test
+  void rule_passesTheGuard() {
+    try (ResilientRootKey guarded = ResilientRootKey.builder(notClosing(first)).build();
+        ResilientRootKey around =
+            ResilientRootKey.builder(
+                    QuorumRootKey.builder()
+                        .member(notClosing(second), "zone=a")
+                        .member(notClosing(third), "zone=b")
+                        .required(1)
+                        .build())
+                .build()) {
+      assertEquals(Set.of("provider=local", "protection=software"), guarded.tags());
+      assertEquals(
+          UNSUPPORTED,
+          failureOf(() -> wrap(guarded, RootKeyRule.any().forbidding("protection=software")))
+              .reason());
+      assertEquals(
+          List.of(id(second)), wrap(around, RootKeyRule.any().forbidding("zone=b")).holders());
+    }
+  }
+
   /** The late secret must not stay in memory for good, and the late call not for nobody. */
   @Test
   void unwrap_thatComesTooLate_isWiped() throws InterruptedException {
@@ -321,7 +482,7 @@ final class QuorumRootKeyTest {
   /** What nobody waits for any more is not done, and holds no copy of the key. */
   @Test
   void wrap_whileAllThreadsOfAMemberHang_leavesNothingBehind() throws InterruptedException {
-    int calls = 20;
+    int calls = 100; // more than it has threads
     try (QuorumRootKey quorum = quorum(2, Duration.ofMillis(5), LONG)) {
       first.always(Fault.hangingDeaf(release));
       for (int i = 0; i < calls; i++) {
@@ -475,7 +636,7 @@ final class QuorumRootKeyTest {
   }
 
   @Test
-  void wrap_ofMoreThanFits_isRefused() {
+  void wrap_ofMoreThanFits_isRefusedBeforeACall() {
     QuorumRootKey.Builder builder = QuorumRootKey.builder().required(1);
     IntStream.range(0, QuorumRootKey.MAX_MEMBERS)
         .forEach(i -> builder.member(named("long:" + i + "x".repeat(500))));

@@ -13,7 +13,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -241,6 +243,7 @@ public abstract class KeysetStoreContract {
   @DisplayName("loses no update of many threads that compare and set")
   final void replace_byManyThreads_losesNothing() throws Exception {
     store.create(keyset(ORDERS, 1, ""));
+    Set<Long> won = ConcurrentHashMap.newKeySet();
     inParallel(
         thread -> {
           for (int written = 0; written < writesPerThread(); ) {
@@ -249,12 +252,15 @@ public abstract class KeysetStoreContract {
             try {
               store.replace(keyset(ORDERS, present.revision() + 1, "by thread " + thread));
               written++;
+              assertTrue(won.add(present.revision() + 1), "one revision was written twice");
             } catch (KeysetConflictException e) {
               // Another thread came first: load again.
             }
           }
         });
-    assertEquals(1 + THREADS * writesPerThread(), store.load(ORDERS).orElseThrow().revision());
+    int writes = THREADS * writesPerThread();
+    assertEquals(writes, won.size());
+    assertEquals(1 + writes, store.load(ORDERS).orElseThrow().revision(), "a read of the past");
   }
 
   @Test
