@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
  * The emulator moto as a process of its own, which answers on the loopback interface and ends with
  * this JVM. It is not AWS: it checks no credentials and protects nothing.
  */
-final class MotoServer implements AutoCloseable {
+public final class MotoServer implements AutoCloseable {
   /** Ends it when the input ends, also while it is stopped, so that none is left behind. */
   private static final String COMMAND =
       """
@@ -46,7 +46,7 @@ final class MotoServer implements AutoCloseable {
    *
    * @throws InputException if it is not installed
    */
-  static MotoServer start() throws IOException {
+  public static MotoServer start() throws IOException {
     Process shell = new ProcessBuilder("sh", "-c", COMMAND).redirectErrorStream(true).start();
     List<String> said = new ArrayList<>();
     String pid = "";
@@ -78,7 +78,7 @@ final class MotoServer implements AutoCloseable {
     thread.start();
   }
 
-  URI endpoint() {
+  public URI endpoint() {
     return endpoint;
   }
 
