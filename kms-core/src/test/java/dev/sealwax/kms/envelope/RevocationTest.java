@@ -112,8 +112,11 @@ class RevocationTest {
       AtomicInteger phase,
       int last,
       AtomicInteger refusals) {
-    while (phase.get() < last) {
+    while (true) {
       int before = phase.get();
+      if (before >= last) {
+        return;
+      }
       try {
         if (member % 2 == 0) {
           rig.cipher().encrypt(MESSAGE, CONTEXT);

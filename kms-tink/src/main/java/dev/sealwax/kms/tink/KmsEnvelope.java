@@ -53,7 +53,10 @@ final class KmsEnvelope {
     if (start.length < Integer.BYTES) {
       throw malformedLength("needs 4 bytes, the input ends after " + start.length);
     }
-    int length = ByteBuffer.wrap(start).getInt();
+    return requireDataKeyLength(ByteBuffer.wrap(start).getInt());
+  }
+
+  private static int requireDataKeyLength(int length) {
     if (length < 1 || length > MAX_DATA_KEY_BYTES) {
       throw malformedLength(
           "is "
@@ -106,8 +109,13 @@ final class KmsEnvelope {
     return Arrays.copyOfRange(encoded, payloadPosition(), encoded.length);
   }
 
-  /** A new ciphertext with the same payload. */
+  /**
+   * A new ciphertext with the same payload.
+   *
+   * @throws MalformedEnvelopeException if no reader would take an encrypted data key of that length
+   */
   byte[] withDataKey(byte[] newEncryptedDataKey) {
+    requireDataKeyLength(newEncryptedDataKey.length);
     int payloadLength = encoded.length - payloadPosition();
     return ByteBuffer.allocate(Integer.BYTES + newEncryptedDataKey.length + payloadLength)
         .putInt(newEncryptedDataKey.length)

@@ -127,6 +127,13 @@ final class TinkEnvelopesTamperingTest {
     assertEquals(asked, rig.oldKek.decryptions());
   }
 
+  @Test
+  void dataKeyThatBecomesTooLong_isNotWritten() {
+    KmsEnvelope old = KmsEnvelope.parse(ByteBuffer.allocate(4 + 20).putInt(10).array());
+    assertEquals(4 + 4096 + 10, old.withDataKey(new byte[4096]).length);
+    assertThrows(MalformedEnvelopeException.class, () -> old.withDataKey(new byte[4097]));
+  }
+
   /** The longest that Tink reads. */
   @Test
   void dataKeyOf4096Bytes_isAskedForAndALongerIsNot() {

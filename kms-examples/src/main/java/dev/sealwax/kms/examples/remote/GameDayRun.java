@@ -142,18 +142,29 @@ final class GameDayRun {
 
   private void later(Opened bounded, Opened patient) throws InterruptedException {
     boolean answers = fault == Fault.SLOW;
-    boolean bridged = answers || fault.isOutage();
+    boolean goesOn = answers || fault.isOutage();
     int encryptEnd = HARD + WINDOW_TO_ENCRYPT;
     int decryptEnd = HARD + WINDOW_TO_DECRYPT;
     awaitMinute(SOFT + MARGIN);
-    both(patient, "past the soft limit", SOFT, HARD, true, true);
+    if (!goesOn) {
+      awaitRefusal(patient);
+    }
+    both(patient, "past the soft limit", SOFT, HARD, goesOn, goesOn);
     awaitMinute(HARD + MARGIN);
     both(bounded, "past the hard limit", HARD, Integer.MAX_VALUE, answers, answers);
-    both(patient, "the same, with windows", HARD, encryptEnd, bridged, bridged);
+    both(patient, "the same, with windows", HARD, encryptEnd, goesOn, goesOn);
     awaitMinute(encryptEnd + MARGIN);
-    both(patient, "past the window to encrypt", encryptEnd, decryptEnd, answers, bridged);
+    both(patient, "past the window to encrypt", encryptEnd, decryptEnd, answers, goesOn);
     awaitMinute(decryptEnd + MARGIN);
     both(patient, "past both windows", decryptEnd, Integer.MAX_VALUE, answers, answers);
+  }
+
+  /** What is used is renewed in the background, and refused once that has been. */
+  private void awaitRefusal(Opened process) throws InterruptedException {
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    while (works(() -> encrypt(process)) && System.nanoTime() < end) {
+      Thread.sleep(5);
+    }
   }
 
   private void afterReturn(Opened process) throws InterruptedException {

@@ -90,7 +90,7 @@ public final class MoveFromTink {
     MoveFromTink move =
         new MoveFromTink(
             directory.resolve("moved"), arguments.size() == 3 ? arguments.get(2) : null, terminal);
-    char[] passphrase = "correct horse battery staple".toCharArray();
+    char[] passphrase = passphrase(terminal, /* ofSample= */ arguments.isEmpty());
     try (Kms kms =
         Kms.builder()
             .rootKey(LocalRootKey.create(directory.resolve("root.key"), passphrase))
@@ -99,6 +99,16 @@ public final class MoveFromTink {
       kms.keysets().create(KEYSET, KeysetTemplate.defaults());
       return move.all(kms, folder, kek(kekFile));
     }
+  }
+
+  private static char[] passphrase(Terminal terminal, boolean ofSample) {
+    String given = terminal.passphrase();
+    if (given == null && !ofSample) {
+      terminal.warn(
+          "WARNING: the new root key has a passphrase that everybody knows, so the results");
+      terminal.warn("         protect nothing. Set SEALWAX_PASSPHRASE (15 characters or more).");
+    }
+    return (given != null ? given : "correct horse battery staple").toCharArray();
   }
 
   private static Aead kek(Path file) throws IOException {
@@ -128,7 +138,7 @@ public final class MoveFromTink {
             "payloads", now, file -> requireEqual(payload(old(folder, file)), payload(read(file))));
     terminal.say("re-homed   %,d; payload bytes identical in %,d", rehomed, samePayload);
     int again = each("again", now, file -> requireEqual(read(file), moving.rehome(read(file))));
-    terminal.say("again      %,d verified where they are, and left unchanged", again);
+    terminal.say("again      %,d are in place, and left unchanged", again);
     int opened =
         each(
             "opened",
@@ -145,10 +155,10 @@ public final class MoveFromTink {
     terminal.say("rewrapped  %,d, now under key versions %s", rewrapped, versions(now));
     kms.keysets().disable(KEYSET, 1);
     int last = each("opened", now, file -> newTink.decrypt(read(file), data(file)));
-    terminal.say("version 1  disabled, the old key gone: %,d open by Tink alone", last);
+    terminal.say("version 1  disabled, the old key unused: %,d open by plain Tink", last);
 
     boolean refused = now.isEmpty() || refused(withoutOldKek, now.get(0), folder);
-    terminal.say("results    in %s", moved);
+    terminal.say("results    in %s; the keys are beside it", moved);
     boolean complete =
         List.of(rehomed, samePayload, again, opened, rewrapped, last).stream()
             .allMatch(count -> count == old.size());

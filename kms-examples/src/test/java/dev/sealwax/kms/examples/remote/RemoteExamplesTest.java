@@ -148,7 +148,7 @@ final class RemoteExamplesTest {
         "ACCESS_DENIED",
         "DISABLED");
     assertColumns("circuit then", "\\w+", "\\w+", "CLOSED", "CLOSED", "CLOSED");
-    assertColumns("past the soft limit: encrypt", "ok", "ok", "ok", "ok", "ok");
+    assertColumns("past the soft limit: encrypt", "ok", "ok", "ok", "ACCESS_DENIED", "DISABLED");
     String failure = "(UNAVAILABLE|THROTTLED)";
     assertColumns(
         "past the hard limit: decrypt", failure, failure, "ok", "ACCESS_DENIED", "DISABLED");

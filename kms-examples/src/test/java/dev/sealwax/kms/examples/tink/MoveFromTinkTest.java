@@ -45,10 +45,10 @@ final class MoveFromTinkTest {
     assertEquals(
         """
         re-homed   200; payload bytes identical in 200
-        again      200 verified where they are, and left unchanged
+        again      200 are in place, and left unchanged
         opened     200 to the same message, by Tink and by TinkEnvelopes
         rewrapped  200, now under key versions {2=200}
-        version 1  disabled, the old key gone: 200 open by Tink alone
+        version 1  disabled, the old key unused: 200 open by plain Tink
           refused  a bit of the header      DecryptionFailedException
           refused  a bit of the payload     DecryptionFailedException
           refused  other associated data    DecryptionFailedException
