@@ -12,6 +12,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -238,9 +239,13 @@ final class QuorumWrap {
     if (shareKey.lengthBytes() != SHARE_KEY_BYTES) {
       return null;
     }
-    byte[] secret =
-        shareKey.use(key -> SealedSecret.open(key, LABEL, associatedData(head, context), sealed));
-    return secret == null ? null : KeyMaterial.owning(secret);
+    return shareKey
+        .use(
+            key ->
+                Optional.ofNullable(
+                    SealedSecret.open(key, LABEL, associatedData(head, context), sealed)))
+        .map(KeyMaterial::owning)
+        .orElse(null);
   }
 
   RootKeyId id() {
