@@ -106,8 +106,9 @@ final class DataKeys implements AutoCloseable {
         }
         continue; // the primary of another's older snapshot; ours has been found fit
       }
-      // A load begun before a rotation or a revocation makes a key of the version before it.
-      if (isUnderPrimary(held.value(), snapshot)) {
+      // A load begun before a rotation or a revocation makes a key of the version before it; one
+      // begun before a denial, a key that is withdrawn.
+      if (isUnderPrimary(held.value(), snapshot) && !held.value().isWithdrawn()) {
         return held;
       }
       encrypting.remove(purpose, held);
@@ -240,11 +241,14 @@ final class DataKeys implements AutoCloseable {
       // waited.
       return Held.uncached(unwrap(header, keyset, snapshot));
     }
-    if (held.value().header().isPrefixOf(header.encoded())) {
+    if (held.value().isWithdrawn()) {
+      decrypting.remove(wrapping(header.keyset(), header), held);
+    } else if (held.value().header().isPrefixOf(header.encoded())) {
       return held;
     }
-    // Another header with the same start of its wrapping holds the place: only a forger makes
-    // these. Judge this one alone.
+    // Withdrawn while it was loaded; or another header with the same start of its wrapping holds
+    // the place, and only a forger makes these. Judge this one alone.
+    held.closeIfUncached();
     return Held.uncached(unwrap(header, keyset, snapshot));
   }
 

@@ -33,6 +33,9 @@ final class PublishedSnapshot {
   private final List<DocumentKey> retired = new ArrayList<>(0);
   private volatile @Nullable Snapshot current;
   private volatile boolean closed;
+  // When the root key last denied a version, if ever; guarded by the lock.
+  private boolean denied;
+  private long deniedNanos;
 
   PublishedSnapshot(KeysetId id, OpenKeyset.Shared shared) {
     this.id = id;
@@ -123,7 +126,11 @@ final class PublishedSnapshot {
       // Before the snapshot, or a thread that sees the one and not the other would ask the root
       // key.
       if (loaded.key() != null) {
-        keys.put(new VersionId(id, loaded.key().version()), loaded.key());
+        if (denied && deniedNanos - startedNanos >= 0) {
+          loaded.key().close(); // it may be older than the denial, so the root key is asked again
+        } else {
+          keys.put(new VersionId(id, loaded.key().version()), loaded.key());
+        }
       }
       return replace(before, Snapshot.of(loaded, startedNanos, startedNanos + refreshNanos));
     } finally {
@@ -237,6 +244,18 @@ final class PublishedSnapshot {
       if (old != null && before.allowsAny(old) && !now.allowsAny(version)) {
         keys.remove(new VersionId(id, version.number()));
       }
+    }
+  }
+
+  /** Drops a version that the root key denies, and what reads under way have unwrapped before. */
+  void deny(int version) {
+    publishing.lock();
+    try {
+      denied = true;
+      deniedNanos = nanoClock.getAsLong();
+      keys.remove(new VersionId(id, version));
+    } finally {
+      publishing.unlock();
     }
   }
 

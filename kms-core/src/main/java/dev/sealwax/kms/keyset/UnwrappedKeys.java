@@ -134,7 +134,7 @@ final class UnwrappedKeys {
 
   /** The key first: whoever gets a new consent must find none that is older. */
   private void withdraw(int version) {
-    keys.remove(new VersionId(id, version));
+    published.deny(version);
     RootConsent given = consents.remove(version);
     if (given != null) {
       given.withdraw();

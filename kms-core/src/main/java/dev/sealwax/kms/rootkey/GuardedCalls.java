@@ -7,7 +7,6 @@ import dev.sealwax.kms.rootkey.Attempt.Task;
 import dev.sealwax.kms.rootkey.CallCircuit.Pass;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.util.Optional;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -28,8 +27,6 @@ import org.jspecify.annotations.Nullable;
  * Safe for any thread.
  */
 final class GuardedCalls implements AutoCloseable {
-  private static final long THREAD_IDLE_SECONDS = 10;
-
   private final GuardLimits limits;
   private final GuardTiming timing;
   private final CallCircuit circuit;
@@ -57,20 +54,7 @@ final class GuardedCalls implements AutoCloseable {
     this.places = new Semaphore(limits.concurrentCalls(), /* fair= */ true);
     // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
-        new ThreadPoolExecutor(
-            limits.concurrentCalls(),
-            limits.concurrentCalls(),
-            THREAD_IDLE_SECONDS,
-            TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(),
-            GuardedCalls::daemon);
-    threads.allowCoreThreadTimeOut(true);
-  }
-
-  private static Thread daemon(Runnable work) {
-    Thread thread = new Thread(work, "sealwax-root-key");
-    thread.setDaemon(true);
-    return thread;
+        CallThreads.pool("sealwax-root-key", limits.concurrentCalls(), Integer.MAX_VALUE);
   }
 
   /**

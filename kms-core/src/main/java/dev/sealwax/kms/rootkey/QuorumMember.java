@@ -6,10 +6,8 @@ import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
@@ -26,7 +24,6 @@ final class QuorumMember implements AutoCloseable {
   static final Duration SUSPECT_FOR = Duration.ofSeconds(10);
 
   private static final int THREADS = 64;
-  private static final long THREAD_IDLE_SECONDS = 10;
   private static final int MOST_WAITING = 1024;
 
   private final RootKey rootKey;
@@ -63,21 +60,7 @@ final class QuorumMember implements AutoCloseable {
     this.id = rootKey.currentKeyId();
     this.tags = tags;
     this.nanoClock = nanoClock;
-    this.threads =
-        new ThreadPoolExecutor(
-            THREADS,
-            THREADS,
-            THREAD_IDLE_SECONDS,
-            TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(MOST_WAITING),
-            QuorumMember::daemon);
-    threads.allowCoreThreadTimeOut(true);
-  }
-
-  private static Thread daemon(Runnable work) {
-    Thread thread = new Thread(work, "sealwax-quorum");
-    thread.setDaemon(true);
-    return thread;
+    this.threads = CallThreads.pool("sealwax-quorum", THREADS, MOST_WAITING);
   }
 
   RootKey rootKey() {

@@ -1,13 +1,8 @@
 package dev.sealwax.kms.rootkey;
 
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INTERNAL;
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.INVALID_CIPHERTEXT;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 
-import dev.sealwax.kms.rootkey.Answers.Answer;
-import dev.sealwax.kms.rootkey.QuorumMember.Asked;
 import dev.sealwax.kms.rootkey.QuorumWrap.Entry;
 import dev.sealwax.kms.rootkey.QuorumWrap.Standing;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
@@ -15,23 +10,16 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Several root keys that all wrap, of which any one alone unwraps: regions of a cloud, or an HSM
@@ -83,17 +71,14 @@ public final class QuorumRootKey implements RootKey {
 
   private final List<QuorumMember> members;
   private final int required;
-  private final long patienceNanos;
-  private final long deadlineNanos;
   private final RootKeyId id;
-  private final AtomicBoolean closed = new AtomicBoolean();
+  private final QuorumCalls calls;
 
   private QuorumRootKey(Builder builder) {
     this.members = builder.members();
     this.required = builder.required == 0 ? members.size() / 2 + 1 : builder.required;
-    this.patienceNanos = builder.patience.toNanos();
-    this.deadlineNanos = builder.deadline.toNanos();
     this.id = QuorumWrap.idOf(members.stream().map(QuorumMember::id).toList());
+    this.calls = new QuorumCalls(members, required, builder.patience, builder.deadline);
   }
 
   /** Starts to join root keys. */
@@ -134,7 +119,7 @@ public final class QuorumRootKey implements RootKey {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(context, "context");
     Objects.requireNonNull(rule, "rule");
-    requireOpen();
+    calls.requireOpen();
     List<QuorumMember> admitted =
         members.stream().filter(member -> rule.admits(member.tags())).toList();
     if (admitted.size() < required) {
@@ -153,7 +138,7 @@ public final class QuorumRootKey implements RootKey {
     try (KeyMaterial own = key.use(KeyMaterial::copyOf);
         KeyMaterial shareKey = KeyMaterial.random(RANDOM, QuorumWrap.SHARE_KEY_BYTES)) {
       int longest = longestShare(own.lengthBytes());
-      Map<QuorumMember, WrappedKey> shares = shares(admitted, shareKey, context, longest);
+      Map<QuorumMember, WrappedKey> shares = calls.wrap(admitted, shareKey, context, longest);
       List<Entry> entries = new ArrayList<>();
       for (QuorumMember member : members) {
         WrappedKey share = shares.get(member);
@@ -189,71 +174,6 @@ public final class QuorumRootKey implements RootKey {
     return salt;
   }
 
-  private Map<QuorumMember, WrappedKey> shares(
-      List<QuorumMember> admitted, KeyMaterial shareKey, EncryptionContext context, int longest) {
-    Map<QuorumMember, WrappedKey> shares = new HashMap<>();
-    Map<QuorumMember, Asked> waiting = new LinkedHashMap<>();
-    RootKeyFailures failures = new RootKeyFailures();
-    long started = System.nanoTime();
-    long allowed = deadlineNanos;
-    try (Answers<QuorumMember, WrappedKey> answers = new Answers<>(late -> {})) {
-      for (QuorumMember member : admitted) {
-        // Its own, because it may still work on it when the others have answered.
-        KeyMaterial copy = shareKey.use(KeyMaterial::copyOf);
-        waiting.put(
-            member,
-            member.ask(answers, member, () -> share(member, copy, context, longest), copy::close));
-      }
-      while (!waiting.isEmpty()) {
-        Answer<QuorumMember, WrappedKey> answer =
-            next(answers, allowed - (System.nanoTime() - started));
-        if (answer == null) {
-          break;
-        }
-        waiting.remove(answer.question());
-        if (answer.value() != null) {
-          shares.put(answer.question(), answer.value());
-        } else {
-          failures.add(answer.question().id(), asFailure(answer));
-        }
-        boolean isEnough = answer.value() != null && shares.size() == required;
-        boolean isInVain = answer.value() == null && shares.size() + waiting.size() == required - 1;
-        if (isEnough || isInVain) {
-          // What the others say makes no difference but to the record of it.
-          allowed = Math.min(allowed, System.nanoTime() - started + patienceNanos);
-        }
-      }
-    }
-    waiting.forEach(
-        (member, asked) -> {
-          member.leave(asked, Math.min(patienceNanos, deadlineNanos));
-          failures.add(member.id(), noAnswer());
-        });
-    if (shares.size() < required) {
-      requireOpen();
-      throw failures.told(
-          shares.size() + " of " + members.size() + " root keys have wrapped, not " + required);
-    }
-    return shares;
-  }
-
-  private static WrappedKey share(
-      QuorumMember member, KeyMaterial shareKey, EncryptionContext context, int longest) {
-    WrappedKey share = member.rootKey().wrap(shareKey, context);
-    if (!share.rootKeyId().equals(member.id())) {
-      throw new RootKeyException(
-          INTERNAL,
-          "it has wrapped as " + share.rootKeyId() + "; build the quorum anew with what it is now");
-    }
-    int length = share.ciphertext().length;
-    if (length > longest) {
-      throw new RootKeyException(
-          UNSUPPORTED,
-          "it has wrapped to " + length + " bytes; in this quorum there is room for " + longest);
-    }
-    return share;
-  }
-
   /**
    * {@inheritDoc}
    *
@@ -263,115 +183,9 @@ public final class QuorumRootKey implements RootKey {
   public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
     Objects.requireNonNull(wrapped, "wrapped key");
     Objects.requireNonNull(context, "context");
-    requireOpen();
-    QuorumWrap wrap = null;
-    List<WrappedKey> shares = List.of(wrapped);
-    if (QuorumWrap.isScheme(wrapped.rootKeyId())) {
-      wrap = requireValid(wrapped);
-      shares = wrap.shares();
-    }
-    return firstToOpen(wrapped, owners(shares), wrap, context);
-  }
-
-  /** A root key that may open a share. */
-  private record Owner(QuorumMember member, WrappedKey share) {}
-
-  /**
-   * Who to ask, in this order. An earlier key of a provider has another id than its current one, so
-   * those of the same scheme are asked for a share that nobody owns by name.
-   */
-  private List<Owner> owners(List<WrappedKey> shares) {
-    List<Owner> healthy = new ArrayList<>();
-    List<Owner> suspect = new ArrayList<>();
-    List<Owner> unlikely = new ArrayList<>();
-    Set<QuorumMember> last = new HashSet<>(members);
-    last.removeIf(member -> !member.isLast());
-    for (QuorumMember member : members) {
-      for (WrappedKey share : shares) {
-        Owner owner = new Owner(member, share);
-        if (member.id().equals(share.rootKeyId())) {
-          (last.contains(member) ? suspect : healthy).add(owner);
-        } else if (member.id().scheme().equals(share.rootKeyId().scheme())
-            && members.stream().noneMatch(other -> other.id().equals(share.rootKeyId()))) {
-          unlikely.add(owner);
-        }
-      }
-    }
-    healthy.addAll(suspect);
-    healthy.addAll(unlikely);
-    // Who writes the store can name any number of shares that are nobody's.
-    return healthy.subList(0, Math.min(healthy.size(), 2 * MAX_MEMBERS));
-  }
-
-  private KeyMaterial firstToOpen(
-      WrappedKey wrapped,
-      List<Owner> owners,
-      @Nullable QuorumWrap wrap,
-      EncryptionContext context) {
-    if (owners.isEmpty()) {
-      throw new RootKeyException(
-          NOT_FOUND,
-          "the key is held by "
-              + wrapped.holders()
-              + ", and the quorum is "
-              + members.stream().map(QuorumMember::id).toList());
-    }
-    RootKeyFailures failures = new RootKeyFailures();
-    Map<Owner, Asked> waiting = new LinkedHashMap<>();
-    long started = System.nanoTime();
-    try (Answers<Owner, KeyMaterial> answers = new Answers<>(KeyMaterial::close)) {
-      Deque<Owner> untried = new ArrayDeque<>(owners);
-      while (!waiting.isEmpty() || !untried.isEmpty()) {
-        if (!untried.isEmpty()) {
-          Owner owner = untried.remove();
-          waiting.put(
-              owner, owner.member.ask(answers, owner, () -> open(owner, wrap, context), () -> {}));
-        }
-        long left = deadlineNanos - (System.nanoTime() - started);
-        // Then the next one is asked, beside those that have not answered; all of them in time.
-        Answer<Owner, KeyMaterial> answer =
-            next(answers, untried.isEmpty() ? left : Math.min(left / 2, patienceNanos));
-        if (answer == null) {
-          if (System.nanoTime() - started >= deadlineNanos) {
-            break;
-          }
-          continue;
-        }
-        waiting.remove(answer.question());
-        if (answer.value() != null) {
-          waiting.forEach((owner, asked) -> owner.member.leave(asked, patienceNanos));
-          return answer.value();
-        }
-        failures.add(answer.question().member.id(), asFailure(answer));
-      }
-    }
-    waiting.forEach(
-        (owner, asked) -> {
-          owner.member.leave(asked, Math.min(patienceNanos, deadlineNanos / 2));
-          failures.add(owner.member.id(), noAnswer());
-        });
-    requireOpen();
-    throw failures.told("no root key has unwrapped it");
-  }
-
-  /** By one root key; on a thread of its own. */
-  private static KeyMaterial open(
-      Owner owner, @Nullable QuorumWrap wrap, EncryptionContext context) {
-    return opened(owner.member.rootKey().unwrap(owner.share, context), wrap, context);
-  }
-
-  private static KeyMaterial opened(
-      KeyMaterial unwrapped, @Nullable QuorumWrap wrap, EncryptionContext context) {
-    if (wrap == null) {
-      return unwrapped;
-    }
-    try (unwrapped) {
-      KeyMaterial secret = wrap.open(unwrapped, context);
-      if (secret == null) {
-        throw invalid(wrap.id());
-      }
-      return secret;
-    }
+    calls.requireOpen();
+    QuorumWrap wrap = isQuorum(wrapped.rootKeyId()) ? QuorumWrap.require(wrapped) : null;
+    return calls.unwrap(wrapped, wrap, context);
   }
 
   /**
@@ -385,35 +199,29 @@ public final class QuorumRootKey implements RootKey {
     Objects.requireNonNull(rootKey, "root key");
     Objects.requireNonNull(wrapped, "wrapped key");
     Objects.requireNonNull(context, "context");
-    if (!QuorumWrap.isScheme(wrapped.rootKeyId())
-        || wrapped.rootKeyId().equals(rootKey.currentKeyId())) {
+    RootKeyId own = rootKey.currentKeyId();
+    if (!isQuorum(wrapped.rootKeyId()) || wrapped.rootKeyId().equals(own)) {
       return rootKey.unwrap(wrapped, context);
     }
-    QuorumWrap wrap = requireValid(wrapped);
-    List<Supplier<KeyMaterial>> ways = new ArrayList<>();
-    for (WrappedKey share : wrap.shares()) {
-      Supplier<KeyMaterial> way = () -> opened(rootKey.unwrap(share, context), wrap, context);
-      if (share.rootKeyId().equals(rootKey.currentKeyId())) {
-        ways.add(0, way);
-      } else {
-        ways.add(way);
-      }
-    }
-    boolean ownsOne =
-        wrap.shares().stream().anyMatch(s -> s.rootKeyId().equals(rootKey.currentKeyId()));
-    ways.add(ownsOne ? ways.size() : 0, () -> rootKey.unwrap(wrapped, context));
+    QuorumWrap wrap = QuorumWrap.require(wrapped);
+    // Its own share if it has one; then the whole, which another quorum can open; then the others,
+    // which may be those of root keys behind this one.
+    List<WrappedKey> parts = new ArrayList<>(wrap.shares());
+    parts.add(0, wrapped);
+    parts.sort(Comparator.comparing(part -> !part.rootKeyId().equals(own)));
     RootKeyFailures failures = new RootKeyFailures();
-    for (Supplier<KeyMaterial> way : ways) {
+    for (WrappedKey part : parts) {
       try {
-        return way.get();
+        KeyMaterial unwrapped = rootKey.unwrap(part, context);
+        return part.equals(wrapped) ? unwrapped : wrap.secret(unwrapped, context);
       } catch (RootKeyException e) {
-        failures.add(rootKey.currentKeyId(), e);
+        failures.add(part.rootKeyId(), e);
       }
     }
     throw failures.areAllNotFound()
         ? new RootKeyException(
             NOT_FOUND, "the key is held by " + wrapped.holders() + ", not by " + rootKey)
-        : failures.told("it is held by " + wrapped.holders());
+        : failures.told("no root key has unwrapped it");
   }
 
   /** Whether an id is that of a quorum. */
@@ -421,61 +229,15 @@ public final class QuorumRootKey implements RootKey {
     return QuorumWrap.isScheme(Objects.requireNonNull(id, "root key id"));
   }
 
-  private static QuorumWrap requireValid(WrappedKey wrapped) {
-    QuorumWrap wrap = QuorumWrap.parse(wrapped);
-    if (wrap == null) {
-      throw invalid(wrapped.rootKeyId());
-    }
-    return wrap;
-  }
-
-  private static RootKeyException invalid(RootKeyId id) {
-    return new RootKeyException(
-        INVALID_CIPHERTEXT, "wrapped key is not authentic for " + id + " and this context");
-  }
-
-  private static <Q, T> @Nullable Answer<Q, T> next(Answers<Q, T> answers, long nanos) {
-    try {
-      return answers.next(nanos);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for a quorum", e);
-    }
-  }
-
-  private RootKeyException asFailure(Answer<?, ?> answer) {
-    if (answer.failure() instanceof VirtualMachineError error) {
-      throw error;
-    }
-    if (answer.failure() instanceof RootKeyException failure) {
-      return failure;
-    }
-    requireOpen();
-    return new RootKeyException(
-        INTERNAL, "a root key of the quorum threw what it must not", answer.failure());
-  }
-
-  private static RootKeyException noAnswer() {
-    return new RootKeyException(UNAVAILABLE, "it gave no answer in time");
-  }
-
   /** How each root key does, in the order given; made without asking them. */
   public List<MemberHealth> health() {
     return members.stream().map(QuorumMember::health).toList();
   }
 
-  private void requireOpen() {
-    if (closed.get()) {
-      throw new IllegalStateException("quorum is closed");
-    }
-  }
-
   /** Closes every root key, even if closing one fails; the first failure is thrown at the end. */
   @Override
   public void close() {
-    if (!closed.getAndSet(true)) {
-      RoutingRootKey.closeAll(members.stream().map(member -> member::close));
-    }
+    calls.close();
   }
 
   @Override

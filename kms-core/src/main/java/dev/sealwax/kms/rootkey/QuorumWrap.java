@@ -3,6 +3,7 @@ package dev.sealwax.kms.rootkey;
 import dev.sealwax.kms.crypto.Hkdf;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -197,6 +198,25 @@ final class QuorumWrap {
     return new QuorumWrap(wrapped.rootKeyId(), List.copyOf(entries), head, sealed);
   }
 
+  /**
+   * Reads what {@link #seal} made.
+   *
+   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if it is anything else
+   */
+  static QuorumWrap require(WrappedKey wrapped) {
+    QuorumWrap wrap = parse(wrapped);
+    if (wrap == null) {
+      throw invalid(wrapped.rootKeyId());
+    }
+    return wrap;
+  }
+
+  private static RootKeyException invalid(RootKeyId id) {
+    return new RootKeyException(
+        RootKeyException.Reason.INVALID_CIPHERTEXT,
+        "wrapped key is not authentic for " + id + " and this context");
+  }
+
   private static @Nullable Entry entry(ByteBuffer in) {
     byte[] name = part(in, RootKeyId.MAX_LENGTH);
     if (name == null || !in.hasRemaining()) {
@@ -232,24 +252,24 @@ final class QuorumWrap {
   /**
    * Opens the seal.
    *
-   * @return the secret, which the caller owns; null if {@code shareKey} is not the right one, or a
-   *     byte was altered, or the context differs
+   * @param shareKey what a root key has unwrapped; taken over
+   * @return the secret, which the caller owns
+   * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if {@code shareKey} is not the right
+   *     one, or a byte was altered, or the context differs
    */
-  @Nullable KeyMaterial open(KeyMaterial shareKey, EncryptionContext context) {
-    if (shareKey.lengthBytes() != SHARE_KEY_BYTES) {
-      return null;
+  KeyMaterial secret(KeyMaterial shareKey, EncryptionContext context) {
+    try (shareKey) {
+      if (shareKey.lengthBytes() != SHARE_KEY_BYTES) {
+        throw invalid(id);
+      }
+      return shareKey
+          .use(
+              key ->
+                  Optional.ofNullable(
+                      SealedSecret.open(key, LABEL, associatedData(head, context), sealed)))
+          .map(KeyMaterial::owning)
+          .orElseThrow(() -> invalid(id));
     }
-    return shareKey
-        .use(
-            key ->
-                Optional.ofNullable(
-                    SealedSecret.open(key, LABEL, associatedData(head, context), sealed)))
-        .map(KeyMaterial::owning)
-        .orElse(null);
-  }
-
-  RootKeyId id() {
-    return id;
   }
 
   /** The shares of those who can unwrap. */

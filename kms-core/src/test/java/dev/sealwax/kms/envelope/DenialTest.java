@@ -13,14 +13,19 @@ import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -35,6 +40,7 @@ final class DenialTest {
   private static final Duration PAUSE = Duration.ofMillis(100);
 
   private final Queue<Runnable> background = new ArrayDeque<>();
+  private final SlowRandom random = new SlowRandom();
 
   // Data keys that outlast this test, so that only the denial ends them.
   private final EnvelopeRig rig =
@@ -44,9 +50,32 @@ final class DenialTest {
               .withDecryptCache(CachePolicy.of(SOFT.multipliedBy(9), SOFT.multipliedBy(9), 100)),
           CachePolicy.of(SOFT, SOFT.multipliedBy(2), 100),
           background::add,
-          null);
+          null,
+          random);
   private final byte[] sealed = rig.cipher().encrypt(MESSAGE, CONTEXT);
   private final byte[] unmet = unmetEnvelope();
+
+  /** Lets the making of a data key wait. */
+  private static final class SlowRandom extends SecureRandom {
+    private static final long serialVersionUID = 1L;
+
+    private transient volatile @Nullable CountDownLatch asked;
+    private final transient CountDownLatch release = new CountDownLatch(1);
+
+    @Override
+    public void nextBytes(byte[] bytes) {
+      CountDownLatch now = asked;
+      if (now != null) {
+        now.countDown();
+        try {
+          release.await();
+        } catch (InterruptedException e) {
+          throw new AssertionError(e);
+        }
+      }
+      super.nextBytes(bytes);
+    }
+  }
 
   /** Of another process, so that its data key has to be unwrapped. */
   private byte[] unmetEnvelope() {
@@ -129,6 +158,40 @@ final class DenialTest {
     assertEverythingWorks();
     runBackground();
     assertEverythingWorks();
+  }
+
+  /** A data key whose making began before the denial serves nobody after it. */
+  @Test
+  void denialWhileADataKeyIsMade_isObeyedByThoseWhoWaitForIt() throws Exception {
+    CountDownLatch asked = new CountDownLatch(1);
+    rig.ciphers.discardDataKeys();
+    random.asked = asked;
+    ExecutorService threads = Executors.newCachedThreadPool();
+    try {
+      CompletableFuture<byte[]> maker =
+          CompletableFuture.supplyAsync(() -> rig.cipher().encrypt(MESSAGE, CONTEXT), threads);
+      asked.await();
+      renewalMeets(Fault.failing(ACCESS_DENIED));
+      AtomicReference<Thread> waiter = new AtomicReference<>();
+      CompletableFuture<byte[]> waiting =
+          CompletableFuture.supplyAsync(
+              () -> {
+                waiter.set(Thread.currentThread());
+                return rig.cipher().encrypt(MESSAGE, CONTEXT);
+              },
+              threads);
+      while (waiter.get() == null || waiter.get().getState() != Thread.State.WAITING) {
+        Thread.sleep(1);
+      }
+      random.release.countDown();
+      for (CompletableFuture<byte[]> each : List.of(maker, waiting)) {
+        CompletionException failure = assertThrows(CompletionException.class, each::join);
+        assertEquals(ACCESS_DENIED, ((RootKeyException) failure.getCause()).reason());
+      }
+    } finally {
+      random.release.countDown();
+      threads.shutdown();
+    }
   }
 
   @Test

@@ -39,10 +39,10 @@ final class EnvelopeRig implements AutoCloseable {
       DataKeyPolicy policy,
       CachePolicy keyVersions,
       Executor refresher,
-      @Nullable KmsListener listener) {
+      @Nullable KmsListener listener,
+      SecureRandom random) {
     this.root = root;
     this.store = store;
-    SecureRandom random = new SecureRandom();
     Background background = new Background(time, refresher, refresher, task -> {});
     this.keysets =
         OpenKeysets.open(
@@ -63,6 +63,15 @@ final class EnvelopeRig implements AutoCloseable {
       CachePolicy keyVersions,
       Executor refresher,
       @Nullable KmsListener listener) {
+    return create(policy, keyVersions, refresher, listener, new SecureRandom());
+  }
+
+  static EnvelopeRig create(
+      DataKeyPolicy policy,
+      CachePolicy keyVersions,
+      Executor refresher,
+      @Nullable KmsListener listener,
+      SecureRandom random) {
     EnvelopeRig rig =
         new EnvelopeRig(
             FaultyRootKey.around(TestRootKeys.inMemory()),
@@ -70,7 +79,8 @@ final class EnvelopeRig implements AutoCloseable {
             policy,
             keyVersions,
             refresher,
-            listener);
+            listener,
+            random);
     rig.verbs().create(NAME, KeysetTemplate.defaults());
     return rig;
   }
@@ -85,7 +95,8 @@ final class EnvelopeRig implements AutoCloseable {
         DataKeyPolicy.defaults(),
         LONG,
         Runnable::run,
-        /* listener= */ null);
+        /* listener= */ null,
+        new SecureRandom());
   }
 
   /** A second process over the same store and root key, with nothing cached. */
@@ -94,7 +105,8 @@ final class EnvelopeRig implements AutoCloseable {
   }
 
   EnvelopeRig another(DataKeyPolicy policy) {
-    return new EnvelopeRig(FaultyRootKey.around(root), store, policy, LONG, Runnable::run, null);
+    return new EnvelopeRig(
+        FaultyRootKey.around(root), store, policy, LONG, Runnable::run, null, new SecureRandom());
   }
 
   Keysets verbs() {

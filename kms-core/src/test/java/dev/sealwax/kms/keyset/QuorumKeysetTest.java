@@ -49,6 +49,8 @@ final class QuorumKeysetTest {
           FaultyRootKey.around(TestRootKeys.inMemory()));
   private final Kms kms = open(quorum(0, 1, 2));
   private final Keysets keysets = kms.keysets();
+  private final ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
+  private final List<ScheduledChange> told = new ArrayList<>();
 
   private Kms open(RootKey rootKey) {
     // Every use asks the root key.
@@ -95,6 +97,15 @@ final class QuorumKeysetTest {
     }
   }
 
+  /** One whose looks are made by the test. */
+  private KeysetScheduler scheduler(Keysets own, Rig rig) {
+    return own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
+  }
+
+  private List<ScheduledChange.Outcome> outcomes() {
+    return told.stream().map(ScheduledChange::outcome).toList();
+  }
+
   private void heal() {
     keys.forEach(key -> key.always(Fault.NONE));
   }
@@ -102,6 +113,7 @@ final class QuorumKeysetTest {
   @AfterEach
   void close() {
     heal();
+    executor.shutdownNow();
     kms.close();
     keys.forEach(FaultyRootKey::close);
   }
@@ -301,10 +313,7 @@ final class QuorumKeysetTest {
     try (Rig rig = new Rig();
         QuorumRootKey quorum = quorum(0, 1, 2)) {
       Keysets own = rig.process(quorum, CachePolicy.none()).keysets();
-      ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
-      List<ScheduledChange> told = new ArrayList<>();
-      KeysetScheduler scheduler =
-          own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
+      KeysetScheduler scheduler = scheduler(own, rig);
       keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
       own.create("orders", KeysetTemplate.defaults().withRotationPolicy(RotationPolicy.manual()));
       own.rotate("orders");
@@ -318,10 +327,7 @@ final class QuorumKeysetTest {
       assertEquals(ScheduledChange.Outcome.FAILED, told.get(0).outcome());
       rig.time.advance(Duration.ofDays(8));
       scheduler.look();
-      assertTrue(
-          told.stream().anyMatch(c -> c.outcome() == ScheduledChange.Outcome.DESTROYED),
-          told.toString());
-      executor.shutdownNow();
+      assertTrue(outcomes().contains(ScheduledChange.Outcome.DESTROYED), told.toString());
     }
   }
 
@@ -344,10 +350,7 @@ final class QuorumKeysetTest {
     try (Rig rig = new Rig();
         QuorumRootKey quorum = quorum(0, 1, 2)) {
       Keysets own = rig.process(quorum, CachePolicy.none()).keysets();
-      ScheduledThreadPoolExecutor executor = new ScheduledThreadPoolExecutor(1);
-      List<ScheduledChange> told = new ArrayList<>();
-      KeysetScheduler scheduler =
-          own.scheduler(rig.time, executor, Duration.ofMinutes(1), told::add, null);
+      KeysetScheduler scheduler = scheduler(own, rig);
       keys.get(2).always(Fault.failing(Reason.UNAVAILABLE));
       own.create("orders", KeysetTemplate.defaults());
       int wraps = keys.get(0).wraps();
@@ -355,20 +358,17 @@ final class QuorumKeysetTest {
         scheduler.look();
       }
       assertEquals(wraps + 3, keys.get(0).wraps(), "less and less often");
-      assertEquals(
-          List.of(ScheduledChange.Outcome.MISSED),
-          told.stream().map(ScheduledChange::outcome).toList());
+      assertEquals(List.of(ScheduledChange.Outcome.MISSED), outcomes());
       heal();
       for (int look = 0; look <= KeysetScheduler.MAX_LOOKS_BETWEEN_REPAIRS + 1; look++) {
         scheduler.look();
       }
       assertEquals(
           List.of(ScheduledChange.Outcome.MISSED, ScheduledChange.Outcome.WRAPS_REPAIRED),
-          told.stream().map(ScheduledChange::outcome).toList());
+          outcomes());
       assertEquals(
           List.of(),
           KeysetJson.read(rig.store.stored("orders")).versions().get(0).missingRootKeyIds());
-      executor.shutdownNow();
     }
   }
 

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
+import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.kms.KmsClient;
 import software.amazon.awssdk.services.kms.KmsClientBuilder;
@@ -45,7 +46,13 @@ final class KeyRegion implements AutoCloseable {
             .credentialsProvider(
                 StaticCredentialsProvider.create(AwsBasicCredentials.create("any", "any")))
             .build();
-    return new KeyRegion(name, client.createKey().keyMetadata().arn(), client, emulator);
+    try {
+      return new KeyRegion(name, client.createKey().keyMetadata().arn(), client, emulator);
+    } catch (SdkException e) {
+      client.close();
+      emulator.close();
+      throw new IOException("the emulator makes no key: " + e.getMessage(), e);
+    }
   }
 
   /**

@@ -7,6 +7,8 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -24,7 +26,9 @@ public final class MotoServer implements AutoCloseable {
       server=$!
       echo "process $server"
       { cat <&3; kill -9 $server; } >/dev/null 2>&1 &
+      watcher=$!
       wait $server
+      kill $watcher
       """;
 
   private static final Pattern PROCESS = Pattern.compile("process (\\d+)");
@@ -50,6 +54,10 @@ public final class MotoServer implements AutoCloseable {
     Process shell = new ProcessBuilder("sh", "-c", COMMAND).redirectErrorStream(true).start();
     List<String> said = new ArrayList<>();
     String pid = "";
+    // Ends it, and so the reading below, unless it has said where it listens by then.
+    CompletableFuture<Void> tooLate =
+        CompletableFuture.runAsync(
+            () -> endOf(shell), CompletableFuture.delayedExecutor(60, TimeUnit.SECONDS));
     BufferedReader output = shell.inputReader(StandardCharsets.UTF_8);
     for (String line = output.readLine(); line != null; line = output.readLine()) {
       said.add(line);
@@ -58,16 +66,26 @@ public final class MotoServer implements AutoCloseable {
       if (process.matches()) {
         pid = process.group(1);
       } else if (running.find()) {
+        tooLate.cancel(false);
         drain(output);
         return new MotoServer(shell, pid, URI.create(running.group(1)));
       }
     }
+    tooLate.cancel(false);
     shell.destroy();
     throw new InputException(
         said.isEmpty()
             ? "moto_server is not here: install it with .ci/setup or pip install 'moto[server]',"
                 + " or name keys of your own"
             : "moto_server does not start; it said: " + String.join(" / ", said));
+  }
+
+  private static void endOf(Process shell) {
+    try {
+      shell.getOutputStream().close();
+    } catch (IOException e) {
+      shell.destroy();
+    }
   }
 
   /** It logs every request, and would wait for a reader. */

@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 
 /**
  * What goes on while the root key is away, and until when: a table of operations against faults,
@@ -56,9 +57,13 @@ public final class OutageGameDay {
         columns.add(day.get());
       }
     } catch (ExecutionException e) {
-      throw new IllegalStateException("a fault did what it must not", e.getCause());
+      throw new IOException("a fault did what it must not: " + e.getCause(), e.getCause());
     } finally {
       threads.shutdownNow();
+      // The others write to the directory, which is deleted after this.
+      if (!threads.awaitTermination(1, TimeUnit.MINUTES)) {
+        out.println("a run does not end; its directory may be left behind");
+      }
     }
     return report(columns, out);
   }
