@@ -255,8 +255,10 @@ final class CryptokiModule {
   void enter(Deadline deadline) {
     while (true) {
       requireClosed();
+      // Read first: of two generations it must be the one that was not initialized.
+      long seen = generation();
       if (!initialized) {
-        recover(generation(), "not initialized", deadline);
+        recover(seen, "not initialized", deadline);
       }
       if (!deadline.take(calls.readLock())) {
         throw new RootKeyException(
