@@ -282,8 +282,11 @@ class RedactionTest {
     things.add(store.load(id).orElseThrow());
     things.add(cipher.encryptingStream(new ByteArrayOutputStream(), CONTEXT));
     things.add(local.wrap(sealingKey, CONTEXT));
-    things.add(openKeyset.consent(1));
-    openKeyset.withKeyEncryptionKey(openKeyset.snapshot(0), 1, KeyUse.DECRYPT, things::add);
+    openKeyset.withKeyEncryptionKey(
+        openKeyset.snapshot(0),
+        1,
+        KeyUse.DECRYPT,
+        (kek, consent) -> things.addAll(List.of(kek, consent)));
     things.add(
         assertThrows(
             DecryptionFailedException.class,

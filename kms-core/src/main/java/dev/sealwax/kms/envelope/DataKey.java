@@ -98,20 +98,11 @@ final class DataKey implements AutoCloseable {
   }
 
   /**
-   * Replaces the wrapping of the data key in {@code header}.
+   * The bare data key of {@code header}; the caller wipes it.
    *
    * @throws DecryptionFailedException if the wrapped key or its commitment is not authentic
    */
-  static EnvelopeHeader rewrap(EnvelopeHeader header, KeyEncryptionKey from, KeyEncryptionKey to) {
-    byte[] dataKey = unwrapChecked(header, from);
-    try {
-      return header.withWrapping(to.version(), to.wrap(dataKey));
-    } finally {
-      Arrays.fill(dataKey, (byte) 0);
-    }
-  }
-
-  private static byte[] unwrapChecked(EnvelopeHeader header, KeyEncryptionKey kek) {
+  static byte[] unwrapChecked(EnvelopeHeader header, KeyEncryptionKey kek) {
     byte[] dataKey = kek.unwrap(header.encoded(), header.wrappedDataKeyPosition());
     // spec: ENV-19. Checked before the key is used for anything, so an envelope opens under
     // one data key only.

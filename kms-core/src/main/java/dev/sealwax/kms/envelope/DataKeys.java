@@ -16,6 +16,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.security.SecureRandom;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -43,6 +44,10 @@ final class DataKeys implements AutoCloseable {
       return Long.hashCode(first);
     }
   }
+
+  /** A bare data key, to be wiped, and the consent to what comes of it. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record Unwrapped(byte[] dataKey, RootConsent consent) {}
 
   private static final VarHandle INT =
       MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
@@ -159,12 +164,11 @@ final class DataKeys implements AutoCloseable {
 
   private DataKey generate(
       Purpose purpose, OpenKeyset keyset, Keyset snapshot, UsageBudget budget) {
-    RootConsent consent = keyset.consent(snapshot.primary());
     return keyset.withKeyEncryptionKey(
         snapshot,
         snapshot.primary(),
         KeyUse.ENCRYPT,
-        kek ->
+        (kek, consent) ->
             DataKey.generate(
                 purpose.suite(), purpose.keyset(), kek, consent, budget, random, traffic));
   }
@@ -269,25 +273,36 @@ final class DataKeys implements AutoCloseable {
       unwrap(header, keyset, snapshot).close();
       return header;
     }
-    return keyset.withKeyEncryptionKey(
-        snapshot,
-        header.keyVersion(),
-        KeyUse.REWRAP,
-        from ->
+    while (true) {
+      Unwrapped unwrapped =
+          keyset.withKeyEncryptionKey(
+              snapshot,
+              header.keyVersion(),
+              KeyUse.REWRAP,
+              (from, consent) -> new Unwrapped(DataKey.unwrapChecked(header, from), consent));
+      try {
+        EnvelopeHeader moved =
             keyset.withKeyEncryptionKey(
                 snapshot,
                 snapshot.primary(),
                 KeyUse.ENCRYPT,
-                to -> DataKey.rewrap(header, from, to)));
+                (to, consent) -> header.withWrapping(to.version(), to.wrap(unwrapped.dataKey())));
+        // Else the version was denied while the primary was unwrapped: ask for it again.
+        if (!unwrapped.consent().isWithdrawn()) {
+          return moved;
+        }
+      } finally {
+        Arrays.fill(unwrapped.dataKey(), (byte) 0);
+      }
+    }
   }
 
   private DataKey unwrap(EnvelopeHeader header, OpenKeyset keyset, Keyset snapshot) {
-    RootConsent consent = keyset.consent(header.keyVersion());
     return keyset.withKeyEncryptionKey(
         snapshot,
         header.keyVersion(),
         KeyUse.DECRYPT,
-        kek -> DataKey.unwrap(header, kek, consent, traffic));
+        (kek, consent) -> DataKey.unwrap(header, kek, consent, traffic));
   }
 
   private static Wrapping wrapping(KeysetId keyset, EnvelopeHeader header) {

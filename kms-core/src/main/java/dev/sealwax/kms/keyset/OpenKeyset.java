@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
@@ -13,6 +14,7 @@ import java.time.Clock;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -153,6 +155,8 @@ public final class OpenKeyset {
    * @throws KeysetCorruptedException also if the stored document was found damaged or of another
    *     history since the snapshot was taken: what is wrapped now might never be opened
    * @throws KeysetStoreException also if the document was found missing since then
+   * @throws RootKeyException also if the document has changed since then and the root key denied
+   *     what it takes to authenticate it
    */
   public Keyset snapshotToWrap(int wantedVersion) {
     Snapshot snapshot = published.get();
@@ -367,6 +371,11 @@ public final class OpenKeyset {
         published.doubt(known, e, started);
       }
       throw e;
+    } catch (RootKeyException e) {
+      if (RootCalls.isDenial(e)) {
+        published.doubt(known, e, started); // it was written, and this process may not know what
+      }
+      throw e;
     }
   }
 
@@ -376,8 +385,8 @@ public final class OpenKeyset {
   }
 
   /**
-   * Lends an unwrapped key version to {@code use}, which may be called again if the key is closed
-   * under it.
+   * Lends an unwrapped key version to {@code use}, with the consent of the root key to what {@code
+   * use} makes with it; may be called again if the key is closed under it.
    *
    * @param snapshot the keyset that the caller works on; if the version must be unwrapped, the
    *     newest one that this process knows has to allow that too
@@ -389,16 +398,16 @@ public final class OpenKeyset {
    * @throws IllegalStateException if closed
    */
   public <T> T withKeyEncryptionKey(
-      Keyset snapshot, int version, KeyUse purpose, Function<KeyEncryptionKey, T> use) {
+      Keyset snapshot,
+      int version,
+      KeyUse purpose,
+      BiFunction<KeyEncryptionKey, RootConsent, T> use) {
     return keys.with(snapshot, version, purpose, use);
   }
 
-  /**
-   * Whether the root key still allows the use of a version: to be got before {@link
-   * #withKeyEncryptionKey}, and asked at each use of what that yields.
-   */
-  public RootConsent consent(int version) {
-    return keys.consent(version);
+  /** To be called when the root key has denied a version, or said that it is disabled. */
+  void denied(int version, WrappedKey wrapped) {
+    keys.denied(version, wrapped);
   }
 
   void close() {

@@ -3,6 +3,7 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -54,7 +55,7 @@ public final class OpenKeysets implements AutoCloseable {
         store instanceof WatchableKeysetStore watchable
             ? new KeysetWatch(watchable, nanoClock, refreshInterval, this::written)
             : null;
-    this.rootCalls = new RootCalls(rootKey, announcer, nanoClock);
+    this.rootCalls = new RootCalls(rootKey, announcer, nanoClock, this::denied);
     this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
     this.usage = new UsageReports(new KeysetWriter(store), wallClock, background.refresher());
     this.shared =
@@ -138,6 +139,13 @@ public final class OpenKeysets implements AutoCloseable {
     OpenKeyset keyset = opened.get(id);
     if (keyset != null) {
       keyset.written();
+    }
+  }
+
+  private void denied(KeysetId id, int version, WrappedKey wrapped) {
+    OpenKeyset keyset = opened.get(id);
+    if (keyset != null) {
+      keyset.denied(version, wrapped);
     }
   }
 

@@ -3,12 +3,14 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.cache.KeyCache;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
 import dev.sealwax.kms.keyset.Snapshot.Doubt;
+import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -132,7 +134,8 @@ final class PublishedSnapshot {
           keys.put(new VersionId(id, loaded.key().version()), loaded.key());
         }
       }
-      return replace(before, Snapshot.of(loaded, startedNanos, startedNanos + refreshNanos));
+      Snapshot next = Snapshot.of(loaded, startedNanos, startedNanos + refreshNanos);
+      return replace(before, before == null ? next : next.withDoubtSince(before));
     } finally {
       publishing.unlock();
     }
@@ -247,13 +250,24 @@ final class PublishedSnapshot {
     }
   }
 
-  /** Drops a version that the root key denies, and what reads under way have unwrapped before. */
-  void deny(int version) {
+  /**
+   * Drops a version that the root key denies, if that was asked about the wrapping in use; and in
+   * any case what reads under way have unwrapped before, whose wrapping may be the one.
+   *
+   * @return whether it was in use
+   */
+  boolean deny(int version, WrappedKey wrapped) {
     publishing.lock();
     try {
       denied = true;
       deniedNanos = nanoClock.getAsLong();
+      Snapshot now = current;
+      KeyVersion used = now == null ? null : now.keyset().find(version);
+      if (used == null || !Objects.equals(wrapped, used.wrapped())) {
+        return false;
+      }
       keys.remove(new VersionId(id, version));
+      return true;
     } finally {
       publishing.unlock();
     }

@@ -15,6 +15,7 @@ import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -29,6 +30,12 @@ import org.jspecify.annotations.Nullable;
  * <p>The root key stays its caller's. Safe for any thread.
  */
 final class RootCalls {
+  /** Hears that the root key has denied a key version, or said that it is disabled. */
+  @FunctionalInterface
+  interface Denials {
+    void heard(KeysetId keyset, int version, WrappedKey wrapped);
+  }
+
   /** How long a failed unwrap answers for the root key, which may bill or throttle each call. */
   static final Duration FAILURE_PAUSE = Duration.ofMillis(100);
 
@@ -57,25 +64,32 @@ final class RootCalls {
   private final Announcer announcer;
   private final LongSupplier nanoClock;
   private final Counts counts;
-  private final RecentFailures<Unwrapping, KmsException> denied;
+  private final Denials denials;
+  private final RecentFailures<Unwrapping, KmsException> failed;
   // Those that last said they are switched off: an outage that follows must not hide it.
   private final Set<Switch> switchedOff = ConcurrentHashMap.newKeySet();
 
-  RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock) {
-    this(rootKey, announcer, nanoClock, new Counts());
+  RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock, Denials denials) {
+    this(rootKey, announcer, nanoClock, denials, new Counts());
   }
 
-  private RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock, Counts counts) {
+  private RootCalls(
+      RootKey rootKey,
+      Announcer announcer,
+      LongSupplier nanoClock,
+      Denials denials,
+      Counts counts) {
     this.rootKey = rootKey;
     this.announcer = announcer;
     this.nanoClock = nanoClock;
     this.counts = counts;
-    this.denied = new RecentFailures<>(nanoClock, FAILURE_PAUSE);
+    this.denials = denials;
+    this.failed = new RecentFailures<>(nanoClock, FAILURE_PAUSE);
   }
 
-  /** The same counters over another root key. */
+  /** The same counters over another root key, which has no say in what is in use. */
   RootCalls over(RootKey other) {
-    return new RootCalls(other, announcer, nanoClock, counts);
+    return new RootCalls(other, announcer, nanoClock, (keyset, version, wrapped) -> {}, counts);
   }
 
   RootKeyId currentKeyId() {
@@ -110,7 +124,12 @@ final class RootCalls {
    */
   VersionSecret unwrap(KeysetId keyset, int version, WrappedKey wrapped) {
     Unwrapping unwrapping = new Unwrapping(keyset, version, wrapped);
-    denied.rethrow(unwrapping);
+    try {
+      failed.rethrow(unwrapping);
+    } catch (RootKeyException e) {
+      hear(e, unwrapping);
+      throw e;
+    }
     return announcer.reporting(
         Operation.ROOT_UNWRAP,
         keyset,
@@ -121,15 +140,29 @@ final class RootCalls {
           } catch (RootKeyException | KeysetCorruptedException e) {
             counts.failures.increment();
             if (!Thread.currentThread().isInterrupted()) {
-              denied.remember(unwrapping, e); // else it may be this thread's, and nobody else's
+              failed.remember(unwrapping, e); // else it may be this thread's, and nobody else's
             }
-            if (e instanceof RootKeyException failure
-                && failure.reason() == RootKeyException.Reason.DISABLED) {
-              switchedOff.add(Switch.of(keyset, version, wrapped));
+            if (e instanceof RootKeyException failure) {
+              hear(failure, unwrapping);
             }
             throw e;
           }
         });
+  }
+
+  /** Before a listener is told, who may ask for the key. */
+  private void hear(RootKeyException failure, Unwrapping of) {
+    if (failure.reason() == Reason.DISABLED) {
+      switchedOff.add(Switch.of(of.keyset(), of.version(), of.wrapped()));
+    }
+    if (isDenial(failure)) {
+      denials.heard(of.keyset(), of.version(), of.wrapped());
+    }
+  }
+
+  /** Whether somebody has decided that the key is not to be used, as far as the root key says. */
+  static boolean isDenial(RootKeyException failure) {
+    return failure.reason() == Reason.ACCESS_DENIED || failure.reason() == Reason.DISABLED;
   }
 
   private VersionSecret unwrapNow(KeysetId keyset, int version, WrappedKey wrapped) {
@@ -137,7 +170,7 @@ final class RootCalls {
     try {
       material = QuorumRootKey.unwrapBy(rootKey, wrapped, context(keyset, version));
     } catch (RootKeyException e) {
-      if (e.reason() == RootKeyException.Reason.INVALID_CIPHERTEXT) {
+      if (e.reason() == Reason.INVALID_CIPHERTEXT) {
         throw new KeysetCorruptedException(
             keyset, "the root key rejects the wrapped key of version " + version, e);
       }

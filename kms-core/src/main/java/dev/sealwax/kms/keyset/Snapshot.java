@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
  *     word that nothing was written
  * @param refreshNanos when it should be read again
  * @param doubt why the store no longer bears it out, if so: the document is damaged, of another
- *     history, or gone. What this keyset has encrypted still opens; encrypting on could be for
- *     nobody to open
+ *     history, or gone, or it has changed and the root key does not let this process authenticate
+ *     it. What this keyset has encrypted still opens; encrypting on could be for nobody to open
  */
 record Snapshot(
     Keyset keyset,
@@ -55,8 +55,13 @@ record Snapshot(
   }
 
   Snapshot readAgain(long read, long refresh) {
-    Doubt left = doubt != null && read - doubt.sinceNanos() < 0 ? doubt : null;
-    return new Snapshot(keyset, mac, documentKey, read, read, refresh, left);
+    return new Snapshot(keyset, mac, documentKey, read, read, refresh, null).withDoubtSince(this);
+  }
+
+  /** With the doubt about {@code before} that came from a later read than this. */
+  Snapshot withDoubtSince(Snapshot before) {
+    Doubt old = before.doubt();
+    return old != null && readNanos - old.sinceNanos() < 0 ? doubted(old) : this;
   }
 
   Snapshot confirmed(long confirmed, long refresh) {

@@ -7,11 +7,9 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
-import dev.sealwax.kms.vocabulary.RootKeyException;
-import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
@@ -46,14 +44,19 @@ final class UnwrappedKeys {
   }
 
   /** As {@link OpenKeyset#withKeyEncryptionKey}. */
-  <T> T with(Keyset snapshot, int version, KeyUse purpose, Function<KeyEncryptionKey, T> use) {
+  <T> T with(
+      Keyset snapshot,
+      int version,
+      KeyUse purpose,
+      BiFunction<KeyEncryptionKey, RootConsent, T> use) {
     snapshot.requireUse(version, ANY_USE);
     VersionId key = new VersionId(id, version);
     Supplier<KeyEncryptionKey> loader = () -> unwrap(version);
     for (int attempt = 0; attempt < CACHED_ATTEMPTS; attempt++) {
+      RootConsent consent = consent(version);
       Held<KeyEncryptionKey> held = hold(key, loader, purpose);
       try {
-        return use.apply(held.value());
+        return use.apply(held.value(), consent);
       } catch (KeyClosedException e) {
         // Expired, crowded out or revoked between finding and using it; unwrapping it anew tells
         // which.
@@ -62,8 +65,9 @@ final class UnwrappedKeys {
         held.closeIfUncached();
       }
     }
+    RootConsent consent = consent(version);
     try (KeyEncryptionKey own = loader.get()) {
-      return use.apply(own);
+      return use.apply(own, consent);
     }
   }
 
@@ -107,7 +111,7 @@ final class UnwrappedKeys {
     if (wrapped == null || documentKey == null) {
       throw new AssertionError("a usable version has material and an authenticated document");
     }
-    try (VersionSecret secret = unwrapped(version, wrapped)) {
+    try (VersionSecret secret = rootCalls.unwrap(id, version, wrapped)) {
       if (!secret.belongsWith(documentKey)) {
         throw new KeysetCorruptedException(
             id, "version " + version + " was wrapped with another document key", null);
@@ -116,25 +120,20 @@ final class UnwrappedKeys {
     }
   }
 
-  private VersionSecret unwrapped(int version, WrappedKey wrapped) {
-    try {
-      return rootCalls.unwrap(id, version, wrapped);
-    } catch (RootKeyException e) {
-      if (e.reason() == Reason.ACCESS_DENIED || e.reason() == Reason.DISABLED) {
-        withdraw(version);
-      }
-      throw e;
-    }
-  }
-
-  /** As {@link OpenKeyset#consent}. */
-  RootConsent consent(int version) {
+  /** To be got before the key: a denial between the two must find it given. */
+  private RootConsent consent(int version) {
     return consents.computeIfAbsent(version, any -> new RootConsent());
   }
 
-  /** The key first: whoever gets a new consent must find none that is older. */
-  private void withdraw(int version) {
-    published.deny(version);
+  /**
+   * Withdraws the consent to a version and drops its key, if {@code wrapped} is what is in use of
+   * it: what another root key says that a document names is not this one's word.
+   */
+  void denied(int version, WrappedKey wrapped) {
+    // The key first: whoever gets a new consent must find no key that is older.
+    if (!published.deny(version, wrapped)) {
+      return;
+    }
     RootConsent given = consents.remove(version);
     if (given != null) {
       given.withdraw();

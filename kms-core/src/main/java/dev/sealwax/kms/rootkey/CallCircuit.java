@@ -49,7 +49,8 @@ final class CallCircuit {
   private final LongSupplier nanoClock;
   // All guarded by this.
   private long period; // another with each change of the breaker's state
-  private long lastProbe;
+  private @Nullable Pass lastProbe; // while the circuit is half open
+  private long lastProbeNanos;
   private long openedNanos;
   private @Nullable Reason lastFailure;
 
@@ -94,21 +95,26 @@ final class CallCircuit {
    * @throws RootKeyException with {@code UNAVAILABLE} if none may be made now
    */
   synchronized Pass enter() {
-    boolean permitted = breaker.tryAcquirePermission();
-    boolean halfOpen = breaker.getState() == CircuitBreaker.State.HALF_OPEN;
-    if (!permitted && (!halfOpen || isProbed())) {
+    if (isProbed()) {
       throw refusal();
     }
-    if (halfOpen) {
-      lastProbe = nanoClock.getAsLong();
+    boolean permitted = breaker.tryAcquirePermission();
+    boolean halfOpen = breaker.getState() == CircuitBreaker.State.HALF_OPEN;
+    if (!permitted && !halfOpen) {
+      throw refusal();
     }
-    return new Pass(!permitted ? Kind.EXTRA : halfOpen ? Kind.PROBE : Kind.REGULAR, period);
+    Pass pass = new Pass(!permitted ? Kind.EXTRA : halfOpen ? Kind.PROBE : Kind.REGULAR, period);
+    if (halfOpen) {
+      lastProbe = pass;
+      lastProbeNanos = nanoClock.getAsLong();
+    }
+    return pass;
   }
 
   /** Whether an attempt has less than the open time ago begun to find out. */
   private boolean isProbed() {
     return breaker.getState() == CircuitBreaker.State.HALF_OPEN
-        && nanoClock.getAsLong() - lastProbe < openNanos;
+        && nanoClock.getAsLong() - lastProbeNanos < openNanos;
   }
 
   private boolean awaits(Pass pass) {
@@ -143,13 +149,18 @@ final class CallCircuit {
     }
   }
 
-  /** Nothing is known of how the root key does. */
-  synchronized void left(Pass pass) {
+  /** It runs on, but nobody will hear how it ends; no other begins before its time is over. */
+  synchronized void abandoned(Pass pass) {
     if (awaits(pass)) {
       breaker.releasePermission();
     }
-    if (pass.kind != Kind.REGULAR && pass.period == period) {
-      lastProbe = nanoClock.getAsLong() - openNanos; // the next one may find out at once
+  }
+
+  /** It was not made, or has ended without a word on how the root key does. */
+  synchronized void left(Pass pass) {
+    abandoned(pass);
+    if (pass == lastProbe && pass.period == period) {
+      lastProbeNanos = nanoClock.getAsLong() - openNanos; // the next one may find out at once
     }
   }
 

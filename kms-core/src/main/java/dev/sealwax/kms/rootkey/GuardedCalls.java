@@ -264,7 +264,7 @@ final class GuardedCalls implements AutoCloseable {
       if (nanos >= Math.min(limits.attemptTimeoutNanos(), limits.deadlineNanos()) / 2) {
         circuit.failed(pass, nanos, UNAVAILABLE);
       } else {
-        circuit.left(pass); // it began too late, which says nothing of the root key
+        circuit.abandoned(pass); // it began too late, which says nothing of the root key
       }
     }
 
@@ -272,8 +272,10 @@ final class GuardedCalls implements AutoCloseable {
     public void dropped() {
       if (made) {
         underWay.decrementAndGet();
+        circuit.abandoned(pass);
+      } else {
+        circuit.left(pass);
       }
-      circuit.left(pass);
     }
 
     @Override

@@ -195,6 +195,31 @@ final class DenialTest {
   }
 
   @Test
+  void denialWhileTheNewVersionOfARewrapIsUnwrapped_isObeyed() throws Exception {
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    rig.pass(SOFT.multipliedBy(3));
+    open(unmet); // the first version is in memory now, and the second is not
+    rig.pass(SOFT.plusMinutes(1));
+    CountDownLatch release = new CountDownLatch(1);
+    rig.root.next(Fault.hanging(release), Fault.failing(ACCESS_DENIED));
+    ExecutorService threads = Executors.newCachedThreadPool();
+    try {
+      CompletableFuture<byte[]> rewrap =
+          CompletableFuture.supplyAsync(() -> rig.cipher().rewrap(sealed), threads);
+      while (rig.root.underWay() == 0) {
+        Thread.sleep(1);
+      }
+      runBackground(); // the renewal of the first version
+      release.countDown();
+      CompletionException failure = assertThrows(CompletionException.class, rewrap::join);
+      assertEquals(ACCESS_DENIED, ((RootKeyException) failure.getCause()).reason());
+    } finally {
+      release.countDown();
+      threads.shutdown();
+    }
+  }
+
+  @Test
   void outageAfterADenial_doesNotHideIt() {
     renewalMeets(Fault.failing(ACCESS_DENIED));
     always(Fault.failing(UNAVAILABLE));

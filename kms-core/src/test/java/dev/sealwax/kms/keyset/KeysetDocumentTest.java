@@ -429,13 +429,15 @@ final class KeysetDocumentTest {
     WrappedKey planted;
     try (VersionSecret secret = VersionSecret.generate(new SecureRandom(), alien)) {
       planted =
-          new RootCalls(rig.root, new Announcer(null), System::nanoTime)
+          new RootCalls(
+                  rig.root, new Announcer(null), System::nanoTime, (id, version, wrapped) -> {})
               .wrap(keyset.id(), 3, secret, RootKeyRule.any());
     }
     KeyVersion third = keyset.version(3).orElseThrow();
     WrappedKey second = keyset.version(2).orElseThrow().wrapped();
     try (VersionSecret own =
-            new RootCalls(rig.root, new Announcer(null), System::nanoTime)
+            new RootCalls(
+                    rig.root, new Announcer(null), System::nanoTime, (id, version, wrapped) -> {})
                 .unwrap(keyset.id(), 2, second);
         DocumentKey documentKey = own.documentKey()) {
       Keyset forged = keyset.replacing(third.withWrapped(planted));

@@ -572,7 +572,7 @@ final class OpenKeysetTest {
             () ->
                 rig.open("orders")
                     .withKeyEncryptionKey(
-                        before, 1, KeyUse.DECRYPT, kek -> kek.unwrap(wrapped, 0)));
+                        before, 1, KeyUse.DECRYPT, (kek, consent) -> kek.unwrap(wrapped, 0)));
     assertEquals(Reason.DISABLED, late.reason(), "not even an operation with the old snapshot");
   }
 
@@ -583,7 +583,9 @@ final class OpenKeysetTest {
     Rig.wrap(rig.open("orders"), 1);
     assertThrows(
         KeyUnavailableException.class,
-        () -> rig.open("orders").withKeyEncryptionKey(disabled, 1, KeyUse.DECRYPT, kek -> kek));
+        () ->
+            rig.open("orders")
+                .withKeyEncryptionKey(disabled, 1, KeyUse.DECRYPT, (kek, consent) -> kek));
   }
 
   @Test
@@ -821,7 +823,7 @@ final class OpenKeysetTest {
     OpenKeysets strict = rig.process(rig.root, CachePolicy.none());
     OpenKeyset keyset = strict.open(ORDERS);
     KeyEncryptionKey kept =
-        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, kek -> kek);
+        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, (kek, consent) -> kek);
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
   }
 
@@ -829,7 +831,7 @@ final class OpenKeysetTest {
   void evictedKey_isWiped() {
     OpenKeyset keyset = rig.open("orders");
     KeyEncryptionKey kept =
-        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, kek -> kek);
+        keyset.withKeyEncryptionKey(keyset.snapshot(0), 1, KeyUse.DECRYPT, (kek, consent) -> kek);
     kept.wrap(new byte[32]);
     rig.keysets.disable("orders", 1);
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
@@ -845,7 +847,7 @@ final class OpenKeysetTest {
             keyset.snapshot(0),
             1,
             KeyUse.DECRYPT,
-            kek -> {
+            (kek, consent) -> {
               seen.add(kek);
               if (calls.getAndIncrement() == 0) {
                 rig.keysets.disable("orders", 1);
@@ -866,7 +868,7 @@ final class OpenKeysetTest {
         keyset.snapshot(0),
         1,
         KeyUse.DECRYPT,
-        kek -> {
+        (kek, consent) -> {
           calls.incrementAndGet();
           rig.keysets.disable("orders", 1);
           rig.keysets.enable("orders", 1);
@@ -894,7 +896,8 @@ final class OpenKeysetTest {
   void close_wipesEverythingAndRefusesTheRest() {
     OpenKeyset keyset = rig.open("orders");
     Keyset snapshot = keyset.snapshot(0);
-    KeyEncryptionKey kept = keyset.withKeyEncryptionKey(snapshot, 1, KeyUse.DECRYPT, kek -> kek);
+    KeyEncryptionKey kept =
+        keyset.withKeyEncryptionKey(snapshot, 1, KeyUse.DECRYPT, (kek, consent) -> kek);
     rig.process.close();
     assertThrows(KeyClosedException.class, () -> kept.wrap(new byte[32]));
     assertThrows(IllegalStateException.class, () -> keyset.snapshot(0));
@@ -903,7 +906,7 @@ final class OpenKeysetTest {
         IllegalStateException.class,
         () ->
             keyset.withKeyEncryptionKey(
-                snapshot, 1, KeyUse.DECRYPT, kek -> kek.wrap(new byte[32])));
+                snapshot, 1, KeyUse.DECRYPT, (kek, consent) -> kek.wrap(new byte[32])));
     assertThrows(IllegalStateException.class, () -> rig.open("orders"));
     assertThrows(IllegalStateException.class, () -> rig.keysets.rotate("orders"));
     rig.process.close();
@@ -940,10 +943,10 @@ final class OpenKeysetTest {
                 int version = snapshot.primary();
                 byte[] wrapped =
                     keyset.withKeyEncryptionKey(
-                        snapshot, version, KeyUse.DECRYPT, kek -> kek.wrap(dataKey));
+                        snapshot, version, KeyUse.DECRYPT, (kek, consent) -> kek.wrap(dataKey));
                 int old = 1 + (i + me) % version;
                 keyset.withKeyEncryptionKey(
-                    snapshot, old, KeyUse.DECRYPT, kek -> kek.wrap(dataKey));
+                    snapshot, old, KeyUse.DECRYPT, (kek, consent) -> kek.wrap(dataKey));
                 assertArrayEquals(dataKey, Rig.unwrap(keyset, version, wrapped));
                 opened.incrementAndGet();
               }

@@ -85,12 +85,18 @@ final class Rig implements AutoCloseable {
 
   static byte[] wrap(OpenKeyset keyset, int version) {
     return keyset.withKeyEncryptionKey(
-        keyset.snapshot(version), version, KeyUse.DECRYPT, kek -> kek.wrap(new byte[32]));
+        keyset.snapshot(version),
+        version,
+        KeyUse.DECRYPT,
+        (kek, consent) -> kek.wrap(new byte[32]));
   }
 
   static byte[] unwrap(OpenKeyset keyset, int version, byte[] wrapped) {
     return keyset.withKeyEncryptionKey(
-        keyset.snapshot(version), version, KeyUse.DECRYPT, kek -> kek.unwrap(wrapped, 0));
+        keyset.snapshot(version),
+        version,
+        KeyUse.DECRYPT,
+        (kek, consent) -> kek.unwrap(wrapped, 0));
   }
 
   @Override

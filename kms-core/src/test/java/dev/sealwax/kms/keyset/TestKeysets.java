@@ -37,7 +37,9 @@ public final class TestKeysets {
   /** The first revision of a keyset, its keys wrapped by {@code root} and authenticated. */
   public static StoredKeyset stored(
       KeysetId id, int primary, List<Version> versions, RootKey root) {
-    RootCalls calls = new RootCalls(root, new Announcer(null), System::nanoTime);
+    RootCalls calls =
+        new RootCalls(
+            root, new Announcer(null), System::nanoTime, (keyset, version, wrapped) -> {});
     try (DocumentKey documentKey = DocumentKey.random(new SecureRandom())) {
       List<KeyVersion> made = new ArrayList<>();
       for (Version version : versions) {

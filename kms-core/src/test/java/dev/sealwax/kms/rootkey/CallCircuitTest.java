@@ -70,6 +70,29 @@ final class CallCircuitTest {
   }
 
   @Test
+  void probeThatIsAbandoned_makesWayWhenItsTimeIsOver() {
+    circuit.abandoned(circuit.enter());
+    assertRefused();
+    pass(OPEN_TIME);
+    circuit.requireAdmitting();
+    circuit.answered(circuit.enter(), 1);
+    assertEquals(Circuit.CLOSED, circuit.state());
+  }
+
+  @Test
+  void probeThatIsLeftWhileAnotherFindsOut_makesNoWay() {
+    Pass probe = circuit.enter();
+    pass(OPEN_TIME);
+    Pass extra = circuit.enter();
+    circuit.left(probe);
+    assertRefused();
+    circuit.left(extra);
+    circuit.requireAdmitting();
+    circuit.enter();
+    assertRefused();
+  }
+
+  @Test
   void extraAttempts_beginOneEachOpenTime_andOnlyTheirSuccessCounts() {
     Pass probe = circuit.enter();
     for (int i = 0; i < 3; i++) {

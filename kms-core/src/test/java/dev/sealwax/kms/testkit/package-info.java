@@ -1,6 +1,6 @@
 /**
- * What an implementation of a Sealwax interface must pass, as abstract JUnit classes to extend; and
- * doubles of these interfaces, for the tests of applications.
+ * What an implementation of a Sealwax interface must pass, and the module that brings it, as
+ * abstract JUnit classes to extend; and doubles of these interfaces, for the tests of applications.
  */
 @NullMarked
 package dev.sealwax.kms.testkit;

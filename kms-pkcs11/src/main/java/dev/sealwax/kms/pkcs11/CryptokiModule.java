@@ -193,8 +193,9 @@ final class CryptokiModule {
   private boolean initialize() {
     try {
       cryptoki().initialize(arguments);
-      generation.incrementAndGet();
+      // In this order: who sees the new generation must not take it for one that is down.
       initialized = true;
+      generation.incrementAndGet();
       return true;
     } catch (CryptokiException e) {
       if (e.code() != ReturnCode.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
