@@ -2,7 +2,7 @@
  * Envelope encryption and key management.
  *
  * <p>The packages in order are the way of the data: façade, bulk rewrap, envelopes, keysets, their
- * stores, root keys, vocabulary. Caches and ciphers live in packages that are not exported.
+ * stores, root keys, vocabulary. Guards, caches and ciphers live in packages that are not exported.
  */
 // Automatic modules: the driver, which is there only if the application has it, and the circuit
 // breaker, which shows in no signature.

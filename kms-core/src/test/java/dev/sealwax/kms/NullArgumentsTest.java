@@ -98,7 +98,7 @@ class NullArgumentsTest {
       if (Modifier.isPublic(loaded.getModifiers())
           && !loaded.isEnum()
           && NullArgumentsTest.class.getModule().equals(loaded.getModule())
-          && Stream.of(".cache.", ".events.", ".crypto.")
+          && Stream.of(".guard.", ".cache.", ".events.", ".crypto.")
               .noneMatch(hidden -> loaded.getName().contains(hidden))
           && !FOR_THE_FACADE.contains(loaded.getSimpleName())) {
         types.add(loaded);

@@ -46,6 +46,7 @@ import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
+import dev.sealwax.kms.store.ResilientKeysetStore;
 import dev.sealwax.kms.store.WriteSignal;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -77,6 +78,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.h2.jdbcx.JdbcDataSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -231,6 +233,9 @@ class RedactionTest {
         List.of(several, quorum, quorum.health().get(0), RootKeyRule.any().requiring("zone=eu")));
     ResilientRootKey.Builder guard = ResilientRootKey.builder(local);
     ResilientRootKey guarded = guard.build();
+    ResilientKeysetStore.Builder storeGuard =
+        ResilientKeysetStore.builder(InMemoryKeysetStore.create());
+    things.addAll(List.of(storeGuard, storeGuard.build()));
     things.addAll(
         List.of(
             sealingKey,
@@ -312,7 +317,7 @@ class RedactionTest {
               && !type.getModifiers().contains(JavaModifier.ABSTRACT)
               && !type.isAssignableTo(KmsException.class);
       boolean hidden =
-          type.getPackageName().endsWith(".crypto") || type.getPackageName().endsWith(".cache");
+          Stream.of(".crypto", ".cache", ".guard").anyMatch(type.getPackageName()::endsWith);
       if (hasInstances && !hidden && !seen.contains(type.getName())) {
         missing.add(type.getName());
       }

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
-import dev.sealwax.kms.rootkey.RootKeyHealth;
 import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
@@ -18,6 +17,7 @@ import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -140,7 +140,7 @@ final class ResilienceTest {
           MESSAGE, kms.envelopeCipher("tenant-0").decrypt(sealed.get("tenant-0"), CONTEXT));
       root.always(Fault.failing(UNAVAILABLE));
       int next = 1;
-      while (guard.health().circuit() != RootKeyHealth.Circuit.OPEN) {
+      while (guard.health().circuit() != GuardHealth.Circuit.OPEN) {
         String name = "tenant-" + next++;
         assertFails(kms, name, sealed);
       }

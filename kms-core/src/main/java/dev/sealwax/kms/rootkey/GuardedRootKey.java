@@ -1,8 +1,11 @@
 package dev.sealwax.kms.rootkey;
 
-import dev.sealwax.kms.rootkey.Attempt.Task;
+import dev.sealwax.kms.guard.GuardedCalls;
+import dev.sealwax.kms.guard.Task;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.util.Objects;
 import java.util.Set;
@@ -11,15 +14,15 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /** A {@link ResilientRootKey} around one that wraps and unwraps. */
 sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRootKey {
   private final RootKey target;
-  private final GuardedCalls calls;
+  private final GuardedCalls<Reason> calls;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  GuardedRootKey(RootKey target, GuardedCalls calls) {
+  GuardedRootKey(RootKey target, GuardedCalls<Reason> calls) {
     this.target = target;
     this.calls = calls;
   }
 
-  final GuardedCalls calls() {
+  final GuardedCalls<Reason> calls() {
     return calls;
   }
 
@@ -59,11 +62,14 @@ sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRo
     return calls.call(
         () -> new Task<>(() -> target.unwrap(wrapped, context), KeyMaterial::close, () -> {}),
         // Most providers say that of another's key without asking anybody.
-        failure -> mayBeAnothers && failure.reason() == Reason.NOT_FOUND);
+        failure ->
+            mayBeAnothers
+                && failure instanceof RootKeyException e
+                && e.reason() == Reason.NOT_FOUND);
   }
 
   @Override
-  public final RootKeyHealth health() {
+  public final GuardHealth<Reason> health() {
     return calls.health();
   }
 

@@ -1,6 +1,8 @@
 package dev.sealwax.kms.rootkey;
 
-import dev.sealwax.kms.rootkey.Attempt.Task;
+import dev.sealwax.kms.guard.GuardedCalls;
+import dev.sealwax.kms.guard.Task;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.security.PublicKey;
 import java.util.Objects;
 
@@ -8,7 +10,7 @@ import java.util.Objects;
 final class GuardedSigningRootKey extends GuardedRootKey implements SigningRootKey {
   private final SigningRootKey target;
 
-  GuardedSigningRootKey(SigningRootKey target, GuardedCalls calls) {
+  GuardedSigningRootKey(SigningRootKey target, GuardedCalls<Reason> calls) {
     super(target, calls);
     this.target = target;
   }
@@ -17,15 +19,14 @@ final class GuardedSigningRootKey extends GuardedRootKey implements SigningRootK
   public SigningKey signingKey(String name) {
     Objects.requireNonNull(name, "name");
     return new GuardedSigningKey(
-        calls().call(() -> new Task<>(() -> target.signingKey(name), late -> {}, () -> {})),
-        calls());
+        calls().call(() -> Task.of(() -> target.signingKey(name))), calls());
   }
 
   private static final class GuardedSigningKey implements SigningKey {
     private final SigningKey target;
-    private final GuardedCalls calls;
+    private final GuardedCalls<Reason> calls;
 
-    GuardedSigningKey(SigningKey target, GuardedCalls calls) {
+    GuardedSigningKey(SigningKey target, GuardedCalls<Reason> calls) {
       this.target = target;
       this.calls = calls;
     }
@@ -48,7 +49,7 @@ final class GuardedSigningRootKey extends GuardedRootKey implements SigningRootK
     @Override
     public byte[] sign(byte[] message) {
       byte[] own = Objects.requireNonNull(message, "message").clone();
-      return calls.call(() -> new Task<>(() -> target.sign(own), late -> {}, () -> {}));
+      return calls.call(() -> Task.of(() -> target.sign(own)));
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.rootkey;
 
+import dev.sealwax.kms.guard.CallThreads;
 import dev.sealwax.kms.rootkey.Answers.Answer;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;

@@ -1,5 +1,10 @@
 package dev.sealwax.kms.rootkey;
 
+import dev.sealwax.kms.guard.GuardSettings;
+import dev.sealwax.kms.guard.GuardTiming;
+import dev.sealwax.kms.guard.GuardedCalls;
+import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.Objects;
 
@@ -9,10 +14,10 @@ import java.util.Objects;
  *
  * <p>A call is made by a thread of a pool while the caller waits. Of its attempts each has a time
  * of its own; the next begins after a random pause, and only if the reason of the last {@linkplain
- * dev.sealwax.kms.vocabulary.RootKeyException.Reason#isRetryable is retryable}. When half of the
- * last attempts have failed so, the circuit opens: calls fail at once, and one in a while is let
- * through to see whether the service is back. Any other answer, denied or disabled for instance, is
- * passed on as it is: it neither opens the circuit nor is asked for again.
+ * RootKeyException.Reason#isRetryable is retryable}. When half of the last attempts have failed so,
+ * the circuit opens: calls fail at once, and one in a while is let through to see whether the
+ * service is back. Any other answer, denied or disabled for instance, is passed on as it is: it
+ * neither opens the circuit nor is asked for again.
  *
  * <p>What it throws beyond what the root key does: {@code RootKeyException} with {@code
  * UNAVAILABLE} if there is no answer in time, the circuit is open or the caller is interrupted;
@@ -31,24 +36,12 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
   }
 
   /** How it does; a snapshot, made without asking the root key. */
-  RootKeyHealth health();
+  GuardHealth<RootKeyException.Reason> health();
 
   /** Collects the limits of a {@link ResilientRootKey}. For one thread. */
   final class Builder {
-    private static final Duration LONGEST = Duration.ofDays(1);
-
     private final RootKey rootKey;
-    private Duration deadline = Duration.ofSeconds(5);
-    private int attempts = 3;
-    private Duration attemptTimeout = Duration.ofSeconds(2);
-    private Duration firstPause = Duration.ofMillis(50);
-    private Duration longestPause = Duration.ofSeconds(1);
-    private int circuitAttempts = 10;
-    private Duration openTime = Duration.ofMillis(500);
-    private int callsPerSecond;
-    private int concurrentCalls = 16;
-    private int waitingCalls = 1024;
-    private GuardTiming timing = GuardTiming.SYSTEM;
+    private final GuardSettings settings = new GuardSettings();
     private boolean built;
 
     private Builder(RootKey rootKey) {
@@ -61,7 +54,7 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      * @throws IllegalArgumentException if not within 1 ms and one day
      */
     public Builder deadline(Duration deadline) {
-      this.deadline = inRange(deadline, "deadline");
+      settings.deadline(deadline);
       return this;
     }
 
@@ -72,8 +65,7 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      *     not within 1 ms and one day
      */
     public Builder attempts(int most, Duration timeout) {
-      this.attempts = inRange(most, 1, 100, "attempts");
-      this.attemptTimeout = inRange(timeout, "timeout of an attempt");
+      settings.attempts(most, timeout);
       return this;
     }
 
@@ -85,15 +77,7 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      *     longer
      */
     public Builder pauses(Duration first, Duration longest) {
-      Objects.requireNonNull(longest, "longest pause");
-      inRange(first, "first pause");
-      inRange(longest, "longest pause");
-      if (first.compareTo(longest) > 0) {
-        throw new IllegalArgumentException(
-            "first pause must be at most the longest, got " + first + " and " + longest);
-      }
-      this.firstPause = first;
-      this.longestPause = longest;
+      settings.pauses(first, longest);
       return this;
     }
 
@@ -107,8 +91,7 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      *     openTime} not within 1 ms and one day
      */
     public Builder circuit(int attempts, Duration openTime) {
-      this.circuitAttempts = inRange(attempts, 1, 1000, "attempts that the circuit looks at");
-      this.openTime = inRange(openTime, "open time");
+      settings.circuit(attempts, openTime);
       return this;
     }
 
@@ -120,7 +103,7 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      * @throws IllegalArgumentException if not within 1 and 1,000,000
      */
     public Builder rate(int callsPerSecond) {
-      this.callsPerSecond = inRange(callsPerSecond, 1, 1_000_000, "calls per second");
+      settings.rate(callsPerSecond);
       return this;
     }
 
@@ -132,14 +115,13 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
      *     waiting} not within 0 and 1,000,000
      */
     public Builder concurrency(int calls, int waiting) {
-      this.concurrentCalls = inRange(calls, 1, 1000, "concurrent calls");
-      this.waitingCalls = inRange(waiting, 0, 1_000_000, "waiting callers");
+      settings.concurrency(calls, waiting);
       return this;
     }
 
     /** Clock and chance, for tests. */
     Builder timing(GuardTiming timing) {
-      this.timing = timing;
+      settings.timing(timing);
       return this;
     }
 
@@ -155,40 +137,11 @@ public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey 
             "this builder has guarded its root key; start another with a root key of its own");
       }
       built = true;
-      GuardedCalls calls = new GuardedCalls(limits(), timing);
+      GuardedCalls<RootKeyException.Reason> calls =
+          new GuardedCalls<>("root key", settings, RootKeyTrouble.FAILURES);
       return rootKey instanceof SigningRootKey signing
           ? new GuardedSigningRootKey(signing, calls)
           : new GuardedRootKey(rootKey, calls);
-    }
-
-    private GuardLimits limits() {
-      return new GuardLimits(
-          deadline.toNanos(),
-          attempts,
-          attemptTimeout.toNanos(),
-          firstPause.toNanos(),
-          longestPause.toNanos(),
-          circuitAttempts,
-          openTime,
-          callsPerSecond,
-          concurrentCalls,
-          waitingCalls);
-    }
-
-    private static Duration inRange(Duration value, String name) {
-      Objects.requireNonNull(value, name);
-      if (value.compareTo(Duration.ofMillis(1)) < 0 || value.compareTo(LONGEST) > 0) {
-        throw new IllegalArgumentException(name + " must be 1 ms to 1 day, got " + value);
-      }
-      return value;
-    }
-
-    private static int inRange(int value, int least, int most, String name) {
-      if (value < least || value > most) {
-        throw new IllegalArgumentException(
-            name + " must be " + least + " to " + most + ", got " + value);
-      }
-      return value;
     }
   }
 }

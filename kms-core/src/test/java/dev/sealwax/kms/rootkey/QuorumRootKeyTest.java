@@ -18,6 +18,7 @@ import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -391,7 +392,7 @@ final class QuorumRootKeyTest {
       for (int i = 0; i < 20; i++) {
         assertEquals(UNAVAILABLE, failureOf(() -> assertOpens(alone, wrapped)).reason());
       }
-      assertEquals(RootKeyHealth.Circuit.OPEN, alone.health().circuit());
+      assertEquals(GuardHealth.Circuit.OPEN, alone.health().circuit());
       assertTrue(second.unwraps() - calls < 20, (second.unwraps() - calls) + " calls");
     }
   }

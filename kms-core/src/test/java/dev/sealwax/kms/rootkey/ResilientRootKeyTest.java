@@ -11,11 +11,13 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.rootkey.RootKeyHealth.Circuit;
+import dev.sealwax.kms.guard.GuardTiming;
 import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -148,7 +150,8 @@ final class ResilientRootKeyTest {
     assertTrue(faulty.unwrap(second, CONTEXT).contentEquals(key));
     assertEquals(faulty.currentKeyId(), resilient.currentKeyId());
     assertEquals(
-        new RootKeyHealth(Circuit.CLOSED, Duration.ZERO, 0, 0, 0, 2, 2, 0, 0, 0, Optional.empty()),
+        new GuardHealth<Reason>(
+            Circuit.CLOSED, Duration.ZERO, 0, 0, 0, 2, 2, 0, 0, 0, Optional.empty()),
         resilient.health());
   }
 
@@ -317,6 +320,21 @@ final class ResilientRootKeyTest {
     release.countDown();
     assertArrayEquals(SECRET, probe.join());
     assertEquals(Circuit.CLOSED, resilient.health().circuit());
+  }
+
+  @Test
+  void circuit_whoseProbeIsInterruptedInTheRootKey_letsNoOtherThroughBeforeItsTimeIsOver()
+      throws InterruptedException {
+    openCircuit();
+    pass(OPEN_TIME.plusMillis(1));
+    faulty.always(Fault.hangingDeaf(release));
+    leaveBehind(this::unwrap);
+    int before = faulty.unwraps();
+    assertFails(UNAVAILABLE);
+    assertEquals(before, faulty.unwraps());
+    faulty.always(Fault.NONE);
+    pass(OPEN_TIME);
+    assertArrayEquals(SECRET, unwrap());
   }
 
   @Test

@@ -341,11 +341,12 @@ public final class FaultyRootKey implements RootKey {
   }
 
   private <T> T counted(Function<Fault, T> call) {
+    // First, so that whoever sees a call under way knows that it has its fault.
+    Fault scripted = script.poll();
+    Fault fault = (scripted != null ? scripted : always).chosen();
     int now = underWay.incrementAndGet();
     mostAtOnce.accumulateAndGet(now, Math::max);
     try {
-      Fault scripted = script.poll();
-      Fault fault = (scripted != null ? scripted : always).chosen();
       fault.before.run();
       return call.apply(fault);
     } finally {

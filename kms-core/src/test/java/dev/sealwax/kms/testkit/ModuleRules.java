@@ -86,7 +86,10 @@ public abstract class ModuleRules {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            "dev.sealwax.kms.crypto..", "dev.sealwax.kms.cache..", "dev.sealwax.kms.events..")
+            "dev.sealwax.kms.crypto..",
+            "dev.sealwax.kms.cache..",
+            "dev.sealwax.kms.events..",
+            "dev.sealwax.kms.guard..")
         .check(classes);
   }
 

@@ -25,11 +25,11 @@ import org.slf4j.LoggerFactory;
 
 /**
  * A logged-in connection to one token: a bounded pool of sessions, each used by one thread at a
- * time, and the recovery ladder.
+ * time.
  *
- * <p>A call that fails drops its session. Depending on the code ({@link ReturnCode}) it is then
- * made once more after a new login, and once more after the module was initialized anew; never more
- * often, and never after the deadline. Safe for any thread; closed by its owner.
+ * <p>A call that fails drops its session, and is made once more for each rung of the {@link
+ * RecoveryLadder} that may help; never after the deadline. Safe for any thread; closed by its
+ * owner.
  */
 final class TokenConnection implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(TokenConnection.class);
@@ -64,6 +64,7 @@ final class TokenConnection implements AutoCloseable {
 
   private final AtomicReference<@Nullable Login> login = new AtomicReference<>();
   private final TokenLogin tokenLogin;
+  private final RecoveryLadder ladder;
 
   private TokenConnection(Pkcs11Config config, CryptokiModule module, boolean writable) {
     this.config = config;
@@ -72,6 +73,7 @@ final class TokenConnection implements AutoCloseable {
     this.writable = writable;
     this.token = new Circuit(config.firstBackOff(), config.longestBackOff(), System::nanoTime);
     this.tokenLogin = new TokenLogin(config, module);
+    this.ladder = new RecoveryLadder(module, token, tokenLogin, this::forget);
     this.threads =
         new ThreadPoolExecutor(
             config.maxSessions(),
@@ -193,10 +195,11 @@ final class TokenConnection implements AutoCloseable {
       } finally {
         module.leave();
       }
-      if (isMisconfigured(failure)) {
+      if (ladder.isMisconfigured(failure)) {
         throw new RootKeyException(NOT_FOUND, String.valueOf(failure.getMessage()), failure);
       }
-      climbed = mend(doing, failure, climbed, generation, used, deadline);
+      requireOpen();
+      climbed = ladder.climb(doing, failure, climbed, generation, used, deadline);
       if (repeat == Repeat.FORBIDDEN) {
         throw failure.translated(doing);
       }
@@ -217,125 +220,6 @@ final class TokenConnection implements AutoCloseable {
         drop(session);
       }
     }
-  }
-
-  /**
-   * Does what the next rung of the ladder asks for.
-   *
-   * @return the rung that was climbed; the call may be made again
-   */
-  private Rung mend(
-      String doing,
-      CryptokiException failure,
-      Rung climbed,
-      long generation,
-      @Nullable Login used,
-      Deadline deadline) {
-    requireOpen();
-    Rung first = failure.code().rung();
-    if (failure.function() == CkFunction.C_Login && !failure.code().provesPinUnseen()) {
-      if (first == Rung.MODULE) {
-        // For the next login: this PIN is not presented again within this call.
-        module.recover(generation, String.valueOf(failure.getMessage()), deadline);
-      }
-      throw failure.translated(doing);
-    }
-    if (first == Rung.NONE && !isOwnSessionCount(failure)) {
-      throw failure.translated(doing);
-    }
-    if ((first == Rung.SESSION || first == Rung.SESSION_ONLY) && climbed == Rung.NONE) {
-      LOG.debug("PKCS#11 session is given up after: {}", failure.getMessage());
-      if (used != null && failure.code().meansLostSession() && !module.isRecoverable()) {
-        used.lost();
-      }
-      forget(used, deadline);
-      return Rung.SESSION;
-    }
-    if (first == Rung.SESSION_ONLY && answers(used, deadline)) {
-      throw failure.translated(doing);
-    }
-    String message = String.valueOf(failure.getMessage());
-    if (climbed == Rung.MODULE) {
-      // One key, one call or one token that fails for ever says nothing about the others.
-      if (answers(used, deadline)) {
-        module.recoveries().failedTogether(message);
-      } else if (moduleAnswers(deadline)) {
-        module.recoveries().failedTogether(message);
-        token.failedTogether(message);
-      } else {
-        module.blame(generation, message);
-      }
-      throw failure.translated(doing);
-    }
-    boolean inVain =
-        used == null ? !mayRecover() : !module.isRecoverable() && !answers(used, deadline);
-    if (inVain && moduleAnswers(deadline)) {
-      if (used != null) {
-        used.lost();
-        forget(used, deadline);
-      }
-      token.failedTogether(message);
-      throw failure.translated(doing);
-    }
-    if (module.recoveries().state() == CircuitState.OPEN && answers(used, deadline)) {
-      throw failure.translated(doing);
-    }
-    module.recover(generation, message, deadline);
-    return Rung.MODULE;
-  }
-
-  /** Whether there may be no session because this library has left some open. */
-  private boolean isOwnSessionCount(CryptokiException failure) {
-    return failure.code() == ReturnCode.CKR_SESSION_COUNT && module.hasLeftSessions();
-  }
-
-  private boolean mayRecover() {
-    return module.isRecoverable() && module.recoveries().state() != CircuitState.OPEN;
-  }
-
-  /** Whether the module works, though perhaps not this token. */
-  private boolean moduleAnswers(Deadline deadline) {
-    if (!module.tryEnter(deadline)) {
-      return false;
-    }
-    try {
-      cryptoki.slots();
-      return true;
-    } catch (CryptokiException e) {
-      return false;
-    } finally {
-      module.leave();
-    }
-  }
-
-  /** Whether the token answers in a fresh session, so that the module as a whole works. */
-  private boolean answers(@Nullable Login used, Deadline deadline) {
-    if (used == null || !module.tryEnter(deadline)) {
-      return false;
-    }
-    try {
-      if (used.generation() != module.generation()) {
-        return false;
-      }
-      long slot = used.token().slot();
-      long session = cryptoki.openSession(slot, false);
-      try {
-        return cryptoki.tokenInfo(slot).serial().equals(used.token().serial());
-      } finally {
-        tokenLogin.close(session);
-      }
-    } catch (CryptokiException e) {
-      return e.code() == ReturnCode.CKR_SESSION_COUNT;
-    } finally {
-      module.leave();
-    }
-  }
-
-  /** A token that was never there is a mistake in the configuration and not an outage. */
-  private boolean isMisconfigured(CryptokiException failure) {
-    return !tokenLogin.hasSucceeded()
-        && failure.function() == CkFunction.C_GetSlotList
-        && failure.code() == ReturnCode.CKR_TOKEN_NOT_PRESENT;
   }
 
   private TokenSession borrow(Login current) {

@@ -9,10 +9,11 @@ import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
-import dev.sealwax.kms.rootkey.RootKeyHealth;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.store.FileKeysetStore;
+import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -219,7 +220,7 @@ public final class RegionFailoverDrill {
   private void showHealth(Opened process) {
     List<QuorumRootKey.MemberHealth> asked = process.rootKey.health();
     for (int i = 0; i < regions.size(); i++) {
-      RootKeyHealth guard = process.members.get(i).health();
+      GuardHealth<RootKeyException.Reason> guard = process.members.get(i).health();
       out.printf(
           "  %-14s circuit %s, %s, %d of %d attempts failed%s%n",
           regions.get(i).name(),

@@ -1,6 +1,6 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
-import dev.sealwax.kms.rootkey.GuardTiming.Sleeper;
+import dev.sealwax.kms.guard.GuardTiming.Sleeper;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;

@@ -1,13 +1,13 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.vocabulary;
 
-import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.Optional;
 
 /**
- * How a {@link ResilientRootKey} does; a snapshot, whose counters run since it was built.
+ * How a guarded root key or keyset store does; a snapshot, whose counters run since it was built.
  *
- * @param circuit whether the root key is called
+ * @param <R> the reasons of its failures
+ * @param circuit whether it is called
  * @param untilNextAttempt how long calls will still fail at once; zero unless the circuit is open
  * @param callsWaiting callers that wait for a turn, a thread or the end of a pause
  * @param attemptsUnderWay attempts whose callers wait for the answer
@@ -20,7 +20,7 @@ import java.util.Optional;
  *     there was no place before the deadline
  * @param lastFailure why an attempt last failed so, if ever
  */
-public record RootKeyHealth(
+public record GuardHealth<R extends Enum<R>>(
     Circuit circuit,
     Duration untilNextAttempt,
     int callsWaiting,
@@ -31,8 +31,8 @@ public record RootKeyHealth(
     long failures,
     long timeouts,
     long refusals,
-    Optional<RootKeyException.Reason> lastFailure) {
-  /** Whether a root key is called. */
+    Optional<R> lastFailure) {
+  /** Whether what is guarded is called. */
   public enum Circuit {
     /** It is. */
     CLOSED,

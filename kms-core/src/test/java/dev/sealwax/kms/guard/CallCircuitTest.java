@@ -1,16 +1,19 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.sealwax.kms.rootkey.CallCircuit.Pass;
-import dev.sealwax.kms.rootkey.RootKeyHealth.Circuit;
+import dev.sealwax.kms.guard.CallCircuit.Pass;
+import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,8 +23,32 @@ final class CallCircuitTest {
   private static final Duration OPEN_TIME = Duration.ofMillis(500);
 
   private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 5);
-  private final CallCircuit circuit = new CallCircuit(1, OPEN_TIME, nanos::get);
+  private final CallCircuit<Reason> circuit =
+      new CallCircuit<>(1, OPEN_TIME, nanos::get, new OfRootKeys());
   private final Pass old = circuit.enter();
+
+  /** Those of a root key that knows one. */
+  private static final class OfRootKeys implements Failures<Reason> {
+    @Override
+    public KmsException unavailable(String problem, @Nullable Throwable cause) {
+      return new RootKeyException(UNAVAILABLE, problem, cause);
+    }
+
+    @Override
+    public KmsException busy(String problem) {
+      return unavailable(problem, null);
+    }
+
+    @Override
+    public Reason noAnswer() {
+      return UNAVAILABLE;
+    }
+
+    @Override
+    public Reason outage(Throwable failure) {
+      return UNAVAILABLE;
+    }
+  }
 
   @BeforeEach
   void open() {
@@ -40,7 +67,7 @@ final class CallCircuitTest {
     assertThrows(RootKeyException.class, circuit::enter);
   }
 
-  static Stream<BiConsumer<CallCircuit, Pass>> ends() {
+  static Stream<BiConsumer<CallCircuit<Reason>, Pass>> ends() {
     return Stream.of(
         (circuit, pass) -> circuit.answered(pass, 1),
         (circuit, pass) -> circuit.failed(pass, 1, UNAVAILABLE),
@@ -50,7 +77,7 @@ final class CallCircuitTest {
   @ParameterizedTest
   @MethodSource("ends")
   void attemptAdmittedBeforeItOpened_howeverItEnds_leavesTheProbeAlone(
-      BiConsumer<CallCircuit, Pass> end) {
+      BiConsumer<CallCircuit<Reason>, Pass> end) {
     Pass probe = circuit.enter();
     end.accept(circuit, old);
     assertEquals(Circuit.HALF_OPEN, circuit.state());

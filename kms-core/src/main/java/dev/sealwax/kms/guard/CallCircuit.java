@@ -1,7 +1,7 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
-import dev.sealwax.kms.vocabulary.RootKeyException;
-import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.KmsException;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig.SlidingWindowType;
@@ -15,7 +15,7 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether a root key may be called: Resilience4j's circuit breaker, and two things more. An attempt
+ * Whether something may be called: Resilience4j's circuit breaker, and two things more. An attempt
  * that hangs while the circuit is half open must not keep the next ones out until its time is over:
  * whenever the open time has passed again, another is let through. And how an attempt ends is told
  * to the breaker only as long as the circuit is as it found it: who was let in before it opened
@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Safe for any thread; its lock is held for moments.
  */
-final class CallCircuit {
+final class CallCircuit<R extends Enum<R>> {
   private enum Kind {
     /** The circuit was closed. */
     REGULAR,
@@ -47,19 +47,21 @@ final class CallCircuit {
   private final CircuitBreaker breaker;
   private final long openNanos;
   private final LongSupplier nanoClock;
+  private final Failures<R> failures;
   // All guarded by this.
   private long period; // another with each change of the breaker's state
   private @Nullable Pass lastProbe; // while the circuit is half open
   private long lastProbeNanos;
   private long openedNanos;
-  private @Nullable Reason lastFailure;
+  private @Nullable R lastFailure;
 
-  CallCircuit(int attempts, Duration openTime, LongSupplier nanoClock) {
+  CallCircuit(int attempts, Duration openTime, LongSupplier nanoClock, Failures<R> failures) {
+    this.failures = failures;
     this.openNanos = openTime.toNanos();
     this.nanoClock = nanoClock;
     this.breaker =
         CircuitBreaker.of(
-            "root-key",
+            "guarded",
             CircuitBreakerConfig.custom()
                 .slidingWindow(attempts, Math.max(1, attempts / 2), SlidingWindowType.COUNT_BASED)
                 .failureRateThreshold(50)
@@ -81,10 +83,10 @@ final class CallCircuit {
   /**
    * Refuses an attempt that would not be admitted now, so that it need not wait to hear it.
    *
-   * @throws RootKeyException as {@link #enter}
+   * @throws KmsException as {@link #enter}
    */
   synchronized void requireAdmitting() {
-    if (state() == RootKeyHealth.Circuit.OPEN || isProbed()) {
+    if (state() == Circuit.OPEN || isProbed()) {
       throw refusal();
     }
   }
@@ -92,7 +94,7 @@ final class CallCircuit {
   /**
    * Admits an attempt that begins now.
    *
-   * @throws RootKeyException with {@code UNAVAILABLE} if none may be made now
+   * @throws KmsException as unavailable if none may be made now
    */
   synchronized Pass enter() {
     if (isProbed()) {
@@ -121,18 +123,18 @@ final class CallCircuit {
     return pass.kind != Kind.EXTRA && pass.period == period;
   }
 
-  private RootKeyException refusal() {
+  private KmsException refusal() {
     Duration left = untilNextAttempt();
-    return new RootKeyException(
-        Reason.UNAVAILABLE,
+    return failures.unavailable(
         "it failed too often, last as "
             + lastFailure
             + (left.isZero()
                 ? "; another call is finding out whether it is back"
-                : "; it is left alone for another " + left.toMillis() + " ms"));
+                : "; it is left alone for another " + left.toMillis() + " ms"),
+        null);
   }
 
-  /** The root key has answered, be it that it refuses. */
+  /** There was an answer, be it a refusal. */
   synchronized void answered(Pass pass, long nanos) {
     if (awaits(pass)) {
       breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
@@ -141,11 +143,11 @@ final class CallCircuit {
     }
   }
 
-  /** The root key has failed for a reason that is not the caller's. */
-  synchronized void failed(Pass pass, long nanos, Reason reason) {
+  /** There was none, for a reason that is not the caller's. */
+  synchronized void failed(Pass pass, long nanos, R reason) {
     lastFailure = reason;
     if (awaits(pass)) {
-      breaker.onError(nanos, TimeUnit.NANOSECONDS, new RootKeyException(reason, "failed"));
+      breaker.onError(nanos, TimeUnit.NANOSECONDS, failures.unavailable("failed", null));
     }
   }
 
@@ -156,7 +158,7 @@ final class CallCircuit {
     }
   }
 
-  /** It was not made, or has ended without a word on how the root key does. */
+  /** It was not made, or has ended without a word on how what is called does. */
   synchronized void left(Pass pass) {
     abandoned(pass);
     if (pass == lastProbe && pass.period == period) {
@@ -164,21 +166,19 @@ final class CallCircuit {
     }
   }
 
-  synchronized RootKeyHealth.Circuit state() {
+  synchronized Circuit state() {
     return switch (breaker.getState()) {
-      case OPEN -> openLeft() > 0 ? RootKeyHealth.Circuit.OPEN : RootKeyHealth.Circuit.HALF_OPEN;
-      case HALF_OPEN -> RootKeyHealth.Circuit.HALF_OPEN;
-      default -> RootKeyHealth.Circuit.CLOSED;
+      case OPEN -> openLeft() > 0 ? Circuit.OPEN : Circuit.HALF_OPEN;
+      case HALF_OPEN -> Circuit.HALF_OPEN;
+      default -> Circuit.CLOSED;
     };
   }
 
   synchronized Duration untilNextAttempt() {
-    return state() == RootKeyHealth.Circuit.OPEN
-        ? Duration.ofNanos(Math.max(0, openLeft()))
-        : Duration.ZERO;
+    return state() == Circuit.OPEN ? Duration.ofNanos(Math.max(0, openLeft())) : Duration.ZERO;
   }
 
-  synchronized @Nullable Reason lastFailure() {
+  synchronized @Nullable R lastFailure() {
     return lastFailure;
   }
 

@@ -1,8 +1,6 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
-
-import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
@@ -10,9 +8,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,28 +16,6 @@ import org.jspecify.annotations.Nullable;
  * A caller who gives up interrupts it and leaves it behind.
  */
 final class Attempt<T> implements Runnable {
-  /**
-   * What is to be done.
-   *
-   * @param discard wipes a result that comes when nobody waits any more
-   * @param end releases what the body works on, once it has ended or will never begin
-   */
-  record Task<T>(Supplier<T> body, Consumer<T> discard, Runnable end) {
-    /** The same, and in the end {@code last}, whatever happens. */
-    Task<T> endingWith(Runnable last) {
-      return new Task<>(
-          body,
-          discard,
-          () -> {
-            try {
-              end.run();
-            } finally {
-              last.run();
-            }
-          });
-    }
-  }
-
   /**
    * Hears of one attempt: that it begins, if it does, and then one of the ways in which it ends.
    */
@@ -77,6 +51,7 @@ final class Attempt<T> implements Runnable {
   private final Task<T> task;
   private final LongSupplier nanoClock;
   private final Observer observer;
+  private final Failures<?> failures;
   // Who sets it says how the attempt has ended: first to the observer, so that the caller finds
   // counters and circuit as this attempt has left them, then by the result.
   private final AtomicBoolean decided = new AtomicBoolean();
@@ -87,10 +62,11 @@ final class Attempt<T> implements Runnable {
   private Stage stage = Stage.WAITING;
   private @Nullable Thread thread;
 
-  Attempt(Task<T> task, LongSupplier nanoClock, Observer observer) {
+  Attempt(Task<T> task, LongSupplier nanoClock, Observer observer, Failures<?> failures) {
     this.task = task;
     this.nanoClock = nanoClock;
     this.observer = observer;
+    this.failures = failures;
   }
 
   @Override
@@ -155,33 +131,30 @@ final class Attempt<T> implements Runnable {
    *
    * @param end when the caller gives up
    * @param timeoutNanos how long the attempt may take once it has begun
-   * @throws RootKeyException what the root key threw; or with {@code UNAVAILABLE} if the time is
-   *     over or the thread is interrupted
+   * @throws KmsException what the call threw; or as unavailable if the time is over or the thread
+   *     is interrupted
    */
   T await(long end, long timeoutNanos) {
     try {
       if (!begun.await(end - nanoClock.getAsLong(), TimeUnit.NANOSECONDS)) {
-        return giveUp(unavailable("other calls took all the time until the deadline", null), false);
+        return giveUp(
+            failures.unavailable("other calls took all the time until the deadline", null), false);
       }
       long now = nanoClock.getAsLong();
       long left = Math.min(end - now, begunNanos + timeoutNanos - now);
       return result.get(Math.max(0, left), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
-      return giveUp(unavailable("it gave no answer in time", null), true);
+      return giveUp(failures.unavailable("it gave no answer in time", null), true);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      return giveUp(unavailable("interrupted while waiting for it", e), false);
+      return giveUp(failures.unavailable("interrupted while waiting for it", e), false);
     } catch (ExecutionException e) {
       throw asThrown(e.getCause());
     }
   }
 
-  private static RootKeyException unavailable(String problem, @Nullable Exception cause) {
-    return new RootKeyException(UNAVAILABLE, problem, cause);
-  }
-
   /** The result that came at the last moment, or this failure. */
-  private T giveUp(RootKeyException failure, boolean timedOut) {
+  private T giveUp(KmsException failure, boolean timedOut) {
     if (decided.compareAndSet(false, true)) {
       boolean begunBefore = leave();
       if (timedOut) {

@@ -1,4 +1,4 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;

@@ -1,9 +1,9 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
 import java.time.Duration;
 
 /**
- * The limits of a {@link ResilientRootKey}, as its builder says.
+ * The limits of a guard, as its {@link GuardSettings} say.
  *
  * @param callsPerSecond 0 for no limit
  */

@@ -1,11 +1,9 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.THROTTLED;
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
-
-import dev.sealwax.kms.rootkey.Attempt.Task;
-import dev.sealwax.kms.rootkey.CallCircuit.Pass;
-import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.guard.CallCircuit.Pass;
+import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
@@ -18,18 +16,35 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes the calls of a {@link ResilientRootKey}: bounds how many there are, waits for a place and
+ * Makes the calls of a guarded root key or store: bounds how many there are, waits for a place and
  * then for a turn, asks the circuit, hands the attempt to a thread, waits for it and tries it
  * again.
  *
  * <p>The turn is the last thing that is waited for: attempts that had theirs and then waited for a
  * place would begin all at once, and one that the circuit admitted might begin after it has opened.
  * Safe for any thread.
+ *
+ * @param <R> the reasons of failures
  */
-final class GuardedCalls implements AutoCloseable {
+public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
+  /**
+   * A call under way.
+   *
+   * @param timeoutNanos how long an attempt may take
+   * @param end when its caller leaves
+   */
+  private record Plan<T>(
+      Supplier<Task<T>> tasks,
+      Predicate<KmsException> isNoAnswer,
+      int mostAttempts,
+      long timeoutNanos,
+      long end) {}
+
+  private final String name;
   private final GuardLimits limits;
   private final GuardTiming timing;
-  private final CallCircuit circuit;
+  private final Failures<R> failing;
+  private final CallCircuit<R> circuit;
   private final @Nullable CallPace pace;
   // One for each thread; an attempt keeps it until it has ended, be its caller gone or not.
   private final Semaphore places;
@@ -43,10 +58,18 @@ final class GuardedCalls implements AutoCloseable {
   private final LongAdder timeouts = new LongAdder();
   private final LongAdder refusals = new LongAdder();
 
-  GuardedCalls(GuardLimits limits, GuardTiming timing) {
-    this.limits = limits;
-    this.timing = timing;
-    this.circuit = new CallCircuit(limits.circuitAttempts(), limits.openTime(), timing.nanoClock());
+  /**
+   * Makes no call yet.
+   *
+   * @param name what is guarded, for the names of threads and for who uses it when it is closed
+   */
+  public GuardedCalls(String name, GuardSettings settings, Failures<R> failing) {
+    this.name = name;
+    this.limits = settings.limits();
+    this.timing = settings.timing();
+    this.failing = failing;
+    this.circuit =
+        new CallCircuit<>(limits.circuitAttempts(), limits.openTime(), timing.nanoClock(), failing);
     this.pace =
         limits.callsPerSecond() == 0
             ? null
@@ -54,7 +77,8 @@ final class GuardedCalls implements AutoCloseable {
     this.places = new Semaphore(limits.concurrentCalls(), /* fair= */ true);
     // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
-        CallThreads.pool("sealwax-root-key", limits.concurrentCalls(), Integer.MAX_VALUE);
+        CallThreads.pool(
+            "sealwax-" + name.replace(' ', '-'), limits.concurrentCalls(), Integer.MAX_VALUE);
   }
 
   /**
@@ -63,96 +87,109 @@ final class GuardedCalls implements AutoCloseable {
    * @param tasks yields what one attempt does, for each attempt anew: one that was left behind may
    *     still work on its own
    */
-  <T> T call(Supplier<Task<T>> tasks) {
+  public <T> T call(Supplier<Task<T>> tasks) {
     return call(tasks, failure -> false);
   }
 
   /**
-   * Makes a call, of which some failures say nothing about how the root key does.
+   * Makes a call, of which some failures say nothing about how what is called does.
    *
    * @param isNoAnswer which these are
    */
-  <T> T call(Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer) {
+  public <T> T call(Supplier<Task<T>> tasks, Predicate<KmsException> isNoAnswer) {
+    return counted(
+        new Plan<>(tasks, isNoAnswer, limits.attempts(), limits.attemptTimeoutNanos(), end()));
+  }
+
+  /** Makes a call that must not be made twice; its one attempt has until the deadline. */
+  public <T> T callOnce(Supplier<Task<T>> tasks) {
+    return counted(new Plan<>(tasks, failure -> false, 1, limits.deadlineNanos(), end()));
+  }
+
+  private long end() {
+    return timing.nanoClock().getAsLong() + limits.deadlineNanos();
+  }
+
+  private <T> T counted(Plan<T> plan) {
     requireOpen();
     calls.increment();
     try {
       if (inside.incrementAndGet() > limits.concurrentCalls() + limits.waitingCalls()) {
         throw refused(
-            new RootKeyException(
-                THROTTLED,
+            failing.busy(
                 "more than "
                     + limits.waitingCalls()
                     + " callers wait for it; slow down, or allow more"));
       }
-      return tried(tasks, isNoAnswer, timing.nanoClock().getAsLong() + limits.deadlineNanos());
+      return tried(plan);
     } finally {
       inside.decrementAndGet();
     }
   }
 
-  private <T> T tried(Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end) {
-    RootKeyException failure = null;
+  private <T> T tried(Plan<T> plan) {
+    KmsException failure = null;
     for (int number = 1; ; number++) {
       Attempt<T> attempt;
       try {
-        attempt = begin(tasks, isNoAnswer, end);
-      } catch (RootKeyException refusal) {
+        attempt = begin(plan);
+      } catch (KmsException refusal) {
         throw failure != null ? failure : refused(refusal);
       }
       try {
-        return attempt.await(end, limits.attemptTimeoutNanos());
-      } catch (RootKeyException e) {
+        return attempt.await(plan.end(), plan.timeoutNanos());
+      } catch (KmsException e) {
         failure = e;
       }
       threads.remove(attempt);
-      if (!failure.reason().isRetryable()
-          || number == limits.attempts()
-          || circuit.state() == RootKeyHealth.Circuit.OPEN
-          || !pause(number, end)) {
+      if (failing.outage(failure) == null
+          || number == plan.mostAttempts()
+          || circuit.state() == Circuit.OPEN
+          || !pause(number, plan.end())) {
         throw failure;
       }
     }
   }
 
-  private RootKeyException refused(RootKeyException refusal) {
+  private KmsException refused(KmsException refusal) {
     refusals.increment();
     return refusal;
   }
 
-  private <T> Attempt<T> begin(
-      Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end) {
+  private <T> Attempt<T> begin(Plan<T> plan) {
     if (overdue.get() >= limits.concurrentCalls()) {
-      throw new RootKeyException(
-          UNAVAILABLE, "no attempt has returned in time, and there is no thread for another");
+      throw failing.unavailable(
+          "no attempt has returned in time, and there is no thread for another", null);
     }
     circuit.requireAdmitting();
-    if (pace != null && !pace.hasTurnWithin(half(end), places.getQueueLength())) {
+    if (pace != null && !pace.hasTurnWithin(half(plan.end()), places.getQueueLength())) {
       throw noTurn();
     }
     try {
-      if (!places.tryAcquire(left(end), TimeUnit.NANOSECONDS)) {
-        throw new RootKeyException(UNAVAILABLE, "other calls took all the time until the deadline");
+      if (!places.tryAcquire(left(plan.end()), TimeUnit.NANOSECONDS)) {
+        throw failing.unavailable("other calls took all the time until the deadline", null);
       }
-      return handedOver(tasks, isNoAnswer, end);
+      return handedOver(plan);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new RootKeyException(UNAVAILABLE, "interrupted while waiting for its turn", e);
+      throw failing.unavailable("interrupted while waiting for its turn", e);
     }
   }
 
   /** Begins an attempt that has a place. */
-  private <T> Attempt<T> handedOver(
-      Supplier<Task<T>> tasks, Predicate<RootKeyException> isNoAnswer, long end)
-      throws InterruptedException {
+  private <T> Attempt<T> handedOver(Plan<T> plan) throws InterruptedException {
     @Nullable Pass pass = null;
     @Nullable Task<T> task = null;
     boolean begun = false;
     try {
-      pass = admitted(end);
-      task = tasks.get();
+      pass = admitted(plan.end());
+      task = plan.tasks().get();
       Attempt<T> attempt =
           new Attempt<>(
-              task.endingWith(places::release), timing.nanoClock(), new Watcher(pass, isNoAnswer));
+              task.endingWith(places::release),
+              timing.nanoClock(),
+              new Watcher(pass, plan.isNoAnswer(), plan.timeoutNanos()),
+              failing);
       threads.execute(attempt);
       begun = true;
       return attempt;
@@ -182,9 +219,8 @@ final class GuardedCalls implements AutoCloseable {
     return pass;
   }
 
-  private RootKeyException noTurn() {
-    return new RootKeyException(
-        THROTTLED,
+  private KmsException noTurn() {
+    return failing.busy(
         "the configured rate of "
             + limits.callsPerSecond()
             + " calls per second leaves no place in time");
@@ -222,12 +258,14 @@ final class GuardedCalls implements AutoCloseable {
   /** Tells circuit and counters of one attempt. */
   private final class Watcher implements Attempt.Observer {
     private final Pass pass;
-    private final Predicate<RootKeyException> isNoAnswer;
+    private final Predicate<KmsException> isNoAnswer;
+    private final long timeoutNanos;
     private boolean made;
 
-    Watcher(Pass pass, Predicate<RootKeyException> isNoAnswer) {
+    Watcher(Pass pass, Predicate<KmsException> isNoAnswer, long timeoutNanos) {
       this.pass = pass;
       this.isNoAnswer = isNoAnswer;
+      this.timeoutNanos = timeoutNanos;
     }
 
     @Override
@@ -246,11 +284,12 @@ final class GuardedCalls implements AutoCloseable {
     @Override
     public void failed(Throwable failure, long nanos) {
       underWay.decrementAndGet();
-      if (!(failure instanceof RootKeyException e) || isNoAnswer.test(e)) {
-        circuit.left(pass); // another's key, a programming error, or a root key that is closed
-      } else if (e.reason().isRetryable()) {
+      R outage = failing.outage(failure);
+      if (!(failure instanceof KmsException e) || isNoAnswer.test(e)) {
+        circuit.left(pass); // another's key, a programming error, or what is called is closed
+      } else if (outage != null) {
         failures.increment();
-        circuit.failed(pass, nanos, e.reason());
+        circuit.failed(pass, nanos, outage);
       } else {
         circuit.answered(pass, nanos);
       }
@@ -261,10 +300,10 @@ final class GuardedCalls implements AutoCloseable {
       underWay.decrementAndGet();
       failures.increment();
       timeouts.increment();
-      if (nanos >= Math.min(limits.attemptTimeoutNanos(), limits.deadlineNanos()) / 2) {
-        circuit.failed(pass, nanos, UNAVAILABLE);
+      if (nanos >= Math.min(timeoutNanos, limits.deadlineNanos()) / 2) {
+        circuit.failed(pass, nanos, failing.noAnswer());
       } else {
-        circuit.abandoned(pass); // it began too late, which says nothing of the root key
+        circuit.abandoned(pass); // it began too late, which says nothing of what is called
       }
     }
 
@@ -289,9 +328,10 @@ final class GuardedCalls implements AutoCloseable {
     }
   }
 
-  RootKeyHealth health() {
+  /** How it does; a snapshot, made without asking it. */
+  public GuardHealth<R> health() {
     int made = underWay.get();
-    return new RootKeyHealth(
+    return new GuardHealth<>(
         circuit.state(),
         circuit.untilNextAttempt(),
         Math.max(0, inside.get() - made),
@@ -311,8 +351,8 @@ final class GuardedCalls implements AutoCloseable {
     }
   }
 
-  private static IllegalStateException closed() {
-    return new IllegalStateException("resilient root key is closed");
+  private IllegalStateException closed() {
+    return new IllegalStateException("resilient " + name + " is closed");
   }
 
   /** Lets no further call in; attempts under way go on. */

@@ -1,17 +1,17 @@
-package dev.sealwax.kms.rootkey;
+package dev.sealwax.kms.guard;
 
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
-/** The threads that calls of a root key are made on, so that their callers can leave. */
-final class CallThreads {
+/** The threads that calls are made on, so that their callers can leave. */
+public final class CallThreads {
   private static final long IDLE_SECONDS = 10;
 
   private CallThreads() {}
 
   /** A pool of threads that keep no JVM alive and end when they are not needed for a while. */
-  static ThreadPoolExecutor pool(String name, int threads, int mostWaiting) {
+  public static ThreadPoolExecutor pool(String name, int threads, int mostWaiting) {
     ThreadPoolExecutor pool =
         new ThreadPoolExecutor(
             threads,

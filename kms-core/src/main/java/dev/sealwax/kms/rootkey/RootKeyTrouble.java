@@ -1,0 +1,32 @@
+package dev.sealwax.kms.rootkey;
+
+import dev.sealwax.kms.guard.Failures;
+import dev.sealwax.kms.vocabulary.KmsException;
+import dev.sealwax.kms.vocabulary.RootKeyException;
+import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import org.jspecify.annotations.Nullable;
+
+/** How a root key says that it cannot be reached, or is asked for too much. */
+enum RootKeyTrouble implements Failures<Reason> {
+  FAILURES;
+
+  @Override
+  public KmsException unavailable(String problem, @Nullable Throwable cause) {
+    return new RootKeyException(Reason.UNAVAILABLE, problem, cause);
+  }
+
+  @Override
+  public KmsException busy(String problem) {
+    return new RootKeyException(Reason.THROTTLED, problem);
+  }
+
+  @Override
+  public Reason noAnswer() {
+    return Reason.UNAVAILABLE;
+  }
+
+  @Override
+  public @Nullable Reason outage(Throwable failure) {
+    return failure instanceof RootKeyException e && e.reason().isRetryable() ? e.reason() : null;
+  }
+}

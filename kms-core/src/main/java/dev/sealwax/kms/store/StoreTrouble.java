@@ -1,0 +1,34 @@
+package dev.sealwax.kms.store;
+
+import dev.sealwax.kms.guard.Failures;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
+import dev.sealwax.kms.vocabulary.KmsException;
+import org.jspecify.annotations.Nullable;
+
+/** How a keyset store says that it cannot be reached, or is asked for too much. */
+enum StoreTrouble implements Failures<Reason> {
+  FAILURES;
+
+  @Override
+  public KmsException unavailable(String problem, @Nullable Throwable cause) {
+    return new KeysetStoreException(Reason.UNAVAILABLE, problem, cause);
+  }
+
+  @Override
+  public KmsException busy(String problem) {
+    return unavailable(problem, null);
+  }
+
+  @Override
+  public Reason noAnswer() {
+    return Reason.UNAVAILABLE;
+  }
+
+  @Override
+  public @Nullable Reason outage(Throwable failure) {
+    return failure instanceof KeysetStoreException e && e.reason().isRetryable()
+        ? e.reason()
+        : null;
+  }
+}
