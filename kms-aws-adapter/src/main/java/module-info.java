@@ -7,6 +7,7 @@ module dev.sealwax.kms.aws {
 
   requires transitive dev.sealwax.kms.core;
   requires transitive software.amazon.awssdk.services.kms;
+  requires org.slf4j;
   requires software.amazon.awssdk.awscore;
   requires software.amazon.awssdk.core;
   requires software.amazon.awssdk.http;

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.aws;
 
 import java.time.Duration;
+import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.client.config.ClientOverrideConfiguration;
 import software.amazon.awssdk.core.retry.RetryMode;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
@@ -12,13 +13,15 @@ import software.amazon.awssdk.services.kms.KmsClientBuilder;
 /**
  * Builders of AWS clients, set up for a few small calls that somebody waits for.
  *
- * <p>At most 3 attempts (the SDK's retry mode {@code STANDARD}), each ended after {@link
- * #ATTEMPT_TIMEOUT}, all of them after {@link #CALL_TIMEOUT}, over the JDK's own HTTP client. What
- * is not set here (region, credentials, endpoint, FIPS) is as usual in the SDK; any of it may be
- * set before {@code build}. Whoever builds a client closes it.
+ * <p>At most 3 attempts (the SDK's retry mode {@code STANDARD}) or only one, each ended after
+ * {@link #ATTEMPT_TIMEOUT}, all of them after {@link #CALL_TIMEOUT}, over the JDK's own HTTP
+ * client. What is not set here (region, credentials, endpoint, FIPS) is as usual in the SDK; any of
+ * it may be set before {@code build}. But the SDK's {@code overrideConfiguration} replaces all of
+ * the above: a builder that gets another one has the SDK's retries and no limits, except for what
+ * that one says. Whoever builds a client closes it.
  *
  * <p>Needs {@code software.amazon.awssdk:url-connection-client} beside this module, and {@code
- * dynamodb} for the second method. Any client of the SDK does as well.
+ * dynamodb} for {@link #dynamoDb}. Any client of the SDK does as well.
  */
 public final class AwsClients {
   /** How long one attempt may take. */
@@ -29,25 +32,40 @@ public final class AwsClients {
 
   private AwsClients() {}
 
-  /** Starts to build a client for {@link AwsKmsRootKey}. */
+  /** Starts to build a client for {@link AwsKmsRootKey} whose calls nobody else repeats. */
   public static KmsClientBuilder kms() {
+    return kms(withRetries());
+  }
+
+  /**
+   * Starts to build a client for an {@link AwsKmsRootKey} whose calls a {@link
+   * dev.sealwax.kms.rootkey.ResilientRootKey} repeats: with the same limits and one attempt for
+   * each call, because the attempts of both would multiply.
+   */
+  public static KmsClientBuilder kmsWithoutRetries() {
+    return kms(limits().retryStrategy(AwsRetryStrategy.doNotRetry()));
+  }
+
+  private static KmsClientBuilder kms(ClientOverrideConfiguration.Builder configuration) {
     return KmsClient.builder()
         .httpClientBuilder(UrlConnectionHttpClient.builder())
-        .overrideConfiguration(limits());
+        .overrideConfiguration(configuration.build());
   }
 
   /** Starts to build a client for {@link DynamoDbKeysetStore}. */
   public static DynamoDbClientBuilder dynamoDb() {
     return DynamoDbClient.builder()
         .httpClientBuilder(UrlConnectionHttpClient.builder())
-        .overrideConfiguration(limits());
+        .overrideConfiguration(withRetries().build());
   }
 
-  private static ClientOverrideConfiguration limits() {
+  private static ClientOverrideConfiguration.Builder withRetries() {
+    return limits().retryStrategy(RetryMode.STANDARD);
+  }
+
+  private static ClientOverrideConfiguration.Builder limits() {
     return ClientOverrideConfiguration.builder()
-        .retryStrategy(RetryMode.STANDARD)
         .apiCallAttemptTimeout(ATTEMPT_TIMEOUT)
-        .apiCallTimeout(CALL_TIMEOUT)
-        .build();
+        .apiCallTimeout(CALL_TIMEOUT);
   }
 }

@@ -18,8 +18,11 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
@@ -61,8 +64,11 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   private static final int PAUSE_MILLIS = 10;
   private static final int MAX_PAUSE_MILLIS = 200;
 
+  private static final Logger LOG = LoggerFactory.getLogger(DynamoDbKeysetStore.class);
+
   private final KeysetTable table;
   private final int keptChanges;
+  private final AtomicBoolean warned = new AtomicBoolean();
   private final WriteSignal signal = WriteSignal.create();
   private volatile boolean closed;
 
@@ -340,7 +346,20 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
         table.delete(table.changesBefore(change.number() - keptChanges, 2 * PRUNED_EVERY));
       } catch (SdkException e) {
         AwsErrors.keepInterrupt(e); // they are deleted next time
+        warnOfRefusal(e);
       }
+    }
+  }
+
+  /** What is refused once will be: the changes pile up, and no write ever fails by that. */
+  private void warnOfRefusal(SdkException e) {
+    if (DynamoDbErrors.reasonOf(e) == Reason.INACCESSIBLE && !warned.getAndSet(true)) {
+      LOG.warn(
+          "old changes in {} cannot be deleted and pile up, allow dynamodb:BatchWriteItem and"
+              + " dynamodb:DeleteItem to who changes keysets; this is said once: {}{}",
+          table,
+          AwsErrors.describe(e),
+          AwsErrors.denialOf(e));
     }
   }
 

@@ -21,7 +21,15 @@ final class Aws {
   private Aws() {}
 
   static KmsClientBuilder kms(URI endpoint) {
-    return AwsClients.kms().region(HERE).endpointOverride(endpoint).credentialsProvider(ANYBODY);
+    return of(AwsClients.kms(), endpoint);
+  }
+
+  static KmsClientBuilder kmsWithoutRetries(URI endpoint) {
+    return of(AwsClients.kmsWithoutRetries(), endpoint);
+  }
+
+  private static KmsClientBuilder of(KmsClientBuilder builder, URI endpoint) {
+    return builder.region(HERE).endpointOverride(endpoint).credentialsProvider(ANYBODY);
   }
 
   /** A client that does not wait long, and tries once. */

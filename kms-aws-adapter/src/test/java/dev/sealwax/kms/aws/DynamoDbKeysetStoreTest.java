@@ -13,6 +13,9 @@ import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -352,6 +355,69 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
       WatchableKeysetStore.Changes changes = small.changesAfter(late);
       assertTrue(changes.complete());
       assertEquals(Set.of(ORDERS), changes.written());
+    }
+  }
+
+  /** What the store logs meanwhile. */
+  private static List<String> warningsOf(Runnable writes) {
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    PrintStream before = System.err;
+    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
+    try {
+      writes.run();
+    } finally {
+      System.setErr(before);
+    }
+    return log.toString(StandardCharsets.UTF_8)
+        .lines()
+        .filter(line -> line.contains(DynamoDbKeysetStore.class.getName()))
+        .toList();
+  }
+
+  /** Makes the next change one at which old ones are deleted. */
+  private void writeAtChange(int number, DynamoDbKeysetStore store, int revision) {
+    put(
+        "change",
+        String.format("%019d", number - 1),
+        Map.of("token", AttributeValue.fromS("by hand")));
+    store.replace(keyset(ORDERS, revision, ""));
+  }
+
+  private long oldestChange() {
+    return client
+        .query(
+            q ->
+                q.tableName(table)
+                    .keyConditionExpression("pk = :pk")
+                    .expressionAttributeValues(Map.of(":pk", AttributeValue.fromS("change")))
+                    .limit(1))
+        .items()
+        .stream()
+        .mapToLong(item -> Long.parseLong(item.get("sk").s()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void deletionOfOldChanges_thatIsDenied_isSaidOnceAndFailsNoWrite() {
+    long before = proxy.calls("BatchWriteItem");
+    try (DynamoDbKeysetStore small = DynamoDbKeysetStore.open(client, table, 10)) {
+      small.create(keyset(ORDERS, 1, ""));
+      proxy.always("BatchWriteItem", AwsProxy.error(500, "InternalServerError"));
+      assertEquals(List.of(), warningsOf(() -> writeAtChange(100, small, 2)), "passes by itself");
+      proxy.always("BatchWriteItem", AwsProxy.error(400, "AccessDeniedException", "not to bob"));
+      List<String> warnings = warningsOf(() -> writeAtChange(200, small, 3));
+      assertEquals(1, warnings.size(), warnings::toString);
+      for (String part : List.of("WARN", table, "dynamodb:BatchWriteItem", "DeleteItem", "bob")) {
+        assertTrue(warnings.get(0).contains(part), warnings::toString);
+      }
+      assertEquals(List.of(), warningsOf(() -> writeAtChange(300, small, 4)), "said already");
+      assertEquals(before + 3, proxy.calls("BatchWriteItem"));
+      assertEquals(4, small.load(ORDERS).orElseThrow().revision());
+      assertEquals(1, oldestChange());
+      proxy.heal();
+      writeAtChange(400, small, 5);
+      assertEquals(399, oldestChange(), "deleted when that is allowed");
     }
   }
 

@@ -402,6 +402,67 @@ final class StaleOnOutageTest {
     }
   }
 
+  static Stream<Arguments> movedMessages() {
+    Duration encrypts = HARD.plus(TO_ENCRYPT);
+    Duration decrypts = HARD.plus(TO_DECRYPT);
+    Duration moment = Duration.ofMinutes(1);
+    return Stream.of(
+        // age of the message's key version, of the primary, and whether the message can be moved
+        Arguments.of(HARD.plus(moment), HARD.minus(moment), true),
+        Arguments.of(HARD.plus(moment), HARD.plus(moment), true),
+        Arguments.of(encrypts.plus(moment), HARD.minus(moment), true),
+        Arguments.of(encrypts.plus(moment), encrypts.minus(moment), true),
+        Arguments.of(encrypts.plus(moment), encrypts.plus(moment), false),
+        Arguments.of(decrypts.minus(moment), encrypts.minus(moment), true),
+        Arguments.of(decrypts.minus(moment), encrypts.plus(moment), false),
+        Arguments.of(decrypts.plus(moment), HARD.minus(moment), false),
+        Arguments.of(decrypts.plus(moment), encrypts.minus(moment), false));
+  }
+
+  /** The message's key version has to decrypt, and the primary to encrypt; each in its window. */
+  @ParameterizedTest
+  @MethodSource("movedMessages")
+  void rewrapAndReencrypt_needTheWindowsOfBothVersions(
+      Duration source, Duration primary, boolean moves) {
+    use(Use.DECRYPT);
+    rig.pass(source.minus(primary));
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    use(Use.ENCRYPT); // by the new version, which the root key has just unwrapped
+    rig.pass(primary.minusMillis(100));
+    fail(UNAVAILABLE);
+    EnvelopeCipher cipher = rig.cipher();
+    if (moves) {
+      assertEquals(2, EnvelopeInfo.inspect(cipher.rewrap(sealed)).keyVersion());
+      byte[] anew = cipher.reencrypt(sealed, CONTEXT);
+      assertEquals(2, EnvelopeInfo.inspect(anew).keyVersion());
+      assertArrayEquals(MESSAGE, cipher.decrypt(anew, CONTEXT));
+    } else {
+      assertFails(UNAVAILABLE, () -> cipher.rewrap(sealed));
+      assertFails(UNAVAILABLE, () -> cipher.reencrypt(sealed, CONTEXT));
+    }
+    boolean reads = source.compareTo(HARD.plus(TO_DECRYPT)) < 0;
+    if (reads) {
+      assertArrayEquals(MESSAGE, cipher.decrypt(sealed, CONTEXT));
+    } else {
+      assertFails(UNAVAILABLE, () -> cipher.decrypt(sealed, CONTEXT));
+    }
+    heal();
+    assertEquals(2, EnvelopeInfo.inspect(cipher.rewrap(sealed)).keyVersion());
+    assertEquals(2, EnvelopeInfo.inspect(cipher.reencrypt(sealed, CONTEXT)).keyVersion());
+  }
+
+  /** A message that is there already is verified, which is a use to decrypt (design 3.5). */
+  @Test
+  void rewrap_ofAMessageOfThePrimary_needsTheWindowToDecryptOnly() {
+    rig.pass(HARD.plus(TO_ENCRYPT).plusMinutes(1));
+    fail(UNAVAILABLE);
+    assertArrayEquals(sealed, rig.cipher().rewrap(sealed));
+    assertFails(UNAVAILABLE, () -> rig.cipher().reencrypt(sealed, CONTEXT));
+    assertFails(UNAVAILABLE, () -> use(Use.ENCRYPT));
+    rig.pass(TO_DECRYPT.minus(TO_ENCRYPT));
+    assertFails(UNAVAILABLE, () -> rig.cipher().rewrap(sealed));
+  }
+
   @Test
   void dataKeys_haveNoWindowOfTheirOwn() {
     CachePolicy window = CachePolicy.of(SOFT, HARD, 1).withStaleOnOutage(TO_ENCRYPT, TO_DECRYPT);

@@ -12,7 +12,6 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
-import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.kms.KmsClient;
@@ -70,13 +69,7 @@ final class KeyRegion implements AutoCloseable {
 
   /** Tries once: to try again is for the {@link ResilientRootKey}. */
   private static KmsClientBuilder client(String region) {
-    return AwsClients.kms()
-        .region(Region.of(region))
-        .overrideConfiguration(
-            limits ->
-                limits
-                    .retryStrategy(AwsRetryStrategy.doNotRetry())
-                    .apiCallTimeout(ATTEMPT_TIMEOUT.multipliedBy(2)));
+    return AwsClients.kmsWithoutRetries().region(Region.of(region));
   }
 
   String name() {
