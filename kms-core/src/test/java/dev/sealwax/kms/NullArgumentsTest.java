@@ -8,29 +8,50 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import dev.sealwax.kms.envelope.DataKeyPolicy;
 import dev.sealwax.kms.envelope.SplitEnvelope;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.keyset.RotationPolicy;
+import dev.sealwax.kms.rewrap.CheckpointFile;
+import dev.sealwax.kms.rewrap.DirectoryEnvelopeSource;
+import dev.sealwax.kms.rewrap.EnvelopeRecord;
+import dev.sealwax.kms.rewrap.HeaderChange;
 import dev.sealwax.kms.rewrap.Inventory;
+import dev.sealwax.kms.rewrap.JdbcEnvelopeSource;
+import dev.sealwax.kms.rewrap.RewrapProgressBar;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.QuorumRootKey;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
 import dev.sealwax.kms.rootkey.RootKeyRule;
+import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.store.FileKeysetStore;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
 import dev.sealwax.kms.store.JdbcSchema;
+import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
+import dev.sealwax.kms.store.WatchableKeysetStore;
+import dev.sealwax.kms.store.WriteSignal;
+import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Executable;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.Proxy;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -39,10 +60,12 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.h2.jdbcx.JdbcDataSource;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -58,7 +81,40 @@ class NullArgumentsTest {
   private static final Set<String> UNCHECKED =
       Set.of("equals", "compareTo", "requireUse", "authenticateWith");
 
+  /** Interfaces for others to implement: nothing of ours would refuse a null. */
+  private static final Set<String> CALLED_BY_US =
+      Set.of(
+          "EnvelopeCheck",
+          "EnvelopeContexts",
+          "KmsListener",
+          "RewrapListener",
+          "SchedulerListener",
+          "SigningKey",
+          "SigningRootKey",
+          "VersionUse",
+          "WholeEnvelopeSource$Replacement");
+
+  /** Answers, which nobody but Sealwax makes. */
+  private static final Set<String> MADE_BY_US =
+      Set.of(
+          "CacheStatistics",
+          "DestructionVerdict",
+          "EnvelopeInfo",
+          "EnvelopeStatistics",
+          "GuardHealth",
+          "InventoryReport",
+          "InventoryReport$Row",
+          "KmsStatistics",
+          "QuorumRootKey$MemberHealth",
+          "RewrapCounts",
+          "RewrapFailure",
+          "RewrapProgress",
+          "ScheduledChange",
+          "VersionCount");
+
   @TempDir private Path directory;
+  private final Set<String> skipped = new TreeSet<>();
+  private final Set<String> unmade = new TreeSet<>();
   private final List<String> problems = new ArrayList<>();
   private int tried;
 
@@ -70,22 +126,56 @@ class NullArgumentsTest {
     Kms kms = Kms.builder().rootKey(rootKey).store(files).build();
     try (kms) {
       kms.keysets().create("orders", KeysetTemplate.defaults());
-      Map<Class<?>, Object> values = values(kms, rootKey, sealingKey);
+      Map<Class<?>, Object> values = values(kms, rootKey, files, sealingKey);
       for (Class<?> type : publicTypes()) {
-        Object instance = values.get(type);
-        for (Method method : type.getDeclaredMethods()) {
-          boolean isStatic = Modifier.isStatic(method.getModifiers());
-          if (Modifier.isPublic(method.getModifiers())
-              && !method.isSynthetic()
-              && !UNCHECKED.contains(method.getName())
-              && (isStatic || instance != null)) {
-            callWithNulls(method, isStatic ? null : instance, values);
-          }
+        tryMethods(type, values);
+        tryConstructors(type, values);
+      }
+      List<Object> owned = List.of(kms, rootKey, files, sealingKey); // the Kms closes its own
+      for (Object value : List.copyOf(values.values())) {
+        if (value instanceof AutoCloseable closeable && !owned.contains(value)) {
+          closeable.close();
         }
       }
     }
     assertEquals(List.of(), problems);
-    assertTrue(tried > 100, "tried only " + tried);
+    assertEquals(new TreeSet<>(CALLED_BY_US), skipped, "types whose methods were not tried");
+    assertEquals(new TreeSet<>(MADE_BY_US), unmade, "types whose constructors were not tried");
+    assertTrue(tried > 300, "tried only " + tried);
+  }
+
+  private void tryMethods(Class<?> type, Map<Class<?>, Object> values)
+      throws IllegalAccessException {
+    Object instance = CALLED_BY_US.contains(nameOf(type)) ? null : fakeless(type, values);
+    for (Method method : type.getDeclaredMethods()) {
+      boolean isStatic = Modifier.isStatic(method.getModifiers());
+      if (Modifier.isPublic(method.getModifiers())
+          && !method.isSynthetic()
+          && !UNCHECKED.contains(method.getName())) {
+        if (isStatic || instance != null) {
+          Object target = isStatic ? null : instance;
+          callWithNulls(method, values, arguments -> method.invoke(target, arguments));
+        } else if (!references(method).isEmpty()) {
+          skipped.add(nameOf(type));
+        }
+      }
+    }
+  }
+
+  private void tryConstructors(Class<?> type, Map<Class<?>, Object> values)
+      throws IllegalAccessException {
+    for (Constructor<?> constructor : type.getConstructors()) {
+      if (MADE_BY_US.contains(nameOf(type))) {
+        unmade.add(nameOf(type));
+      } else {
+        callWithNulls(constructor, values, constructor::newInstance);
+      }
+    }
+  }
+
+  /** With the outer class, where there is one. */
+  private static String nameOf(Class<?> type) {
+    return type.getName().substring(type.getPackageName().length() + 1);
   }
 
   private static Set<Class<?>> publicTypes() throws ClassNotFoundException {
@@ -109,20 +199,48 @@ class NullArgumentsTest {
   }
 
   /** An instance of every type that a parameter or a method of an instance needs. */
-  private Map<Class<?>, Object> values(Kms kms, LocalRootKey rootKey, KeyMaterial sealingKey) {
+  private Map<Class<?>, Object> values(
+      Kms kms, LocalRootKey rootKey, FileKeysetStore files, KeyMaterial sealingKey)
+      throws IOException {
     Map<Class<?>, Object> values = new LinkedHashMap<>();
     byte[] envelope = kms.envelopeCipher("orders").encrypt(new byte[3], EncryptionContext.empty());
     InMemoryKeysetStore store = InMemoryKeysetStore.create();
     StoredKeyset stored = new StoredKeyset(KeysetId.of("orders"), 1, "{\"revision\":1}");
+    JdbcDataSource database = new JdbcDataSource();
+    database.setURL("jdbc:h2:mem:nulls;DB_CLOSE_DELAY=-1");
+    JdbcKeysetStore.createTables(database);
+    createTable(database);
+    CheckpointFile checkpoint = CheckpointFile.at(directory.resolve("checkpoint"));
+    EnvelopeRecord record = EnvelopeRecord.of("1", envelope);
+    DirectoryEnvelopeSource source =
+        DirectoryEnvelopeSource.of(Files.createDirectory(directory.resolve("envelopes")));
+    WatchableKeysetStore.Position position = store.position();
     List<Object> all =
         List.of(
             kms,
+            RotationPolicy.defaults(),
+            checkpoint,
+            kms.rewrapper("orders").source(source).checkpoint(checkpoint).build().run(),
+            RewrapProgressBar.asLines(new StringBuilder()),
+            source,
+            record,
+            new HeaderChange(record, envelope),
+            JdbcEnvelopeSource.of(database, "envelopes", "envelope"),
+            JdbcKeysetStore.open(database),
+            RoutingRootKey.of(new ForwardingRootKey(rootKey) {}),
+            QuorumRootKey.builder().member(new ForwardingRootKey(rootKey) {}).build(),
+            ResilientRootKey.builder(new ForwardingRootKey(rootKey) {}).build(),
+            WriteSignal.create(),
+            position,
+            kms.envelopeCipher("orders")
+                .encryptingStream(OutputStream.nullOutputStream(), EncryptionContext.empty()),
             Kms.builder(),
             kms.keysets(),
             kms.keysets().get("orders"),
             kms.keysets().get("orders").versions().get(0),
             kms.envelopeCipher("orders"),
             rootKey,
+            files,
             store,
             stored,
             sealingKey,
@@ -149,6 +267,14 @@ class NullArgumentsTest {
             "a passphrase that is long".toCharArray());
     all.forEach(value -> values.put(value.getClass(), value));
     values.put(RootKey.class, rootKey);
+    values.put(KeysetStore.class, store);
+    values.put(EncryptionContext.class, EncryptionContext.of("row", "1"));
+    values.put(InputStream.class, InputStream.nullInputStream());
+    values.put(OutputStream.class, OutputStream.nullOutputStream());
+    values.put(Exception.class, new IOException());
+    values.put(Throwable.class, new IOException());
+    values.put(Set.class, Set.of());
+    values.put(Optional.class, Optional.empty());
     values.put(Path.class, directory.resolve("none"));
     values.put(Clock.class, Clock.systemUTC());
     values.put(Map.class, Map.of());
@@ -158,28 +284,72 @@ class NullArgumentsTest {
     return values;
   }
 
-  private void callWithNulls(Method method, Object instance, Map<Class<?>, Object> values)
-      throws IllegalAccessException {
-    Class<?>[] types = method.getParameterTypes();
+  /** How to call a method or a constructor. */
+  private interface Call {
+    Object with(Object[] arguments)
+        throws IllegalAccessException, InvocationTargetException, InstantiationException;
+  }
+
+  /** The places of the arguments that must not be null. */
+  private static List<Integer> references(Executable executable) {
+    Class<?>[] types = executable.getParameterTypes();
+    List<Integer> places = new ArrayList<>();
     for (int i = 0; i < types.length; i++) {
-      boolean nullable = method.getAnnotatedParameterTypes()[i].isAnnotationPresent(Nullable.class);
-      if (!types[i].isPrimitive() && !nullable) {
-        Object[] arguments = Arrays.stream(types).map(type -> value(type, values)).toArray();
-        arguments[i] = null;
-        tried++;
-        Throwable thrown = null;
-        try {
-          method.invoke(instance, arguments);
-        } catch (InvocationTargetException e) {
-          thrown = e.getCause();
-        }
-        // The JVM's own messages name what could not be called; ours are the name alone.
-        if (!(thrown instanceof NullPointerException)
-            || thrown.getMessage() == null
-            || thrown.getMessage().startsWith("Cannot ")) {
-          problems.add(method.toGenericString() + " argument " + i + ": " + thrown);
-        }
+      // A text that is missing must not take the place of the failure that it should describe.
+      boolean describes =
+          types[i] == String.class
+              && Throwable.class.isAssignableFrom(executable.getDeclaringClass());
+      if (!types[i].isPrimitive()
+          && !describes
+          && !executable.getAnnotatedParameterTypes()[i].isAnnotationPresent(Nullable.class)) {
+        places.add(i);
       }
+    }
+    return places;
+  }
+
+  private void callWithNulls(Executable executable, Map<Class<?>, Object> values, Call call)
+      throws IllegalAccessException {
+    Class<?>[] types = executable.getParameterTypes();
+    for (int i : references(executable)) {
+      Object[] arguments = Arrays.stream(types).map(type -> value(type, values)).toArray();
+      arguments[i] = null;
+      requireNamed(executable.toGenericString() + " argument " + i, call, arguments);
+      if (executable.isVarArgs() && i == types.length - 1) {
+        Object[] given = (Object[]) value(types[i], values);
+        Object[] elements = Arrays.copyOf(given, Math.max(1, given.length));
+        elements[elements.length - 1] = null;
+        arguments[i] = elements;
+        requireNamed(executable.toGenericString() + " element of argument " + i, call, arguments);
+      }
+    }
+  }
+
+  private void requireNamed(String what, Call call, Object[] arguments)
+      throws IllegalAccessException {
+    tried++;
+    Throwable thrown = null;
+    try {
+      call.with(arguments);
+    } catch (InvocationTargetException e) {
+      thrown = e.getCause();
+    } catch (InstantiationException e) {
+      thrown = e;
+    }
+    // The JVM's own messages name what could not be called; ours are the name alone.
+    if (!(thrown instanceof NullPointerException)
+        || thrown.getMessage() == null
+        || thrown.getMessage().startsWith("Cannot ")) {
+      problems.add(what + ": " + thrown);
+    }
+  }
+
+  private static void createTable(JdbcDataSource database) {
+    try (Connection connection = database.getConnection();
+        Statement statement = connection.createStatement()) {
+      statement.execute("CREATE TABLE envelopes (id INT PRIMARY KEY, envelope VARBINARY(1000))");
+    } catch (SQLException e) {
+      throw new AssertionError(e);
     }
   }
 
@@ -188,6 +358,9 @@ class NullArgumentsTest {
       return type == int.class ? (Object) 1 : type == long.class ? (Object) 1L : (Object) false;
     }
     Object value = values.get(type);
+    if (value == null && type.isEnum()) {
+      return type.getEnumConstants()[0];
+    }
     return value != null ? value : type.isInterface() ? fake(type) : fakeless(type, values);
   }
 

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import java.time.Instant;
+import java.util.Objects;
 
 /**
  * A hold on a keyset: while it lasts, nothing in the keyset can be scheduled for destruction or
@@ -11,6 +12,7 @@ import java.time.Instant;
  */
 public record LegalHold(Instant since, String reason) {
   public LegalHold {
+    Objects.requireNonNull(since, "since");
     KeysetTemplate.requireText("reason", reason);
   }
 }

@@ -37,7 +37,8 @@ public final class CheckpointFile implements RewrapCheckpoint {
 
   @Override
   public void save(String text) throws IOException {
-    DurableFiles.replace(file, text.getBytes(StandardCharsets.US_ASCII));
+    DurableFiles.replace(
+        file, Objects.requireNonNull(text, "text").getBytes(StandardCharsets.US_ASCII));
   }
 
   @Override

@@ -194,11 +194,13 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
 
   @Override
   public Optional<EnvelopeRecord> read(String id) throws IOException {
+    Objects.requireNonNull(id, "id");
     return Optional.ofNullable(directory.read(id));
   }
 
   @Override
   public List<ReplaceOutcome> replaceHeaders(List<HeaderChange> changes) throws IOException {
+    Objects.requireNonNull(changes, "changes");
     HeaderJournal journal = HeaderJournal.write(directory.root(), changes);
     List<ReplaceOutcome> outcomes = new ArrayList<>();
     try {

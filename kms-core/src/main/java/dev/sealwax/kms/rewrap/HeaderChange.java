@@ -17,6 +17,7 @@ public final class HeaderChange {
    * @throws IllegalArgumentException if the record has fewer bytes than the new header
    */
   public HeaderChange(EnvelopeRecord record, byte[] newHeader) {
+    Objects.requireNonNull(record, "record");
     if (Objects.requireNonNull(newHeader, "new header").length > record.start().length) {
       throw new IllegalArgumentException(
           "a header of "

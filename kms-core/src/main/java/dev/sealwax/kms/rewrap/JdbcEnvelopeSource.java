@@ -175,6 +175,7 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
 
   @Override
   public Optional<EnvelopeRecord> read(String id) throws IOException {
+    Objects.requireNonNull(id, "id");
     return with(connection -> read(connection, id));
   }
 
@@ -189,6 +190,7 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
 
   @Override
   public List<ReplaceOutcome> replaceHeaders(List<HeaderChange> changes) throws IOException {
+    Objects.requireNonNull(changes, "changes");
     return with(
         connection -> {
           try {

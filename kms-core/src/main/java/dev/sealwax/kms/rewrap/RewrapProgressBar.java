@@ -41,6 +41,7 @@ public final class RewrapProgressBar implements RewrapListener {
 
   @Override
   public synchronized void onProgress(RewrapProgress progress) {
+    Objects.requireNonNull(progress, "progress");
     long now = System.nanoTime();
     if (shown && now - shownAt < intervalNanos) {
       return;
@@ -52,6 +53,9 @@ public final class RewrapProgressBar implements RewrapListener {
 
   @Override
   public synchronized void onPause(RewrapException.Reason reason, Exception cause, Duration pause) {
+    Objects.requireNonNull(reason, "reason");
+    Objects.requireNonNull(cause, "cause");
+    Objects.requireNonNull(pause, "pause");
     show(
         String.format(
             Locale.ROOT,

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -86,7 +87,7 @@ public final class RewrapReport {
 
   /** The records that are under a version now; of those that failed, what their headers claim. */
   public long left(KeysetId keyset, int version) {
-    return row(keyset, version).left();
+    return row(Objects.requireNonNull(keyset, "keyset"), version).left();
   }
 
   /** The first thousand failures of this run; the listener was told of all. */

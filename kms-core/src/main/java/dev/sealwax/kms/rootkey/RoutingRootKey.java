@@ -75,6 +75,7 @@ public final class RoutingRootKey implements RootKey {
 
   @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
+    Objects.requireNonNull(rule, "rule");
     requireOpen();
     return current.wrap(key, context, rule);
   }

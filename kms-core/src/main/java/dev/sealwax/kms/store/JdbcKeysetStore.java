@@ -248,7 +248,7 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
 
   @Override
   public List<KeysetId> listAfter(KeysetId after, int limit) {
-    return names(after.value(), limit);
+    return names(Objects.requireNonNull(after, "keyset id").value(), limit);
   }
 
   @Override

@@ -72,7 +72,7 @@ public interface WatchableKeysetStore extends KeysetStore {
   record Changes(Position position, boolean complete, Set<KeysetId> written) {
     public Changes {
       Objects.requireNonNull(position, "position");
-      written = Set.copyOf(written);
+      written = Set.copyOf(Objects.requireNonNull(written, "written"));
     }
   }
 }

@@ -1,5 +1,7 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
+
 /**
  * The lifecycle refuses this change of state, for instance enabling a destroyed version. Nothing
  * was written. What to do: read the message; the table of allowed changes is in keyset-v1 §4.
@@ -12,7 +14,7 @@ public final class KeyStateException extends KmsException {
 
   public KeyStateException(KeysetId keyset, int version, String problem) {
     super("keyset " + keyset + " version " + version + ": " + problem, null);
-    this.keyset = keyset;
+    this.keyset = Objects.requireNonNull(keyset, "keyset id");
     this.version = version;
   }
 

@@ -1,5 +1,7 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
+
 /**
  * The key version that the operation needs may not be used. What to do depends on the {@link
  * Reason}; retrying without an operator's action does not help.
@@ -41,8 +43,8 @@ public final class KeyUnavailableException extends KmsException {
     super(
         "keyset " + keyset + " version " + version + " is unavailable (" + reason + "): " + problem,
         null);
-    this.reason = reason;
-    this.keyset = keyset;
+    this.reason = Objects.requireNonNull(reason, "reason");
+    this.keyset = Objects.requireNonNull(keyset, "keyset id");
     this.version = version;
   }
 

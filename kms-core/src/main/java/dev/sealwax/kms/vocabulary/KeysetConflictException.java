@@ -1,5 +1,7 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
+
 /**
  * Another writer replaced the stored keyset first, or the name is taken. What to do: load the
  * keyset again and decide anew, or choose another name; nothing was written.
@@ -11,7 +13,7 @@ public final class KeysetConflictException extends KmsException {
 
   public KeysetConflictException(KeysetId keyset, String problem) {
     super("keyset " + keyset + " was not written: " + problem, null);
-    this.keyset = keyset;
+    this.keyset = Objects.requireNonNull(keyset, "keyset id");
   }
 
   private KeysetConflictException(KeysetConflictException original) {

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,7 +15,7 @@ public final class KeysetCorruptedException extends KmsException {
 
   public KeysetCorruptedException(KeysetId keyset, String problem, @Nullable Throwable cause) {
     super("document of keyset " + keyset + " is not trustworthy: " + problem, cause);
-    this.keyset = keyset;
+    this.keyset = Objects.requireNonNull(keyset, "keyset id");
   }
 
   private KeysetCorruptedException(KeysetCorruptedException original) {

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The keyset store could not serve the request. What to do depends on the {@link Reason}. */
@@ -34,7 +35,7 @@ public final class KeysetStoreException extends KmsException {
 
   public KeysetStoreException(Reason reason, String problem, @Nullable Throwable cause) {
     super("keyset store: " + problem + " (" + reason + ")", cause);
-    this.reason = reason;
+    this.reason = Objects.requireNonNull(reason, "reason");
   }
 
   private KeysetStoreException(KeysetStoreException original) {

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.vocabulary;
 
 import java.time.Duration;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -133,6 +134,12 @@ public record KmsEvent(
 
   /** Checks that a failure has an exception and nothing else has. */
   public KmsEvent {
+    Objects.requireNonNull(operation, "operation");
+    Objects.requireNonNull(keyset, "keyset id");
+    Objects.requireNonNull(change, "change");
+    Objects.requireNonNull(cache, "cache result");
+    Objects.requireNonNull(outcome, "outcome");
+    Objects.requireNonNull(duration, "duration");
     if ((failure != null) != (outcome == Outcome.FAILURE)) {
       throw new IllegalArgumentException("an event of outcome " + outcome + " has " + failure);
     }

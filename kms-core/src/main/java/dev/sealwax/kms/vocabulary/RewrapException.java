@@ -1,5 +1,6 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,7 +37,7 @@ public final class RewrapException extends KmsException {
 
   public RewrapException(Reason reason, String problem, @Nullable Throwable cause) {
     super("rewrap stopped: " + problem + " (" + reason + ")", cause);
-    this.reason = reason;
+    this.reason = Objects.requireNonNull(reason, "reason");
   }
 
   private RewrapException(RewrapException original) {

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.vocabulary;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The root key could not do its work. What to do depends on the {@link Reason}. */
@@ -44,7 +45,7 @@ public final class RootKeyException extends KmsException {
 
   public RootKeyException(Reason reason, String problem, @Nullable Throwable cause) {
     super("root key: " + problem + " (" + reason + ")", cause);
-    this.reason = reason;
+    this.reason = Objects.requireNonNull(reason, "reason");
   }
 
   public RootKeyException(Reason reason, String problem) {

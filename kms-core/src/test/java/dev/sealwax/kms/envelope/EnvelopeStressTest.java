@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.keyset.KeyState;
+import dev.sealwax.kms.keyset.KeyVersion;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -68,8 +71,21 @@ class EnvelopeStressTest {
     }
   }
 
+  /** What one thread did. */
+  private static final class Work {
+    private final SeenHashes nonces = new SeenHashes();
+
+    /** To be opened when everything is over. */
+    private final List<Sealed> owed = new ArrayList<>();
+
+    private int refusedHere;
+    private int closed;
+  }
+
   @Test
-  void traffic_whileKeysAreEvictedRotatedExpiredAndDiscarded_everyEnvelopeOpens() throws Exception {
+  void
+      traffic_whileKeysAreEvictedRotatedExpiredDiscardedDisabledAndTheKmsIsClosed_everyEnvelopeOpens()
+          throws Exception {
     DataKeyPolicy policy =
         DataKeyPolicy.defaults()
             .withEncryptCache(tiny(3))
@@ -81,49 +97,175 @@ class EnvelopeStressTest {
     EnvelopeRig reader = rig.another();
     AtomicBoolean done = new AtomicBoolean();
     List<FutureTask<Void>> trouble = trouble(rig, done);
-    SeenHashes nonces = new SeenHashes();
+    CountDownLatch quotas = new CountDownLatch(THREADS);
+    AtomicBoolean closing = new AtomicBoolean();
+    List<Work> works = new ArrayList<>();
     try (rig;
         reader) {
       try {
-        Crowd.of(THREADS, member -> traffic(rig, reader, member)).forEach(nonces::addAll);
+        works.addAll(
+            Crowd.of(
+                THREADS + 1,
+                member -> {
+                  if (member < THREADS) {
+                    return traffic(rig, reader, member, quotas, closing);
+                  }
+                  quotas.await();
+                  TimeUnit.MILLISECONDS.sleep(50);
+                  closing.set(true);
+                  rig.close();
+                  return new Work();
+                }));
       } finally {
         done.set(true);
       }
       Crowd.results(trouble); // before what they use is closed
+      openAfterwards(reader, works);
     }
 
-    assertTrue(nonces.count() >= MESSAGES, () -> nonces.count() + " messages");
+    long messages = works.stream().mapToLong(work -> work.nonces.count()).sum();
+    assertTrue(messages >= MESSAGES, () -> messages + " messages");
+    SeenHashes nonces = new SeenHashes();
+    works.forEach(work -> nonces.addAll(work.nonces));
     assertEquals(0, nonces.repeated(), "nonces used twice under one data key");
+    int refused = works.stream().mapToInt(work -> work.refusedHere).sum();
+    int closed = works.stream().mapToInt(work -> work.closed).sum();
+    assertTrue(refused > 1000, () -> "only " + refused + " operations met a disabled version");
+    assertEquals(THREADS, closed, "threads that met the closed Kms");
     EnvelopeStatistics statistics = rig.ciphers.statistics();
-    assertEquals(0, statistics.failures());
-    assertEquals(nonces.count(), statistics.messagesEncrypted());
+    assertTrue(
+        statistics.failures() >= refused && statistics.failures() <= refused + closed,
+        () -> refused + " and " + closed + " refused, " + statistics);
+    assertEquals(messages, statistics.messagesEncrypted());
     assertTrue(statistics.encryptKeys().evictions() > 1000, statistics::toString);
     assertTrue(statistics.decryptKeys().evictions() > 1000, statistics::toString);
   }
 
-  private SeenHashes traffic(EnvelopeRig rig, EnvelopeRig reader, int member) {
+  /**
+   * In a process that comes later: what another one was refused while its version was disabled, the
+   * last of each thread, and some of all that went before.
+   */
+  private static void openAfterwards(EnvelopeRig reader, List<Work> works) throws Exception {
+    for (int i = 0; i < KEYSETS; i++) {
+      for (KeyVersion version : reader.verbs().get(name(i)).versions()) {
+        if (version.state() == KeyState.DISABLED) {
+          reader.verbs().enable(name(i), version.number());
+        }
+      }
+    }
+    try (EnvelopeRig later = reader.another()) {
+      Crowd.of(
+          works.size(),
+          member -> {
+            works.get(member).owed.forEach(each -> open(later, each));
+            return null;
+          });
+      assertEquals(0, later.ciphers.statistics().failures());
+      assertEquals(
+          works.stream().mapToLong(work -> work.owed.size()).sum(),
+          later.ciphers.statistics().messagesDecrypted());
+    }
+  }
+
+  private static Work traffic(
+      EnvelopeRig rig, EnvelopeRig reader, int member, CountDownLatch quotas, AtomicBoolean closing)
+      throws InterruptedException {
     SplittableRandom random = new SplittableRandom(member);
-    SeenHashes nonces = new SeenHashes();
+    Work work = new Work();
+    try {
+      untilQuota(rig, reader, random, work);
+    } finally {
+      quotas.countDown(); // else a failure of this one would leave the others waiting
+    }
+    quotas.await();
+    untilClosed(rig, closing, random, work);
+    return work;
+  }
+
+  private static void untilQuota(
+      EnvelopeRig rig, EnvelopeRig reader, SplittableRandom random, Work work)
+      throws InterruptedException {
     List<Sealed> before = List.of();
     for (int batch = 0; batch < MESSAGES / THREADS / BATCH; batch++) {
       List<Sealed> batchSealed = new ArrayList<>();
       int keyset = random.nextInt(KEYSETS);
       for (int i = 0; i < BATCH; i++) {
         keyset = i % 10 == 0 ? random.nextInt(KEYSETS) : keyset;
-        Sealed sealed = sealed(rig, keyset, random, i == 0 && batch % 4 == 0);
-        batchSealed.add(sealed);
-        addNonce(nonces, sealed.envelope());
+        batchSealed.add(sealedInTheEnd(rig, keyset, random, i == 0 && batch % 4 == 0, work));
       }
       // Half of them at once, half after their keys have had time to go.
       for (int i = 0; i < BATCH; i++) {
-        open(rig, i % 2 == 0 || before.isEmpty() ? batchSealed.get(i) : before.get(i));
+        openInTheEnd(
+            rig, i % 2 == 0 || before.isEmpty() ? batchSealed.get(i) : before.get(i), work);
       }
       before = batchSealed;
       reader.pass(Duration.ofMillis(101)); // lets it look for versions that it does not know
-      batchSealed.forEach(each -> openElsewhere(reader, each));
+      for (int i = 0; i < BATCH; i++) {
+        if (!openElsewhere(reader, batchSealed.get(i)) || i % 10 == 0) {
+          work.owed.add(batchSealed.get(i));
+        }
+      }
     }
-    before.forEach(each -> open(rig, each));
-    return nonces;
+    for (Sealed each : before) {
+      openInTheEnd(rig, each, work);
+    }
+  }
+
+  /** Whatever is returned meanwhile is owed. */
+  private static void untilClosed(
+      EnvelopeRig rig, AtomicBoolean closing, SplittableRandom random, Work work)
+      throws InterruptedException {
+    try {
+      for (int i = 0; i < 1_000_000; i++) {
+        Sealed sealed = sealedInTheEnd(rig, random.nextInt(KEYSETS), random, i % 50 == 0, work);
+        work.owed.add(sealed);
+        openInTheEnd(rig, sealed, work);
+      }
+    } catch (IllegalStateException e) {
+      assertEquals("the Kms is closed", e.getMessage());
+      assertTrue(closing.get(), "said to be closed before");
+      work.closed++;
+      return;
+    }
+    throw new AssertionError("traffic was never refused");
+  }
+
+  /** Seals as soon as nothing that it needs is disabled. */
+  private static Sealed sealedInTheEnd(
+      EnvelopeRig rig, int keyset, SplittableRandom random, boolean stream, Work work)
+      throws InterruptedException {
+    for (int attempt = 0; ; attempt++) {
+      try {
+        Sealed sealed = sealed(rig, keyset, random, stream);
+        addNonce(work.nonces, sealed.envelope());
+        return sealed;
+      } catch (KeyUnavailableException e) {
+        requireDisabled(e, attempt);
+        work.refusedHere++;
+      }
+      TimeUnit.MICROSECONDS.sleep(200);
+    }
+  }
+
+  /** Opens as soon as its version is not disabled. */
+  private static void openInTheEnd(EnvelopeRig rig, Sealed sealed, Work work)
+      throws InterruptedException {
+    for (int attempt = 0; ; attempt++) {
+      try {
+        open(rig, sealed);
+        return;
+      } catch (KeyUnavailableException e) {
+        requireDisabled(e, attempt);
+        work.refusedHere++;
+      }
+      TimeUnit.MICROSECONDS.sleep(200);
+    }
+  }
+
+  private static void requireDisabled(KeyUnavailableException e, int attempt) {
+    if (e.reason() != KeyUnavailableException.Reason.DISABLED || attempt == 100_000) {
+      throw e;
+    }
   }
 
   private static Sealed sealed(
@@ -161,13 +303,19 @@ class EnvelopeStressTest {
         rig.cipher(name(sealed.keyset())).decrypt(sealed.envelope(), sealed.context()));
   }
 
-  /** Opens in a process that learns of new versions as late as its pauses allow. */
-  private static void openElsewhere(EnvelopeRig reader, Sealed sealed) {
+  /**
+   * Opens in a process that learns of new versions as late as its pauses allow; false if it has
+   * heard that the version is disabled.
+   */
+  private static boolean openElsewhere(EnvelopeRig reader, Sealed sealed) {
     for (int attempt = 0; ; attempt++) {
       try {
         open(reader, sealed);
-        return;
+        return true;
       } catch (KeyUnavailableException e) {
+        if (e.reason() == KeyUnavailableException.Reason.DISABLED) {
+          return false;
+        }
         if (e.reason() != KeyUnavailableException.Reason.UNKNOWN_VERSION || attempt == 20) {
           throw e;
         }
@@ -192,8 +340,19 @@ class EnvelopeStressTest {
               String keyset = name(random.nextInt(KEYSETS));
               int back = random.nextInt(1, rig.verbs().get(keyset).versions().size() + 1);
               if (rig.verbs().get(keyset).primary() != back) {
-                rig.verbs().promote(keyset, back);
+                promoteUnlessDisabled(rig, keyset, back);
               }
+            },
+            () -> {
+              String keyset = name(random.nextInt(KEYSETS));
+              Keyset now = rig.verbs().get(keyset);
+              // Every second time the kill switch: nothing is encrypted until it is enabled again.
+              int version =
+                  random.nextBoolean()
+                      ? now.primary()
+                      : random.nextInt(1, now.versions().size() + 1);
+              rig.verbs().disable(keyset, version);
+              rig.verbs().enable(keyset, version);
             },
             rig.ciphers::discardDataKeys,
             () -> rig.pass(Duration.ofSeconds(61)),
@@ -206,7 +365,12 @@ class EnvelopeStressTest {
           new FutureTask<>(
               () -> {
                 while (!done.get()) {
-                  kind.run();
+                  try {
+                    kind.run();
+                  } catch (IllegalStateException e) {
+                    assertEquals("the Kms is closed", e.getMessage());
+                    return null;
+                  }
                   TimeUnit.MILLISECONDS.sleep(pause);
                 }
                 return null;
@@ -217,6 +381,14 @@ class EnvelopeStressTest {
       thread.start();
     }
     return tasks;
+  }
+
+  private static void promoteUnlessDisabled(EnvelopeRig rig, String keyset, int version) {
+    try {
+      rig.verbs().promote(keyset, version);
+    } catch (KeyStateException e) {
+      // Disabled at this moment.
+    }
   }
 
   @Test

@@ -19,6 +19,9 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Base64;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -74,6 +77,12 @@ final class EnvelopeTamperingTest {
             ROW);
       }
     },
+    TEXT {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) {
+        return cipher.decryptText(TextForm.encode(envelope), ROW);
+      }
+    },
     STREAM {
       @Override
       byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
@@ -117,6 +126,49 @@ final class EnvelopeTamperingTest {
         throws IOException;
   }
 
+  /** The ways to move an envelope to the primary; each returns what it has become. */
+  private enum Move {
+    ARRAY {
+      @Override
+      byte[] rewrap(EnvelopeCipher cipher, byte[] envelope) {
+        return cipher.rewrap(envelope);
+      }
+    },
+    TEXT {
+      @Override
+      byte[] rewrap(EnvelopeCipher cipher, byte[] envelope) {
+        return TextForm.decode(cipher.rewrapText(TextForm.encode(envelope)));
+      }
+    },
+    HEADER {
+      @Override
+      byte[] rewrap(EnvelopeCipher cipher, byte[] envelope) {
+        byte[] header = cipher.rewrapHeader(envelope);
+        byte[] moved = envelope.clone();
+        System.arraycopy(header, 0, moved, 0, header.length);
+        return moved;
+      }
+    },
+    IN_PLACE {
+      @Override
+      byte[] rewrap(EnvelopeCipher cipher, byte[] envelope) throws IOException {
+        try (ArrayChannel file = new ArrayChannel(envelope)) {
+          try {
+            cipher.rewrap(file);
+          } catch (MalformedEnvelopeException
+              | DecryptionFailedException
+              | KeyUnavailableException e) {
+            assertArrayEquals(envelope, file.content(), "written to though refused");
+            throw e;
+          }
+          return file.content();
+        }
+      }
+    };
+
+    abstract byte[] rewrap(EnvelopeCipher cipher, byte[] envelope) throws IOException;
+  }
+
   @Test
   void everyBitOfSuite1_flipped_isRefused() {
     assertEveryWayOpens(oneShot, SUITE_1_BYTES);
@@ -141,6 +193,129 @@ final class EnvelopeTamperingTest {
             .distinct()
             .toArray();
     IntStream.of(bits).parallel().forEach(bit -> assertFlipRefused(chunked, bit, SUITE_2_BYTES));
+  }
+
+  @Test
+  void everyBitOfAShortMessageOfSuite2_flipped_isRefused() {
+    byte[] stream = streamed(warm.cipher(), plaintext(SUITE_1_BYTES));
+    assertEquals(2, stream[4]);
+    assertEveryWayOpens(stream, SUITE_1_BYTES);
+    IntStream.range(0, stream.length * 8)
+        .parallel()
+        .forEach(bit -> assertFlipRefused(stream, bit, SUITE_1_BYTES));
+  }
+
+  @Test
+  void everyBitOfEveryCharacterOfAText_flipped_isRefused() {
+    for (byte[] envelope :
+        new byte[][] {oneShot, streamed(warm.cipher(), plaintext(SUITE_1_BYTES))}) {
+      String text = TextForm.encode(envelope);
+      assertArrayEquals(plaintext(SUITE_1_BYTES), warm.cipher().decryptText(text, ROW));
+      Set<String> outcomes =
+          IntStream.range(0, text.length() * Character.SIZE)
+              .parallel()
+              .mapToObj(bit -> assertTextFlipRefused(text, bit))
+              .collect(Collectors.toSet());
+      assertTrue(outcomes.contains("malformed text prefix at 0"), outcomes::toString);
+      assertTrue(outcomes.contains("malformed text at " + (text.length() - 1)), outcomes::toString);
+      assertTrue(outcomes.contains("decryption failed"), outcomes::toString);
+    }
+  }
+
+  private String assertTextFlipRefused(String text, int bit) {
+    char[] flipped = text.toCharArray();
+    flipped[bit / Character.SIZE] ^= (char) (1 << bit % Character.SIZE);
+    String tampered = new String(flipped);
+    String expected = outcomeOfText(tampered);
+    for (EnvelopeRig rig : new EnvelopeRig[] {cold, warm}) {
+      assertEquals(
+          expected,
+          outcome(() -> rig.cipher().decryptText(tampered, ROW)),
+          () -> "character bit " + bit);
+      // Of the body, rewrap sees nothing; whatever it says of the rest, decryptText says too.
+      if (!expected.equals("decryption failed")) {
+        assertEquals(
+            expected,
+            outcome(() -> TextForm.decode(rig.cipher().rewrapText(tampered))),
+            () -> "character bit " + bit);
+      }
+    }
+    return expected;
+  }
+
+  /** What envelope-v1 says about a text one character of which differs. */
+  private static String outcomeOfText(String text) {
+    if (!text.startsWith("swx1.")) {
+      return "malformed text prefix at 0";
+    }
+    for (int i = 5; i < text.length(); i++) {
+      if (!text.substring(i, i + 1).matches("[A-Za-z0-9_-]")) {
+        return "malformed text at " + i;
+      }
+    }
+    byte[] decoded = Base64.getUrlDecoder().decode(text.substring(5));
+    String canonical = Base64.getUrlEncoder().withoutPadding().encodeToString(decoded);
+    return text.substring(5).equals(canonical)
+        ? outcomeOfHeader(decoded)
+        : "malformed text at " + (text.length() - 1);
+  }
+
+  /** Under the primary too: "already moved" is never said of a header that is not authentic. */
+  @Test
+  void everyHeaderBit_flipped_isRefusedByRewrap() {
+    for (byte[] envelope :
+        new byte[][] {
+          oneShot,
+          warm.cipher().encrypt(plaintext(SUITE_1_BYTES), ROW),
+          streamed(warm.cipher(), plaintext(SUITE_1_BYTES))
+        }) {
+      for (Move move : Move.values()) {
+        assertMoves(move, envelope);
+      }
+      IntStream.range(0, HEADER * 8).parallel().forEach(bit -> assertMoveRefused(envelope, bit));
+    }
+  }
+
+  @Test
+  void anotherSuite_isRefusedByRewrap() {
+    for (byte[] envelope :
+        new byte[][] {oneShot, warm.cipher().encrypt(plaintext(SUITE_1_BYTES), ROW)}) {
+      byte[] tampered = Arrays.copyOf(envelope, envelope.length + 100);
+      tampered[4] = 2;
+      for (Move move : Move.values()) {
+        assertEquals(
+            "decryption failed", outcome(() -> move.rewrap(warm.cipher(), tampered)), move::name);
+      }
+    }
+  }
+
+  private void assertMoves(Move move, byte[] envelope) {
+    try {
+      byte[] moved = move.rewrap(warm.cipher(), envelope);
+      assertEquals(VERSIONS, EnvelopeInfo.inspect(moved).keyVersion());
+      assertTrue(
+          Arrays.equals(envelope, HEADER, envelope.length, moved, HEADER, moved.length),
+          "the body has changed");
+      warm.cipher().decrypt(moved, ROW);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private void assertMoveRefused(byte[] envelope, int bit) {
+    byte[] tampered = envelope.clone();
+    tampered[bit / 8] ^= (byte) (0x80 >> bit % 8);
+    String expected = outcomeOfHeader(tampered);
+    for (Move move : Move.values()) {
+      assertEquals(
+          expected,
+          outcome(() -> move.rewrap(warm.cipher(), tampered)),
+          () -> "bit " + bit + ", " + move + " from version " + versionOf(envelope));
+    }
+  }
+
+  private static int versionOf(byte[] envelope) {
+    return ByteBuffer.wrap(envelope).getInt(NAME_END);
   }
 
   @Test
@@ -226,9 +401,17 @@ final class EnvelopeTamperingTest {
   }
 
   private static String outcome(Way way, EnvelopeRig rig, byte[] envelope, int length) {
+    return outcome(() -> way.open(rig.cipher(), envelope, plaintext(length)));
+  }
+
+  /** An operation on an envelope. */
+  private interface Operation {
+    byte[] run() throws IOException;
+  }
+
+  private static String outcome(Operation operation) {
     try {
-      byte[] opened = way.open(rig.cipher(), envelope, plaintext(length));
-      return "opened to " + opened.length + " bytes";
+      return "returned " + operation.run().length + " bytes";
     } catch (MalformedEnvelopeException e) {
       return "malformed " + e.field() + " at " + e.offset();
     } catch (KeyUnavailableException e) {
@@ -241,8 +424,8 @@ final class EnvelopeTamperingTest {
   }
 
   /**
-   * What envelope-v1 §4 and §13 say about an envelope one bit of which differs, its body being long
-   * enough.
+   * What envelope-v1 §4 and §13 say about an envelope some bits of which differ, its body being
+   * long enough.
    */
   private static String outcomeOfHeader(byte[] e) {
     if (e[0] != 0x53 || e[1] != 0x57 || e[2] != 0x58) {

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.rootkey;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.Kms;
@@ -25,7 +26,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.crypto.Cipher;
 import javax.crypto.spec.SecretKeySpec;
@@ -89,6 +92,7 @@ class KeyRemnantsMemoryTest {
 
     assertTrue(closed.remove("control kept") >= 1, "the scan does not find a key that is there");
     open.remove("control kept");
+    open.remove("control wiped");
     int background = closed.remove("control wiped");
     assertEquals(0, background, "copies that the probe itself leaves");
     closed.values().removeIf(count -> count == 0);
@@ -96,9 +100,59 @@ class KeyRemnantsMemoryTest {
     int most = open.values().stream().mapToInt(Integer::intValue).max().orElseThrow();
     assertTrue(most >= 1, "nothing found while open: the patterns are wrong");
     assertTrue(most <= MAX_COPIES_WHILE_OPEN, () -> "copies while open: " + open);
+    requireEachKind(open);
     for (String once : List.of("passphrase (UTF-8)", "passphrase (UTF-16)", "argon2id output")) {
       assertEquals(0, open.get(once), once + " after the root key was opened");
     }
+  }
+
+  /**
+   * Every kind of key that the child still uses is found, so that each pattern is a right one and
+   * "none after close" says something; and no more often than the page says. Of root key and
+   * document key each of the two {@code Kms} has its own.
+   */
+  private static void requireEachKind(Map<String, Integer> open) throws IOException {
+    int oneShot = documented("message key of suite 1");
+    int chunked = documented("message key of suite 2");
+    int stream = documented("key of an open stream");
+    requireFound(open, 2 * documented("root key of `LocalRootKey`"), "root key");
+    requireFound(open, 2 * documented("document key"), "document key");
+    requireFound(open, documented("key-encryption key"), "key-encryption key [123]");
+    String inUse = "message key of kept-([012]|rotated)\\.envelope";
+    requireFound(open, oneShot, inUse);
+    String streamed = "message key of (kept-3|half-written|half-pulled)\\.envelope";
+    requireFound(open, chunked, streamed);
+    requireFound(open, chunked, streamed + " in an HMAC, inside");
+    requireFound(open, chunked, streamed + " in an HMAC, outside");
+    requireFound(open, stream, "chunk key of half-(written|pulled)\\.envelope");
+    // These were opened as they are and rewrapped, and the long one is read twice.
+    requireFound(open, 2 * oneShot, "message key of first-small\\.envelope");
+    requireFound(open, 2 * chunked, "message key of first-large\\.envelope");
+    requireFound(open, 2 * stream, "chunk key of first-large\\.envelope");
+  }
+
+  private static void requireFound(Map<String, Integer> open, int most, String names) {
+    Map<String, Integer> found = new TreeMap<>(open);
+    found.keySet().removeIf(name -> !name.matches(names));
+    assertFalse(found.isEmpty(), names);
+    assertTrue(found.values().stream().allMatch(count -> count >= 1), () -> "not found: " + found);
+    assertTrue(
+        found.values().stream().allMatch(count -> count <= most),
+        () -> "more than " + most + " copies: " + found);
+  }
+
+  /** The number of copies in the table of docs/threat-model.md, with those that are "more". */
+  private static int documented(String kind) throws IOException {
+    String line =
+        Files.readAllLines(Path.of("..", "docs", "threat-model.md")).stream()
+            .filter(each -> each.startsWith("| " + kind + " |"))
+            .findFirst()
+            .orElseThrow(() -> new AssertionError("no line for the " + kind));
+    return Pattern.compile("(\\d+)(?=:| more| $)")
+        .matcher(line.split("\\|")[2])
+        .results()
+        .mapToInt(number -> Integer.parseInt(number.group(1)))
+        .sum();
   }
 
   /** Passphrase, root key, keyset and envelopes of an earlier process. */
