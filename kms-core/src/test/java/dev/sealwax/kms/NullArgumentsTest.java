@@ -29,6 +29,7 @@ import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
 import dev.sealwax.kms.store.JdbcSchema;
 import dev.sealwax.kms.store.KeysetStore;
+import dev.sealwax.kms.store.ResilientKeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.store.WriteSignal;
@@ -256,6 +257,7 @@ class NullArgumentsTest {
             KeysetId.of("orders"),
             JdbcSchema.H2,
             ResilientRootKey.builder(rootKey),
+            ResilientKeysetStore.builder(InMemoryKeysetStore.create()),
             QuorumRootKey.builder().member(rootKey),
             RootKeyRule.any(),
             JdbcKeysetStore.builder(fake(javax.sql.DataSource.class)),
