@@ -252,6 +252,10 @@ final class QuorumRootKeyTest {
       first.always(Fault.hangingDeaf(release));
       second.always(Fault.failing(ACCESS_DENIED));
       assertOpens(quorum, wrapped);
+      // Its thread may begin late, and it is blamed for the time that it has had.
+      for (int i = 0; i < 20 && !quorum.health().get(0).isSuspect(); i++) {
+        assertOpens(quorum, wrapped);
+      }
       assertTrue(quorum.health().get(0).isSuspect(), "asked last from now on");
       assertFalse(quorum.health().get(1).isSuspect(), "a refusal is no outage");
     }
