@@ -130,7 +130,7 @@ class EnvelopeStressTest {
     assertEquals(0, nonces.repeated(), "nonces used twice under one data key");
     int refused = works.stream().mapToInt(work -> work.refusedHere).sum();
     int closed = works.stream().mapToInt(work -> work.closed).sum();
-    assertTrue(refused > 1000, () -> "only " + refused + " operations met a disabled version");
+    assertTrue(refused > 100, () -> "only " + refused + " operations met a disabled version");
     assertEquals(THREADS, closed, "threads that met the closed Kms");
     EnvelopeStatistics statistics = rig.ciphers.statistics();
     assertTrue(
@@ -360,7 +360,7 @@ class EnvelopeStressTest {
     List<FutureTask<Void>> tasks = new ArrayList<>();
     for (int i = 0; i < kinds.size(); i++) {
       Runnable kind = kinds.get(i);
-      long pause = i < 2 ? 20 : 5 + i;
+      long pause = i < 3 ? 20 : 4 + i;
       FutureTask<Void> task =
           new FutureTask<>(
               () -> {
