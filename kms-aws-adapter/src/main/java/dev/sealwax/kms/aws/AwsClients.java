@@ -43,7 +43,7 @@ public final class AwsClients {
    * each call, because the attempts of both would multiply.
    */
   public static KmsClientBuilder kmsWithoutRetries() {
-    return kms(limits().retryStrategy(AwsRetryStrategy.doNotRetry()));
+    return kms(withoutRetries());
   }
 
   private static KmsClientBuilder kms(ClientOverrideConfiguration.Builder configuration) {
@@ -52,15 +52,32 @@ public final class AwsClients {
         .overrideConfiguration(configuration.build());
   }
 
-  /** Starts to build a client for {@link DynamoDbKeysetStore}. */
+  /** Starts to build a client for a {@link DynamoDbKeysetStore} whose calls nobody else repeats. */
   public static DynamoDbClientBuilder dynamoDb() {
+    return dynamoDb(withRetries());
+  }
+
+  /**
+   * Starts to build a client for a {@link DynamoDbKeysetStore} whose reads a {@link
+   * dev.sealwax.kms.store.ResilientKeysetStore} repeats: with the same limits and one attempt for
+   * each call.
+   */
+  public static DynamoDbClientBuilder dynamoDbWithoutRetries() {
+    return dynamoDb(withoutRetries());
+  }
+
+  private static DynamoDbClientBuilder dynamoDb(ClientOverrideConfiguration.Builder configuration) {
     return DynamoDbClient.builder()
         .httpClientBuilder(UrlConnectionHttpClient.builder())
-        .overrideConfiguration(withRetries().build());
+        .overrideConfiguration(configuration.build());
   }
 
   private static ClientOverrideConfiguration.Builder withRetries() {
     return limits().retryStrategy(RetryMode.STANDARD);
+  }
+
+  private static ClientOverrideConfiguration.Builder withoutRetries() {
+    return limits().retryStrategy(AwsRetryStrategy.doNotRetry());
   }
 
   private static ClientOverrideConfiguration.Builder limits() {

@@ -353,7 +353,9 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
 
   /** What is refused once will be: the changes pile up, and no write ever fails by that. */
   private void warnOfRefusal(SdkException e) {
-    if (DynamoDbErrors.reasonOf(e) == Reason.INACCESSIBLE && !warned.getAndSet(true)) {
+    if (AwsErrors.isRefusal(e)
+        && DynamoDbErrors.reasonOf(e) == Reason.INACCESSIBLE
+        && !warned.getAndSet(true)) {
       LOG.warn(
           "old changes in {} cannot be deleted and pile up, allow dynamodb:BatchWriteItem and"
               + " dynamodb:DeleteItem to who changes keysets; this is said once: {}{}",

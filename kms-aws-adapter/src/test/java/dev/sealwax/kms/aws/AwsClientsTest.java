@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import software.amazon.awssdk.awscore.AwsClient;
 import software.amazon.awssdk.core.client.config.ClientOverrideConfiguration;
+import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.retries.api.RetryStrategy;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.kms.KmsClient;
@@ -69,6 +70,13 @@ final class AwsClientsTest {
     assertLimits(1, single);
     try (DynamoDbClient database = Aws.dynamoDb(proxy.endpoint())) {
       assertLimits(3, database);
+    }
+    try (DynamoDbClient database =
+        AwsClients.dynamoDbWithoutRetries()
+            .region(Region.EU_WEST_1)
+            .endpointOverride(proxy.endpoint())
+            .build()) {
+      assertLimits(1, database);
     }
   }
 

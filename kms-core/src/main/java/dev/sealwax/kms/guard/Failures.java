@@ -16,7 +16,7 @@ public interface Failures<R extends Enum<R>> {
   KmsException busy(String problem);
 
   /** The reason of {@link #unavailable}. */
-  R noAnswer();
+  R timeoutReason();
 
   /** Why it failed, if that may pass without anybody's action; null for any other answer. */
   @Nullable R outage(Throwable failure);

@@ -35,7 +35,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
    */
   private record Plan<T>(
       Supplier<Task<T>> tasks,
-      Predicate<KmsException> isNoAnswer,
+      Predicate<KmsException> saysNothing,
       int mostAttempts,
       long timeoutNanos,
       long end) {}
@@ -94,11 +94,11 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   /**
    * Makes a call, of which some failures say nothing about how what is called does.
    *
-   * @param isNoAnswer which these are
+   * @param saysNothing which these are
    */
-  public <T> T call(Supplier<Task<T>> tasks, Predicate<KmsException> isNoAnswer) {
+  public <T> T call(Supplier<Task<T>> tasks, Predicate<KmsException> saysNothing) {
     return counted(
-        new Plan<>(tasks, isNoAnswer, limits.attempts(), limits.attemptTimeoutNanos(), end()));
+        new Plan<>(tasks, saysNothing, limits.attempts(), limits.attemptTimeoutNanos(), end()));
   }
 
   /** Makes a call that must not be made twice; its one attempt has until the deadline. */
@@ -166,7 +166,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
       throw noTurn();
     }
     try {
-      if (!places.tryAcquire(left(plan.end()), TimeUnit.NANOSECONDS)) {
+      if (!places.tryAcquire(remaining(plan.end()), TimeUnit.NANOSECONDS)) {
         throw failing.unavailable("other calls took all the time until the deadline", null);
       }
       return handedOver(plan);
@@ -188,7 +188,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
           new Attempt<>(
               task.endingWith(places::release),
               timing.nanoClock(),
-              new Watcher(pass, plan.isNoAnswer(), plan.timeoutNanos()),
+              new Watcher(pass, plan.saysNothing(), plan.timeoutNanos()),
               failing);
       threads.execute(attempt);
       begun = true;
@@ -226,13 +226,13 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
             + " calls per second leaves no place in time");
   }
 
-  private long left(long end) {
+  private long remaining(long end) {
     return end - timing.nanoClock().getAsLong();
   }
 
   /** Half of what is left: who gets a turn just before the deadline only spends it. */
   private long half(long end) {
-    return left(end) / 2;
+    return remaining(end) / 2;
   }
 
   /** Pauses before the next attempt; false if there is no time for one, or no wish. */
@@ -243,7 +243,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
             ? limits.longestPauseNanos()
             : limits.firstPauseNanos() << doublings;
     long pause = timing.chance().applyAsLong(most);
-    if (pause >= left(end) || Thread.currentThread().isInterrupted()) {
+    if (pause >= remaining(end) || Thread.currentThread().isInterrupted()) {
       return false;
     }
     try {
@@ -258,13 +258,13 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   /** Tells circuit and counters of one attempt. */
   private final class Watcher implements Attempt.Observer {
     private final Pass pass;
-    private final Predicate<KmsException> isNoAnswer;
+    private final Predicate<KmsException> saysNothing;
     private final long timeoutNanos;
     private boolean made;
 
-    Watcher(Pass pass, Predicate<KmsException> isNoAnswer, long timeoutNanos) {
+    Watcher(Pass pass, Predicate<KmsException> saysNothing, long timeoutNanos) {
       this.pass = pass;
-      this.isNoAnswer = isNoAnswer;
+      this.saysNothing = saysNothing;
       this.timeoutNanos = timeoutNanos;
     }
 
@@ -285,7 +285,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
     public void failed(Throwable failure, long nanos) {
       underWay.decrementAndGet();
       R outage = failing.outage(failure);
-      if (!(failure instanceof KmsException e) || isNoAnswer.test(e)) {
+      if (!(failure instanceof KmsException e) || saysNothing.test(e)) {
         circuit.left(pass); // another's key, a programming error, or what is called is closed
       } else if (outage != null) {
         failures.increment();
@@ -301,7 +301,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
       failures.increment();
       timeouts.increment();
       if (nanos >= Math.min(timeoutNanos, limits.deadlineNanos()) / 2) {
-        circuit.failed(pass, nanos, failing.noAnswer());
+        circuit.failed(pass, nanos, failing.timeoutReason());
       } else {
         circuit.abandoned(pass); // it began too late, which says nothing of what is called
       }

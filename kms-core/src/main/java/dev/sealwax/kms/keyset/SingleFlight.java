@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.cache.SharedFailures;
 import dev.sealwax.kms.events.Announcer;
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicReference;
@@ -10,20 +11,38 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes concurrent callers share one run of the same work: the first does it on its own thread, the
- * others wait and get its result, or its exception as {@link SharedFailures} says.
+ * others wait and get its result, or its exception as {@link SharedFailures} says; but if it failed
+ * on an interrupted thread, which must fail nobody else, one of them does it anew.
  *
  * <p>Waiting ignores interrupts, which stay set, because the work itself is bounded by the timeouts
  * of store and root key. Safe for any thread; holds no lock.
  */
 final class SingleFlight<T> {
-  private final AtomicReference<@Nullable CompletableFuture<T>> underWay = new AtomicReference<>();
+  private static final class Flight<T> extends CompletableFuture<T> {
+    // Written before it is completed.
+    private volatile boolean interrupted;
+  }
+
+  private final AtomicReference<@Nullable Flight<T>> underWay = new AtomicReference<>();
 
   T run(Supplier<T> work) {
-    CompletableFuture<T> mine = new CompletableFuture<>();
-    @Nullable CompletableFuture<T> other = underWay.compareAndExchange(null, mine);
-    if (other != null) {
-      return await(other);
+    while (true) {
+      Flight<T> mine = new Flight<>();
+      @Nullable Flight<T> other = underWay.compareAndExchange(null, mine);
+      if (other == null) {
+        return ledToItsEnd(mine, work);
+      }
+      try {
+        return other.join();
+      } catch (CompletionException e) {
+        if (!other.interrupted) {
+          throw asThrown(e);
+        }
+      }
     }
+  }
+
+  private T ledToItsEnd(Flight<T> mine, Supplier<T> work) {
     try {
       return Announcer.untilOver(() -> lead(mine, work));
     } finally {
@@ -35,7 +54,7 @@ final class SingleFlight<T> {
     }
   }
 
-  private T lead(CompletableFuture<T> mine, Supplier<T> work) {
+  private T lead(Flight<T> mine, Supplier<T> work) {
     try {
       T result = work.get();
       underWay.set(null);
@@ -43,22 +62,19 @@ final class SingleFlight<T> {
       return result;
     } catch (RuntimeException | Error e) {
       underWay.set(null);
+      mine.interrupted = e instanceof KmsException && Thread.currentThread().isInterrupted();
       mine.completeExceptionally(e);
       throw e;
     }
   }
 
-  private static <T> T await(CompletableFuture<T> other) {
-    try {
-      return other.join();
-    } catch (CompletionException e) {
-      if (e.getCause() instanceof RuntimeException failure) {
-        throw SharedFailures.forAnotherCaller(failure);
-      }
-      if (e.getCause() instanceof Error error) {
-        throw error;
-      }
-      throw e;
+  private static RuntimeException asThrown(CompletionException e) {
+    if (e.getCause() instanceof RuntimeException failure) {
+      return SharedFailures.forAnotherCaller(failure);
     }
+    if (e.getCause() instanceof Error error) {
+      throw error;
+    }
+    return e;
   }
 }

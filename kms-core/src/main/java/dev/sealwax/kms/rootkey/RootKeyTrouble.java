@@ -21,7 +21,7 @@ enum RootKeyTrouble implements Failures<Reason> {
   }
 
   @Override
-  public Reason noAnswer() {
+  public Reason timeoutReason() {
     return Reason.UNAVAILABLE;
   }
 

@@ -11,7 +11,7 @@ import java.util.Objects;
 /**
  * A keyset store that answers within a deadline whatever the one behind it does, repeats reads that
  * may succeed, and leaves a database alone that is down. For stores across a network; one on a
- * local disk gains nothing.
+ * local disk gains nothing, and H2 on a disk closes its file when a call is interrupted.
  *
  * <p>As with a {@link dev.sealwax.kms.rootkey.ResilientRootKey}, a call is made by a thread of a
  * pool while the caller waits; reads are repeated after a random pause if they failed as {@link
@@ -20,14 +20,16 @@ import java.util.Objects;
  * such as a conflict or a missing table, is passed on at once.
  *
  * <p><b>Writes are never repeated here.</b> One that has no answer in time is {@code UNAVAILABLE},
- * and may take effect later: load to see, as the verbs of {@code Keysets} do. What this store
- * throws of its own is {@code UNAVAILABLE}: no answer in time, the circuit is open, too many
- * callers wait, or the caller was interrupted. A call whose caller has given up is interrupted, and
- * keeps its thread and its place until it ends.
+ * and may take effect later: load to see, and again while {@link GuardHealth#attemptsOverdue} is
+ * not 0. What this store throws of its own is {@code UNAVAILABLE}: no answer in time, the circuit
+ * is open, too many callers wait, or the caller was interrupted. A call whose caller has given up
+ * is interrupted, and keeps its thread and its place until it ends; {@link #close} may wait for
+ * such a call if the store does.
  *
  * <p>It tells what was written ({@link WatchableKeysetStore}) if and only if the store behind it
- * does; that wait has no deadline but the caller's own. Owns that store and closes it; safe for
- * concurrent use.
+ * does. That question is tried once, because it is asked again at the next interval; the wait for a
+ * write has no deadline but the caller's own. Owns the store and closes it; safe for concurrent
+ * use.
  */
 public sealed interface ResilientKeysetStore extends KeysetStore permits GuardedKeysetStore {
   /** Starts to guard {@code store}, whose ownership passes with {@link Builder#build}. */

@@ -1,7 +1,7 @@
 /**
- * Stores: where keyset documents are kept and changed by compare-and-set, in memory or in files,
- * and the interface for others. Documents are opaque here; what they say is the business of the
- * keysets.
+ * Stores: where keyset documents are kept and changed by compare-and-set, in memory, in files or in
+ * a database, the interface for others, and a guard around any. Documents are opaque here; what
+ * they say is the business of the keysets.
  */
 @NullMarked
 package dev.sealwax.kms.store;

@@ -40,7 +40,7 @@ final class CallCircuitTest {
     }
 
     @Override
-    public Reason noAnswer() {
+    public Reason timeoutReason() {
       return UNAVAILABLE;
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.util.concurrent.CountDownLatch;
@@ -44,6 +45,33 @@ final class SingleFlightTest {
     assertSame(failure, waiter.get().getCause());
     assertEquals(
         failure.reason(), assertInstanceOf(KeysetStoreException.class, waiter.get()).reason());
+  }
+
+  /** Its interrupt may be why it failed, and is nobody else's. */
+  @Test
+  void failureOnAnInterruptedThread_isNotShared() throws InterruptedException {
+    SingleFlight<String> flight = new SingleFlight<>();
+    CountDownLatch running = new CountDownLatch(1);
+    AtomicReference<String> waiter = new AtomicReference<>();
+    Thread other =
+        new Thread(
+            () -> {
+              running.countDown();
+              waiter.set(flight.run(() -> "another run"));
+            });
+    assertThrows(
+        KeysetStoreException.class,
+        () ->
+            flight.run(
+                () -> {
+                  other.start();
+                  awaitWaiting(running, other);
+                  Thread.currentThread().interrupt();
+                  throw ScriptedStore.unavailable();
+                }));
+    assertTrue(Thread.interrupted());
+    other.join();
+    assertEquals("another run", waiter.get());
   }
 
   private static void awaitWaiting(CountDownLatch running, Thread thread) {
