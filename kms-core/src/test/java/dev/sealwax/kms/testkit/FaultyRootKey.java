@@ -329,21 +329,21 @@ public final class FaultyRootKey implements RootKey {
 
   @Override
   public WrappedKey wrap(KeyMaterial key, EncryptionContext context, RootKeyRule rule) {
-    wraps.incrementAndGet();
     return counted(
+        wraps,
         fault -> fault.answer.wrapped(target.wrap(fault.answer.wrapping(key), context, rule)));
   }
 
   @Override
   public KeyMaterial unwrap(WrappedKey wrapped, EncryptionContext context) {
-    unwraps.incrementAndGet();
-    return counted(fault -> fault.answer.unwrapped(target.unwrap(wrapped, context)));
+    return counted(unwraps, fault -> fault.answer.unwrapped(target.unwrap(wrapped, context)));
   }
 
-  private <T> T counted(Function<Fault, T> call) {
-    // First, so that whoever sees a call under way knows that it has its fault.
+  private <T> T counted(AtomicInteger calls, Function<Fault, T> call) {
+    // First, so that whoever sees a call counted knows that it has its fault.
     Fault scripted = script.poll();
     Fault fault = (scripted != null ? scripted : always).chosen();
+    calls.incrementAndGet();
     int now = underWay.incrementAndGet();
     mostAtOnce.accumulateAndGet(now, Math::max);
     try {
