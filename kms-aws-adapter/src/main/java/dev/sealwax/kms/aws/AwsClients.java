@@ -21,7 +21,7 @@ import software.amazon.awssdk.services.kms.KmsClientBuilder;
  * that one says. Whoever builds a client closes it.
  *
  * <p>Needs {@code software.amazon.awssdk:url-connection-client} beside this module, and {@code
- * dynamodb} for {@link #dynamoDb}. Any client of the SDK does as well.
+ * dynamodb} for the clients of DynamoDB. Any client of the SDK does as well.
  */
 public final class AwsClients {
   /** How long one attempt may take. */
