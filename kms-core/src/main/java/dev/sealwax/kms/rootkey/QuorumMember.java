@@ -43,6 +43,8 @@ final class QuorumMember implements AutoCloseable {
   static final class Asked {
     private volatile boolean begun;
     private volatile long begunNanos;
+    // How long it may take now that nobody waits for it any more.
+    private volatile long leftNanos = Long.MAX_VALUE;
     private final AtomicBoolean judged = new AtomicBoolean();
 
     private void begin() {
@@ -50,9 +52,9 @@ final class QuorumMember implements AutoCloseable {
       begun = true;
     }
 
-    /** Whether the root key itself has had so much time for it. */
-    private boolean hasTaken(long nanos) {
-      return begun && System.nanoTime() - begunNanos >= nanos;
+    /** Whether it was left, and the root key itself has had too much time for it. */
+    private boolean isLate() {
+      return begun && System.nanoTime() - begunNanos >= leftNanos;
     }
   }
 
@@ -89,11 +91,14 @@ final class QuorumMember implements AutoCloseable {
     return now - since < SUSPECT_FOR.toNanos() || !suspectSince.compareAndSet(since, now);
   }
 
-  /** Holds it against the root key if it had {@code nanos} for the call and has not answered. */
+  /**
+   * Waits no longer for an answer. It is held against the root key if it has had {@code nanos} for
+   * it, now or when the answer comes at last.
+   */
   void leave(Asked asked, long nanos) {
-    if (asked.hasTaken(nanos) && asked.judged.compareAndSet(false, true)) {
-      failures.increment();
-      suspect(Reason.UNAVAILABLE);
+    asked.leftNanos = nanos;
+    if (asked.isLate()) {
+      failed(asked, Reason.UNAVAILABLE);
     }
   }
 
@@ -155,7 +160,9 @@ final class QuorumMember implements AutoCloseable {
     calls.increment();
     try {
       T value = call.get();
-      if (asked.judged.compareAndSet(false, true)) {
+      if (asked.isLate()) {
+        failed(asked, Reason.UNAVAILABLE);
+      } else if (asked.judged.compareAndSet(false, true)) {
         suspect = false;
       }
       answers.add(new Answer<>(question, value, null));

@@ -261,15 +261,19 @@ final class QuorumRootKeyTest {
     }
   }
 
-  /** An answer that came when nobody waited any more shows that it is slow. */
+  /** An answer that comes when nobody waits any more shows that it is slow. */
   @Test
-  void unwrap_whileTheFirstIsSlow_waitsForItOnce() throws InterruptedException {
-    try (QuorumRootKey quorum = quorum(3, SHORT, LONG)) {
+  void unwrap_whileTheFirstIsSlow_waitsForItOnce() {
+    Duration patience = SHORT.multipliedBy(5);
+    try (QuorumRootKey quorum = quorum(3, patience, LONG)) {
       WrappedKey wrapped = wrap(quorum);
-      first.always(Fault.delaying(SHORT.multipliedBy(6)));
+      first.always(Fault.delaying(patience.multipliedBy(3)));
       assertOpens(quorum, wrapped);
+      assertEquals(1, first.unwraps());
+      // At the latest when it answers: its thread may have begun late.
+      awaitSuspect(quorum);
       while (first.underWay() > 0) {
-        Thread.sleep(1);
+        Thread.onSpinWait();
       }
       for (int i = 0; i < 5; i++) {
         assertOpens(quorum, wrapped);
@@ -279,6 +283,28 @@ final class QuorumRootKeyTest {
       assertOpens(quorum, wrapped);
       assertOpens(quorum, wrapped);
       assertEquals(2, first.unwraps(), "one caller finds out whether it is better");
+    }
+  }
+
+  /** It was left before it had had its time, and took more than that in the end. */
+  @Test
+  void unwrap_leftEarly_isHeldAgainstTheFirstWhenItAnswersLate() {
+    Duration patience = Duration.ofMillis(400);
+    // Half of the time that is left is less than the patience.
+    try (QuorumRootKey patient = quorum(3);
+        QuorumRootKey quorum = quorum(3, patience, SHORT.multipliedBy(4))) {
+      WrappedKey wrapped = wrap(patient);
+      first.always(Fault.delaying(patience.multipliedBy(2)));
+      assertOpens(quorum, wrapped);
+      assertFalse(quorum.health().get(0).isSuspect(), "it was given no time");
+      awaitSuspect(quorum);
+      assertEquals(1, quorum.health().get(0).failures());
+    }
+  }
+
+  private static void awaitSuspect(QuorumRootKey quorum) {
+    while (!quorum.health().get(0).isSuspect()) {
+      Thread.onSpinWait();
     }
   }
 
