@@ -29,13 +29,13 @@ import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.JdbcKeysetStore;
 import dev.sealwax.kms.store.JdbcSchema;
 import dev.sealwax.kms.store.KeysetStore;
-import dev.sealwax.kms.store.ResilientKeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.store.WriteSignal;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.IOException;
@@ -230,7 +230,7 @@ class NullArgumentsTest {
             JdbcKeysetStore.open(database),
             RoutingRootKey.of(new ForwardingRootKey(rootKey) {}),
             QuorumRootKey.builder().member(new ForwardingRootKey(rootKey) {}).build(),
-            ResilientRootKey.builder(new ForwardingRootKey(rootKey) {}).build(),
+            ResilientRootKey.around(new ForwardingRootKey(rootKey) {}),
             WriteSignal.create(),
             position,
             kms.envelopeCipher("orders")
@@ -249,6 +249,7 @@ class NullArgumentsTest {
             KeysetTemplate.defaults(),
             DataKeyPolicy.defaults(),
             CachePolicy.none(),
+            GuardPolicy.defaults(),
             SplitEnvelope.of(envelope),
             Inventory.ofClaims(),
             kms.rewrapper("orders"),
@@ -256,8 +257,6 @@ class NullArgumentsTest {
             WrappedKey.of(RootKeyId.of("local:00"), new byte[9]),
             KeysetId.of("orders"),
             JdbcSchema.H2,
-            ResilientRootKey.builder(rootKey),
-            ResilientKeysetStore.builder(InMemoryKeysetStore.create()),
             QuorumRootKey.builder().member(rootKey),
             RootKeyRule.any(),
             JdbcKeysetStore.builder(fake(javax.sql.DataSource.class)),

@@ -52,6 +52,7 @@ import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent;
@@ -231,17 +232,14 @@ class RedactionTest {
     QuorumRootKey quorum = several.build();
     things.addAll(
         List.of(several, quorum, quorum.health().get(0), RootKeyRule.any().requiring("zone=eu")));
-    ResilientRootKey.Builder guard = ResilientRootKey.builder(local);
-    ResilientRootKey guarded = guard.build();
-    ResilientKeysetStore.Builder storeGuard =
-        ResilientKeysetStore.builder(InMemoryKeysetStore.create());
-    things.addAll(List.of(storeGuard, storeGuard.build()));
+    ResilientRootKey guarded = ResilientRootKey.around(local);
+    things.add(ResilientKeysetStore.around(InMemoryKeysetStore.create()));
     things.addAll(
         List.of(
             sealingKey,
             local,
             RoutingRootKey.of(local),
-            guard,
+            GuardPolicy.defaults(),
             guarded,
             guarded.health(),
             local.currentKeyId(),

@@ -25,6 +25,7 @@ import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -115,11 +116,12 @@ final class ResilienceTest {
     for (int i = 0; i < processes; i++) {
       clients.add(client().always(quota));
       guards.add(
-          ResilientRootKey.builder(clients.get(i))
-              .rate(callsPerSecond)
-              .deadline(Duration.ofSeconds(60))
-              .attempts(1, Duration.ofSeconds(60))
-              .build());
+          ResilientRootKey.around(
+              clients.get(i),
+              GuardPolicy.defaults()
+                  .withRate(callsPerSecond)
+                  .withDeadline(Duration.ofSeconds(60))
+                  .withAttempts(1, Duration.ofSeconds(60))));
       fleet.add(Kms.builder().rootKey(guards.get(i)).store(store()).build());
     }
     ExecutorService requests = Executors.newFixedThreadPool(processes * sealed.size());
@@ -155,10 +157,11 @@ final class ResilienceTest {
     Map<String, byte[]> sealed = createAndSeal(30);
     FaultyRootKey root = client();
     ResilientRootKey guard =
-        ResilientRootKey.builder(root)
-            .pauses(Duration.ofMillis(1), Duration.ofMillis(1))
-            .circuit(10, Duration.ofSeconds(30))
-            .build();
+        ResilientRootKey.around(
+            root,
+            GuardPolicy.defaults()
+                .withPauses(Duration.ofMillis(1), Duration.ofMillis(1))
+                .withCircuit(10, Duration.ofSeconds(30)));
     try (Kms kms = Kms.builder().rootKey(guard).store(store()).build()) {
       assertArrayEquals(
           MESSAGE, kms.envelopeCipher("tenant-0").decrypt(sealed.get("tenant-0"), CONTEXT));
@@ -219,8 +222,7 @@ final class ResilienceTest {
       Map<String, byte[]> sealed =
           createAndSeal(5, guarded.over(List.of(client(), clientOf(second))));
       List<FaultyRootKey> roots = List.of(client(), clientOf(second));
-      List<ResilientRootKey> guards =
-          roots.stream().map(root -> ResilientRootKey.builder(root).build()).toList();
+      List<ResilientRootKey> guards = roots.stream().map(ResilientRootKey::around).toList();
       List<ResilientRootKey> used = guards.subList(0, guarded == Guarded.ALONE ? 1 : 2);
       try (Kms kms = Kms.builder().rootKey(guarded.over(guards)).store(store()).build()) {
         for (String name : sealed.keySet()) {
@@ -293,10 +295,11 @@ final class ResilienceTest {
       throws Exception {
     FaultyRootKey root = client();
     ResilientRootKey guard =
-        ResilientRootKey.builder(root)
-            .deadline(Duration.ofMillis(300))
-            .attempts(3, Duration.ofMillis(100))
-            .build();
+        ResilientRootKey.around(
+            root,
+            GuardPolicy.defaults()
+                .withDeadline(Duration.ofMillis(300))
+                .withAttempts(3, Duration.ofMillis(100)));
     ExecutorService requests = Executors.newFixedThreadPool(8);
     try (Kms kms =
         Kms.builder()

@@ -8,6 +8,7 @@ import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -122,12 +123,13 @@ final class AwsClientsTest {
   @ValueSource(ints = {1, 2, 4})
   void guardedRootKey_whoseClientDoesNotRetry_asksAsOftenAsTheGuardSays(int attempts) {
     try (ResilientRootKey rootKey =
-        ResilientRootKey.builder(AwsKmsRootKey.open(single, key))
-            .attempts(attempts, Duration.ofSeconds(5))
-            .deadline(Duration.ofSeconds(60))
-            .pauses(Duration.ofMillis(1), Duration.ofMillis(10))
-            .circuit(100, Duration.ofMillis(500)) // stays closed
-            .build()) {
+        ResilientRootKey.around(
+            AwsKmsRootKey.open(single, key),
+            GuardPolicy.defaults()
+                .withCircuit(100, Duration.ofMillis(500)) // stays closed
+                .withAttempts(attempts, Duration.ofSeconds(5))
+                .withDeadline(Duration.ofSeconds(60))
+                .withPauses(Duration.ofMillis(1), Duration.ofMillis(10)))) {
       AwsProxy.Fault down = AwsProxy.error(500, "KMSInternalException");
       AwsProxy.Fault throttled = AwsProxy.error(400, "ThrottlingException");
       AwsProxy.Fault denied = AwsProxy.error(400, "AccessDeniedException");

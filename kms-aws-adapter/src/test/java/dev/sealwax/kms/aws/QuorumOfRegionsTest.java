@@ -17,6 +17,7 @@ import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.file.Path;
@@ -47,7 +48,8 @@ final class QuorumOfRegionsTest {
   private final InMemoryKeysetStore stored = InMemoryKeysetStore.create();
 
   private static RootKey guarded(RootKey rootKey, Duration timeout) {
-    return ResilientRootKey.builder(rootKey).attempts(1, timeout).deadline(timeout).build();
+    return ResilientRootKey.around(
+        rootKey, GuardPolicy.defaults().withAttempts(1, timeout).withDeadline(timeout));
   }
 
   private QuorumRootKey quorum(Duration patience) {

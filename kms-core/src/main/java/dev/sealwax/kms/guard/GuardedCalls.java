@@ -3,6 +3,7 @@ package dev.sealwax.kms.guard;
 import dev.sealwax.kms.guard.CallCircuit.Pass;
 import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KmsException;
 import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
@@ -41,7 +42,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
       long end) {}
 
   private final String name;
-  private final GuardLimits limits;
+  private final GuardPolicy policy;
   private final GuardTiming timing;
   private final Failures<R> failing;
   private final CallCircuit<R> circuit;
@@ -63,22 +64,23 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
    *
    * @param name what is guarded, for the names of threads and for who uses it when it is closed
    */
-  public GuardedCalls(String name, GuardSettings settings, Failures<R> failing) {
+  public GuardedCalls(String name, GuardPolicy policy, GuardTiming timing, Failures<R> failing) {
     this.name = name;
-    this.limits = settings.limits();
-    this.timing = settings.timing();
+    this.policy = policy;
+    this.timing = timing;
     this.failing = failing;
     this.circuit =
-        new CallCircuit<>(limits.circuitAttempts(), limits.openTime(), timing.nanoClock(), failing);
+        new CallCircuit<>(policy.circuitAttempts(), policy.openTime(), timing.nanoClock(), failing);
     this.pace =
-        limits.callsPerSecond() == 0
+        policy.callsPerSecond().isEmpty()
             ? null
-            : new CallPace(limits.callsPerSecond(), timing.nanoClock(), timing.sleeper());
-    this.places = new Semaphore(limits.concurrentCalls(), /* fair= */ true);
+            : new CallPace(
+                policy.callsPerSecond().getAsInt(), timing.nanoClock(), timing.sleeper());
+    this.places = new Semaphore(policy.concurrentCalls(), /* fair= */ true);
     // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
         CallThreads.pool(
-            "sealwax-" + name.replace(' ', '-'), limits.concurrentCalls(), Integer.MAX_VALUE);
+            "sealwax-" + name.replace(' ', '-'), policy.concurrentCalls(), Integer.MAX_VALUE);
   }
 
   /**
@@ -98,27 +100,28 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
    */
   public <T> T call(Supplier<Task<T>> tasks, Predicate<KmsException> saysNothing) {
     return counted(
-        new Plan<>(tasks, saysNothing, limits.attempts(), limits.attemptTimeoutNanos(), end()));
+        new Plan<>(
+            tasks, saysNothing, policy.attempts(), policy.attemptTimeout().toNanos(), end()));
   }
 
   /** Makes a call that must not be made twice; its one attempt has until the deadline. */
   public <T> T callOnce(Supplier<Task<T>> tasks) {
-    return counted(new Plan<>(tasks, failure -> false, 1, limits.deadlineNanos(), end()));
+    return counted(new Plan<>(tasks, failure -> false, 1, policy.deadline().toNanos(), end()));
   }
 
   private long end() {
-    return timing.nanoClock().getAsLong() + limits.deadlineNanos();
+    return timing.nanoClock().getAsLong() + policy.deadline().toNanos();
   }
 
   private <T> T counted(Plan<T> plan) {
     requireOpen();
     calls.increment();
     try {
-      if (inside.incrementAndGet() > limits.concurrentCalls() + limits.waitingCalls()) {
+      if (inside.incrementAndGet() > policy.concurrentCalls() + policy.waitingCalls()) {
         throw refused(
             failing.busy(
                 "more than "
-                    + limits.waitingCalls()
+                    + policy.waitingCalls()
                     + " callers wait for it; slow down, or allow more"));
       }
       return tried(plan);
@@ -157,7 +160,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   }
 
   private <T> Attempt<T> begin(Plan<T> plan) {
-    if (overdue.get() >= limits.concurrentCalls()) {
+    if (overdue.get() >= policy.concurrentCalls()) {
       throw failing.unavailable(
           "no attempt has returned in time, and there is no thread for another", null);
     }
@@ -222,7 +225,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   private KmsException noTurn() {
     return failing.busy(
         "the configured rate of "
-            + limits.callsPerSecond()
+            + policy.callsPerSecond().getAsInt()
             + " calls per second leaves no place in time");
   }
 
@@ -238,10 +241,9 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   /** Pauses before the next attempt; false if there is no time for one, or no wish. */
   private boolean pause(int attemptsMade, long end) {
     int doublings = Math.min(attemptsMade - 1, 30);
-    long most =
-        limits.firstPauseNanos() >= limits.longestPauseNanos() >> doublings
-            ? limits.longestPauseNanos()
-            : limits.firstPauseNanos() << doublings;
+    long first = policy.firstPause().toNanos();
+    long longest = policy.longestPause().toNanos();
+    long most = first >= longest >> doublings ? longest : first << doublings;
     long pause = timing.chance().applyAsLong(most);
     if (pause >= remaining(end) || Thread.currentThread().isInterrupted()) {
       return false;
@@ -300,7 +302,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
       underWay.decrementAndGet();
       failures.increment();
       timeouts.increment();
-      if (nanos >= Math.min(timeoutNanos, limits.deadlineNanos()) / 2) {
+      if (nanos >= Math.min(timeoutNanos, policy.deadline().toNanos()) / 2) {
         circuit.failed(pass, nanos, failing.timeoutReason());
       } else {
         circuit.abandoned(pass); // it began too late, which says nothing of what is called

@@ -1,9 +1,11 @@
 package dev.sealwax.kms.rootkey;
 
+import dev.sealwax.kms.guard.GuardTiming;
 import dev.sealwax.kms.guard.GuardedCalls;
 import dev.sealwax.kms.guard.Task;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -20,6 +22,16 @@ sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRo
   GuardedRootKey(RootKey target, GuardedCalls<Reason> calls) {
     this.target = target;
     this.calls = calls;
+  }
+
+  static ResilientRootKey around(RootKey rootKey, GuardPolicy policy, GuardTiming timing) {
+    Objects.requireNonNull(rootKey, "root key");
+    GuardedCalls<Reason> calls =
+        new GuardedCalls<>(
+            "root key", Objects.requireNonNull(policy, "policy"), timing, RootKeyTrouble.FAILURES);
+    return rootKey instanceof SigningRootKey signing
+        ? new GuardedSigningRootKey(signing, calls)
+        : new GuardedRootKey(rootKey, calls);
   }
 
   final GuardedCalls<Reason> calls() {

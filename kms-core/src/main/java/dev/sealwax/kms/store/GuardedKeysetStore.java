@@ -1,8 +1,10 @@
 package dev.sealwax.kms.store;
 
+import dev.sealwax.kms.guard.GuardTiming;
 import dev.sealwax.kms.guard.GuardedCalls;
 import dev.sealwax.kms.guard.Task;
 import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import java.util.List;
@@ -19,6 +21,19 @@ sealed class GuardedKeysetStore implements ResilientKeysetStore permits GuardedW
   GuardedKeysetStore(KeysetStore target, GuardedCalls<Reason> calls) {
     this.target = target;
     this.calls = calls;
+  }
+
+  static ResilientKeysetStore around(KeysetStore store, GuardPolicy policy, GuardTiming timing) {
+    Objects.requireNonNull(store, "store");
+    GuardedCalls<Reason> calls =
+        new GuardedCalls<>(
+            "keyset store",
+            Objects.requireNonNull(policy, "policy"),
+            timing,
+            StoreTrouble.FAILURES);
+    return store instanceof WatchableKeysetStore watchable
+        ? new GuardedWatchableStore(watchable, calls)
+        : new GuardedKeysetStore(store, calls);
   }
 
   final GuardedCalls<Reason> calls() {

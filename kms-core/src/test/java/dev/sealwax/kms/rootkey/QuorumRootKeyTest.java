@@ -19,6 +19,7 @@ import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.GuardHealth;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -411,10 +412,9 @@ final class QuorumRootKeyTest {
   void unwrapBy_ofAGuardedMember_opensItsCircuit() {
     try (QuorumRootKey quorum = quorum(2);
         ResilientRootKey alone =
-            ResilientRootKey.builder(notClosing(second))
-                .attempts(1, LONG)
-                .circuit(4, LONG)
-                .build()) {
+            ResilientRootKey.around(
+                notClosing(second),
+                GuardPolicy.defaults().withAttempts(1, LONG).withCircuit(4, LONG))) {
       WrappedKey wrapped = wrap(quorum);
       assertOpens(alone, wrapped);
       second.always(Fault.failing(UNAVAILABLE));
@@ -429,15 +429,14 @@ final class QuorumRootKeyTest {
 
   @Test
   void rule_passesTheGuard() {
-    try (ResilientRootKey guarded = ResilientRootKey.builder(notClosing(first)).build();
+    try (ResilientRootKey guarded = ResilientRootKey.around(notClosing(first));
         ResilientRootKey around =
-            ResilientRootKey.builder(
-                    QuorumRootKey.builder()
-                        .member(notClosing(second), "zone=a")
-                        .member(notClosing(third), "zone=b")
-                        .required(1)
-                        .build())
-                .build()) {
+            ResilientRootKey.around(
+                QuorumRootKey.builder()
+                    .member(notClosing(second), "zone=a")
+                    .member(notClosing(third), "zone=b")
+                    .required(1)
+                    .build())) {
       assertEquals(Set.of("provider=local", "protection=software"), guarded.tags());
       assertEquals(
           UNSUPPORTED,

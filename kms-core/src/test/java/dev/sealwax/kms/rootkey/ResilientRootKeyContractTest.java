@@ -19,6 +19,6 @@ final class ResilientRootKeyContractTest extends RootKeyContract {
   }
 
   private RootKey guarded(String file) {
-    return ResilientRootKey.builder(TestRootKeys.openOrCreate(directory.resolve(file))).build();
+    return ResilientRootKey.around(TestRootKeys.openOrCreate(directory.resolve(file)));
   }
 }

@@ -18,6 +18,7 @@ import dev.sealwax.kms.testkit.ForwardingRootKey;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -51,6 +52,7 @@ final class ResilientRootKeyTest {
   private static final byte[] SECRET = {1, 2, 3};
   private static final Duration OPEN_TIME = Duration.ofMillis(500);
   private static final Duration LONG = Duration.ofMinutes(10);
+  private static final GuardPolicy DEFAULTS = GuardPolicy.defaults();
 
   private final FaultyRootKey faulty = FaultyRootKey.around(TestRootKeys.inMemory());
   private final KeyMaterial key = KeyMaterial.copyOf(SECRET);
@@ -69,14 +71,14 @@ final class ResilientRootKeyTest {
           },
           most -> most);
   private final CountDownLatch release = new CountDownLatch(1);
-  private ResilientRootKey resilient = inManualTime().build();
+  private ResilientRootKey resilient = inManualTime(DEFAULTS);
 
-  private ResilientRootKey.Builder inManualTime() {
-    return ResilientRootKey.builder(faulty).timing(manual);
+  private ResilientRootKey inManualTime(GuardPolicy policy) {
+    return GuardedRootKey.around(faulty, policy, manual);
   }
 
-  private ResilientRootKey.Builder inRealTime() {
-    return ResilientRootKey.builder(faulty);
+  private ResilientRootKey inRealTime(GuardPolicy policy) {
+    return ResilientRootKey.around(faulty, policy);
   }
 
   private void pass(Duration time) {
@@ -158,11 +160,11 @@ final class ResilientRootKeyTest {
   @Test
   void call_thatFailsForTheMoment_isTriedAgainAfterGrowingPauses() {
     resilient =
-        inManualTime()
-            .attempts(6, LONG)
-            .pauses(Duration.ofMillis(50), Duration.ofMillis(300))
-            .circuit(1000, OPEN_TIME)
-            .build();
+        inManualTime(
+            DEFAULTS
+                .withAttempts(6, LONG)
+                .withPauses(Duration.ofMillis(50), Duration.ofMillis(300))
+                .withCircuit(1000, OPEN_TIME));
     Fault throttled = Fault.failing(THROTTLED);
     Fault unavailable = Fault.failing(UNAVAILABLE);
     faulty.next(throttled, unavailable, throttled, unavailable, throttled);
@@ -177,9 +179,10 @@ final class ResilientRootKeyTest {
   void pauses_areAsLongAsChanceSays() {
     List<Long> asked = new ArrayList<>();
     resilient =
-        inManualTime()
-            .timing(new GuardTiming(nanos::get, asked::add, most -> most == 50_000_000 ? 0 : 7))
-            .build();
+        GuardedRootKey.around(
+            faulty,
+            DEFAULTS,
+            new GuardTiming(nanos::get, asked::add, most -> most == 50_000_000 ? 0 : 7));
     faulty.next(Fault.failing(THROTTLED), Fault.failing(THROTTLED));
     unwrap();
     assertEquals(List.of(0L, 7L), asked);
@@ -194,7 +197,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void pause_thatWouldEndAfterTheDeadline_isNotMade() {
-    resilient = inManualTime().deadline(Duration.ofMillis(120)).build();
+    resilient = inManualTime(DEFAULTS.withDeadline(Duration.ofMillis(120)));
     faulty.always(Fault.failing(THROTTLED));
     assertFails(THROTTLED);
     assertEquals(2, faulty.unwraps());
@@ -230,7 +233,7 @@ final class ResilientRootKeyTest {
   // --- circuit ---
 
   private void openCircuit() {
-    resilient = inManualTime().attempts(1, LONG).circuit(4, OPEN_TIME).build();
+    resilient = inManualTime(DEFAULTS.withAttempts(1, LONG).withCircuit(4, OPEN_TIME));
     faulty.always(Fault.failing(UNAVAILABLE));
     assertFails(UNAVAILABLE);
     assertEquals(Circuit.CLOSED, resilient.health().circuit());
@@ -257,7 +260,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void openCircuit_endsACallThatHasOpenedItWithoutAPause() {
-    resilient = inManualTime().attempts(5, LONG).circuit(4, OPEN_TIME).build();
+    resilient = inManualTime(DEFAULTS.withAttempts(5, LONG).withCircuit(4, OPEN_TIME));
     faulty.always(Fault.failing(UNAVAILABLE));
     assertFails(UNAVAILABLE);
     assertEquals(2, faulty.unwraps());
@@ -354,7 +357,12 @@ final class ResilientRootKeyTest {
     Fault hang = Fault.hanging(failNow);
     faulty.next(hang.then(Fault.failing(UNAVAILABLE)));
     resilient =
-        inRealTime().attempts(1, LONG).deadline(LONG).circuit(1, LONG).concurrency(1, 9).build();
+        inRealTime(
+            DEFAULTS
+                .withAttempts(1, LONG)
+                .withDeadline(LONG)
+                .withCircuit(1, LONG)
+                .withConcurrency(1, 9));
     CompletableFuture<byte[]> failing = unwrapElsewhere();
     await(() -> faulty.underWay() == 1);
     int before = faulty.unwraps();
@@ -375,21 +383,21 @@ final class ResilientRootKeyTest {
     faulty.next(Fault.hanging(failNow).then(Fault.failing(UNAVAILABLE)));
     faulty.always(Fault.hanging(release));
     resilient =
-        inManualTime()
-            .timing(
-                new GuardTiming(
-                    nanos::get,
-                    pause -> {
-                      sleeping.incrementAndGet();
-                      turn.await();
-                      nanos.addAndGet(pause);
-                    },
-                    most -> most))
-            .deadline(LONG)
-            .attempts(1, LONG)
-            .circuit(1, OPEN_TIME)
-            .rate(10)
-            .build();
+        GuardedRootKey.around(
+            faulty,
+            DEFAULTS
+                .withDeadline(LONG)
+                .withAttempts(1, LONG)
+                .withCircuit(1, OPEN_TIME)
+                .withRate(10),
+            new GuardTiming(
+                nanos::get,
+                pause -> {
+                  sleeping.incrementAndGet();
+                  turn.await();
+                  nanos.addAndGet(pause);
+                },
+                most -> most));
     CompletableFuture<byte[]> failing = unwrapElsewhere();
     await(() -> faulty.underWay() == 1);
     int before = faulty.unwraps();
@@ -421,7 +429,8 @@ final class ResilientRootKeyTest {
   @MethodSource("hangs")
   void call_ofARootKeyThatHangs_endsAtTheDeadline(Consumer<ResilientRootKeyTest> hang) {
     Duration deadline = Duration.ofMillis(60);
-    resilient = inRealTime().deadline(deadline).attempts(1, LONG).circuit(1000, LONG).build();
+    resilient =
+        inRealTime(DEFAULTS.withDeadline(deadline).withAttempts(1, LONG).withCircuit(1000, LONG));
     hang.accept(this);
     long quickest = Long.MAX_VALUE;
     for (int i = 0; i < 10; i++) {
@@ -440,12 +449,12 @@ final class ResilientRootKeyTest {
   @Test
   void call_whoseThreadsAllHang_endsAtTheDeadline() {
     resilient =
-        inRealTime()
-            .deadline(Duration.ofMillis(50))
-            .attempts(1, LONG)
-            .circuit(1000, LONG)
-            .concurrency(2, 5)
-            .build();
+        inRealTime(
+            DEFAULTS
+                .withDeadline(Duration.ofMillis(50))
+                .withAttempts(1, LONG)
+                .withCircuit(1000, LONG)
+                .withConcurrency(2, 5));
     faulty.always(Fault.hangingDeaf(release));
     while (resilient.health().attemptsOverdue() < 2) {
       assertFails(UNAVAILABLE);
@@ -461,7 +470,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void attempt_thatHangs_isGivenUpInterruptedAndRepeated() {
-    resilient = inRealTime().deadline(LONG).attempts(2, Duration.ofMillis(30)).build();
+    resilient = inRealTime(DEFAULTS.withDeadline(LONG).withAttempts(2, Duration.ofMillis(30)));
     faulty.next(Fault.hanging(release));
     assertArrayEquals(SECRET, unwrap());
     assertEquals(1, resilient.health().timeouts());
@@ -472,7 +481,8 @@ final class ResilientRootKeyTest {
   @Test
   void attempts_thatHang_openTheCircuit() {
     resilient =
-        inRealTime().deadline(LONG).attempts(1, Duration.ofMillis(5)).circuit(4, LONG).build();
+        inRealTime(
+            DEFAULTS.withDeadline(LONG).withAttempts(1, Duration.ofMillis(5)).withCircuit(4, LONG));
     faulty.always(Fault.hangingDeaf(release));
     assertFails(UNAVAILABLE);
     assertFails(UNAVAILABLE);
@@ -483,7 +493,8 @@ final class ResilientRootKeyTest {
   void attempt_cutShortByTheDeadline_saysNothingOfTheRootKey() {
     // Manual time stands still, so that the attempts look cut off in the moment they began.
     resilient =
-        inManualTime().deadline(Duration.ofMillis(5)).attempts(1, LONG).circuit(2, LONG).build();
+        inManualTime(
+            DEFAULTS.withDeadline(Duration.ofMillis(5)).withAttempts(1, LONG).withCircuit(2, LONG));
     faulty.always(Fault.hangingDeaf(release));
     for (int i = 0; i < 5; i++) {
       assertFails(UNAVAILABLE);
@@ -493,7 +504,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void interrupt_endsTheCallAndIsNoFailureOfTheRootKey() throws InterruptedException {
-    resilient = inRealTime().deadline(LONG).attempts(3, LONG).circuit(1, LONG).build();
+    resilient = inRealTime(DEFAULTS.withDeadline(LONG).withAttempts(3, LONG).withCircuit(1, LONG));
     faulty.next(Fault.hangingDeaf(release));
     AtomicReference<Throwable> thrown = new AtomicReference<>();
     AtomicReference<Boolean> interrupted = new AtomicReference<>();
@@ -529,7 +540,7 @@ final class ResilientRootKeyTest {
           }
         };
     faulty.always(Fault.hangingDeaf(release));
-    resilient = ResilientRootKey.builder(slow).deadline(LONG).attempts(1, LONG).build();
+    resilient = ResilientRootKey.around(slow, DEFAULTS.withDeadline(LONG).withAttempts(1, LONG));
     leaveBehind(this::unwrap);
     release.countDown();
     await(() -> resilient.health().attemptsOverdue() == 0 && late.get() != null);
@@ -551,7 +562,7 @@ final class ResilientRootKeyTest {
           }
         };
     faulty.always(Fault.hangingDeaf(release));
-    resilient = ResilientRootKey.builder(slow).deadline(LONG).attempts(1, LONG).build();
+    resilient = ResilientRootKey.around(slow, DEFAULTS.withDeadline(LONG).withAttempts(1, LONG));
     leaveBehind(() -> resilient.wrap(key, CONTEXT));
     key.close();
     release.countDown();
@@ -572,7 +583,7 @@ final class ResilientRootKeyTest {
             return super.wrap(material, context);
           }
         };
-    resilient = ResilientRootKey.builder(noting).timing(manual).concurrency(1, 0).build();
+    resilient = GuardedRootKey.around(noting, DEFAULTS.withConcurrency(1, 0), manual);
     switch (end) {
       case "fails" -> {
         faulty.always(Fault.failing(THROTTLED));
@@ -605,7 +616,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void concurrency_isBoundedAndSoAreThoseWhoWait() {
-    resilient = inRealTime().deadline(LONG).attempts(1, LONG).concurrency(2, 1).build();
+    resilient = inRealTime(DEFAULTS.withDeadline(LONG).withAttempts(1, LONG).withConcurrency(2, 1));
     faulty.always(Fault.hanging(release));
     List<CompletableFuture<byte[]>> calls =
         Stream.generate(this::unwrapElsewhere).limit(3).toList();
@@ -619,7 +630,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void rate_makesCallsWaitForTheirTurn() {
-    resilient = inManualTime().rate(10).build();
+    resilient = inManualTime(DEFAULTS.withRate(10));
     for (int i = 0; i < 4; i++) {
       unwrap();
     }
@@ -628,7 +639,7 @@ final class ResilientRootKeyTest {
 
   @Test
   void rate_thatLeavesNoTurnInTheFirstHalfOfTheTime_refuses() {
-    resilient = inManualTime().deadline(Duration.ofMillis(150)).rate(10).build();
+    resilient = inManualTime(DEFAULTS.withDeadline(Duration.ofMillis(150)).withRate(10));
     unwrap();
     int before = faulty.unwraps();
     assertFails(THROTTLED);
@@ -652,13 +663,10 @@ final class ResilientRootKeyTest {
         };
     faulty.next(Fault.hanging(release));
     resilient =
-        ResilientRootKey.builder(noting)
-            .timing(manual)
-            .deadline(LONG)
-            .attempts(1, LONG)
-            .concurrency(1, 9)
-            .rate(10)
-            .build();
+        GuardedRootKey.around(
+            noting,
+            DEFAULTS.withDeadline(LONG).withAttempts(1, LONG).withConcurrency(1, 9).withRate(10),
+            manual);
     List<CompletableFuture<byte[]>> calls = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
       calls.add(unwrapElsewhere());
@@ -678,12 +686,12 @@ final class ResilientRootKeyTest {
   void rate_thatTheCallersBeforeWillUseUp_refusesAtOnce() {
     faulty.next(Fault.hanging(release));
     resilient =
-        inManualTime()
-            .deadline(Duration.ofSeconds(20))
-            .attempts(1, LONG)
-            .concurrency(1, 40)
-            .rate(1)
-            .build();
+        inManualTime(
+            DEFAULTS
+                .withDeadline(Duration.ofSeconds(20))
+                .withAttempts(1, LONG)
+                .withConcurrency(1, 40)
+                .withRate(1));
     List<CompletableFuture<byte[]>> calls =
         Stream.generate(this::unwrapElsewhere).limit(30).toList();
     await(() -> resilient.health().refusals() > 0 && faulty.underWay() == 1);
@@ -700,12 +708,12 @@ final class ResilientRootKeyTest {
     CountDownLatch release = new CountDownLatch(1);
     Duration time = Duration.ofMillis(200);
     resilient =
-        ResilientRootKey.builder(faulty)
-            .deadline(time)
-            .attempts(1, time)
-            .circuit(1000, OPEN_TIME) // far from opening
-            .concurrency(1, 10)
-            .build();
+        inRealTime(
+            DEFAULTS
+                .withDeadline(time)
+                .withAttempts(1, time)
+                .withCircuit(1000, OPEN_TIME) // far from opening
+                .withConcurrency(1, 10));
     faulty.always(Fault.hangingDeaf(release));
     assertFails(UNAVAILABLE);
     int before = faulty.unwraps();
@@ -720,14 +728,14 @@ final class ResilientRootKeyTest {
 
   @Test
   void rate_countsAttemptsAndNotCalls() {
-    resilient = inManualTime().rate(10).pauses(OPEN_TIME, OPEN_TIME).build();
+    resilient = inManualTime(DEFAULTS.withRate(10).withPauses(OPEN_TIME, OPEN_TIME));
     faulty.next(Fault.failing(THROTTLED));
     unwrap();
     unwrap();
     assertEquals(List.of(500L, 100L), pausesMillis);
   }
 
-  // --- capabilities, life cycle, builder ---
+  // --- capabilities, life cycle ---
 
   private static final class SigningDouble extends ForwardingRootKey implements SigningRootKey {
     private final Fault[] faults;
@@ -771,7 +779,7 @@ final class ResilientRootKeyTest {
   void signing_isOfferedIfTheRootKeySigns() {
     assertFalse(resilient instanceof SigningRootKey);
     SigningDouble signing = new SigningDouble(faulty, Fault.NONE);
-    resilient = ResilientRootKey.builder(signing).timing(manual).build();
+    resilient = GuardedRootKey.around(signing, DEFAULTS, manual);
     SigningKey signer = assertInstanceOf(SigningRootKey.class, resilient).signingKey("one");
     assertEquals(RootKeyId.of("sign:one"), signer.id());
     assertEquals(SignatureAlgorithm.ECDSA_P256_SHA256, signer.algorithm());
@@ -792,42 +800,6 @@ final class ResilientRootKeyTest {
     assertThrows(IllegalStateException.class, this::unwrap);
     assertEquals(before, faulty.unwraps());
     assertEquals(Circuit.CLOSED, resilient.health().circuit());
-  }
-
-  @Test
-  void build_twice_isRefused() {
-    ResilientRootKey.Builder builder = inManualTime();
-    builder.build();
-    assertThrows(IllegalStateException.class, builder::build);
-  }
-
-  static Stream<Consumer<ResilientRootKey.Builder>> outOfRange() {
-    Duration ok = Duration.ofSeconds(1);
-    Duration day = Duration.ofDays(1);
-    return Stream.of(
-        b -> b.deadline(Duration.ZERO),
-        b -> b.deadline(day.plusNanos(1)),
-        b -> b.attempts(0, ok),
-        b -> b.attempts(101, ok),
-        b -> b.attempts(1, Duration.ofNanos(999_999)),
-        b -> b.pauses(Duration.ZERO, ok),
-        b -> b.pauses(ok, day.plusNanos(1)),
-        b -> b.pauses(ok.plusNanos(1), ok),
-        b -> b.circuit(0, ok),
-        b -> b.circuit(1001, ok),
-        b -> b.circuit(1, Duration.ZERO),
-        b -> b.rate(0),
-        b -> b.rate(1_000_001),
-        b -> b.concurrency(0, 0),
-        b -> b.concurrency(1001, 0),
-        b -> b.concurrency(1, -1),
-        b -> b.concurrency(1, 1_000_001));
-  }
-
-  @ParameterizedTest
-  @MethodSource("outOfRange")
-  void builder_refusesWhatIsOutOfRange(Consumer<ResilientRootKey.Builder> wrong) {
-    assertThrows(IllegalArgumentException.class, () -> wrong.accept(inManualTime()));
   }
 
   @Test

@@ -8,7 +8,6 @@ import org.junit.jupiter.api.DisplayName;
 final class ResilientKeysetStoreContractTest extends WatchableKeysetStoreContract {
   @Override
   protected WatchableKeysetStore openEmptyStore() {
-    return (WatchableKeysetStore)
-        ResilientKeysetStore.builder(InMemoryKeysetStore.create()).build();
+    return (WatchableKeysetStore) ResilientKeysetStore.around(InMemoryKeysetStore.create());
   }
 }

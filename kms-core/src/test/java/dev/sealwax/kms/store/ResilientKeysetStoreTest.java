@@ -13,6 +13,7 @@ import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.rootkey.TestRootKeys;
 import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -46,6 +47,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class ResilientKeysetStoreTest {
   private static final KeysetId ORDERS = KeysetId.of("orders");
   private static final Duration LONG = Duration.ofMinutes(10);
+  private static final GuardPolicy DEFAULTS = GuardPolicy.defaults();
   private static final Duration SHORT = Duration.ofMillis(50);
 
   /** For a call that is not held up, on a machine that does much else. */
@@ -130,14 +132,14 @@ final class ResilientKeysetStoreTest {
   private final CountDownLatch release = new CountDownLatch(1);
   private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 5);
   private final GuardTiming manual = new GuardTiming(nanos::get, nanos::addAndGet, most -> most);
-  private ResilientKeysetStore store = inManualTime().build();
+  private ResilientKeysetStore store = inManualTime(DEFAULTS);
 
-  private ResilientKeysetStore.Builder inManualTime() {
-    return ResilientKeysetStore.builder(target).timing(manual);
+  private ResilientKeysetStore inManualTime(GuardPolicy policy) {
+    return GuardedKeysetStore.around(target, policy, manual);
   }
 
-  private ResilientKeysetStore.Builder inRealTime() {
-    return ResilientKeysetStore.builder(target);
+  private ResilientKeysetStore inRealTime(GuardPolicy policy) {
+    return ResilientKeysetStore.around(target, policy);
   }
 
   @AfterEach
@@ -226,7 +228,7 @@ final class ResilientKeysetStoreTest {
 
   @Test
   void circuit_leavesTheStoreAloneAndFindsOutThatItIsBack() {
-    store = inManualTime().attempts(1, LONG).circuit(4, OPEN_TIME).build();
+    store = inManualTime(DEFAULTS.withAttempts(1, LONG).withCircuit(4, OPEN_TIME));
     target.always = failure(Reason.UNAVAILABLE);
     assertUnavailable(() -> store.load(ORDERS));
     assertUnavailable(() -> store.load(ORDERS));
@@ -244,7 +246,7 @@ final class ResilientKeysetStoreTest {
 
   @Test
   void readThatHangs_isGivenUpAtTheDeadline() {
-    store = inRealTime().deadline(SHORT).attempts(1, LONG).concurrency(8, 8).build();
+    store = inRealTime(DEFAULTS.withDeadline(SHORT).withAttempts(1, LONG).withConcurrency(8, 8));
     target.hang = release;
     long quickest = Long.MAX_VALUE;
     for (int i = 0; i < 5; i++) {
@@ -259,7 +261,7 @@ final class ResilientKeysetStoreTest {
   /** Its attempt may take until the deadline, however little one of a read may. */
   @Test
   void writeThatIsSlow_isWaitedForUntilTheDeadline() {
-    store = inRealTime().deadline(LONG).attempts(3, Duration.ofMillis(1)).build();
+    store = inRealTime(DEFAULTS.withDeadline(LONG).withAttempts(3, Duration.ofMillis(1)));
     target.hang = release;
     CompletableFuture<Void> write =
         CompletableFuture.runAsync(() -> store.create(new StoredKeyset(ORDERS, 1, "{}")));
@@ -273,7 +275,7 @@ final class ResilientKeysetStoreTest {
   /** The verb may have been told "unavailable", but what it wrote is there, once. */
   @Test
   void verbWhoseWriteIsGivenUp_takesEffectOnce() {
-    store = inRealTime().deadline(ENOUGH).attempts(1, LONG).circuit(1000, LONG).build();
+    store = inRealTime(DEFAULTS.withDeadline(ENOUGH).withAttempts(1, LONG).withCircuit(1000, LONG));
     try (Kms kms = Kms.builder().rootKey(TestRootKeys.inMemory()).store(store).build()) {
       kms.keysets().create("orders", KeysetTemplate.defaults());
       target.hangWrites = release;
@@ -288,7 +290,7 @@ final class ResilientKeysetStoreTest {
 
   @Test
   void replaceWhoseCallerHasLeft_isFoundByTheNextVerb() {
-    store = inRealTime().deadline(ENOUGH).attempts(1, LONG).circuit(1000, LONG).build();
+    store = inRealTime(DEFAULTS.withDeadline(ENOUGH).withAttempts(1, LONG).withCircuit(1000, LONG));
     store.create(new StoredKeyset(ORDERS, 1, "{}"));
     target.hang = release;
     assertUnavailable(() -> store.replace(new StoredKeyset(ORDERS, 2, "{}")));
@@ -304,7 +306,7 @@ final class ResilientKeysetStoreTest {
 
   @Test
   void callersBeyondTheBound_areTurnedAwayAtOnce() {
-    store = inRealTime().deadline(LONG).concurrency(2, 1).build();
+    store = inRealTime(DEFAULTS.withDeadline(LONG).withConcurrency(2, 1));
     target.hang = release;
     List<CompletableFuture<?>> three = new ArrayList<>();
     for (int i = 0; i < 3; i++) {
@@ -324,7 +326,7 @@ final class ResilientKeysetStoreTest {
   void itTellsWhatWasWritten_ifTheStoreDoes() {
     assertFalse(store instanceof WatchableKeysetStore);
     InMemoryKeysetStore telling = InMemoryKeysetStore.create();
-    try (KeysetStore guarded = ResilientKeysetStore.builder(telling).build()) {
+    try (KeysetStore guarded = ResilientKeysetStore.around(telling)) {
       assertInstanceOf(WatchableKeysetStore.class, guarded);
     }
   }
@@ -335,13 +337,6 @@ final class ResilientKeysetStoreTest {
     store.close();
     assertEquals(1, target.closes.get());
     assertThrows(IllegalStateException.class, () -> store.load(ORDERS));
-  }
-
-  @Test
-  void builder_guardsOneStoreOnce() {
-    ResilientKeysetStore.Builder builder = inRealTime();
-    builder.build();
-    assertThrows(IllegalStateException.class, builder::build);
   }
 
   @Test

@@ -113,10 +113,9 @@ final class GameDayRun {
 
   private Opened open(CachePolicy keyVersions) {
     ResilientRootKey rootKey =
-        ResilientRootKey.builder(
-                service.over(
-                    LocalRootKey.open(directory.resolve("root.key"), RemoteExample.sealingKey())))
-            .build();
+        ResilientRootKey.around(
+            service.over(
+                LocalRootKey.open(directory.resolve("root.key"), RemoteExample.sealingKey())));
     Kms kms =
         Kms.builder()
             .rootKey(rootKey)

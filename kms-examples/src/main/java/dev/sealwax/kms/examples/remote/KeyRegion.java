@@ -5,6 +5,7 @@ import dev.sealwax.kms.aws.AwsKmsRootKey;
 import dev.sealwax.kms.examples.InputException;
 import dev.sealwax.kms.rootkey.ResilientRootKey;
 import dev.sealwax.kms.rootkey.RootKeyId;
+import dev.sealwax.kms.vocabulary.GuardPolicy;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.regex.Matcher;
@@ -82,10 +83,11 @@ final class KeyRegion implements AutoCloseable {
 
   /** As every process opens it. */
   ResilientRootKey open() {
-    return ResilientRootKey.builder(switched.over(AwsKmsRootKey.open(client, key)))
-        .deadline(Duration.ofSeconds(5)) // within that of the quorum
-        .attempts(3, ATTEMPT_TIMEOUT)
-        .build();
+    return ResilientRootKey.around(
+        switched.over(AwsKmsRootKey.open(client, key)),
+        GuardPolicy.defaults()
+            .withDeadline(Duration.ofSeconds(5)) // within that of the quorum
+            .withAttempts(3, ATTEMPT_TIMEOUT));
   }
 
   /** Calls by all processes. */

@@ -151,7 +151,9 @@ public final class KmsCalculator {
       return;
     }
     long burst = (long) Math.ceil((double) options.keysets() / rate);
-    say("to set       ResilientRootKey.builder(kms).rate(%d): nine tenths, shared by all", rate);
+    say(
+        "to set       withRate(%d) in the GuardPolicy of the root key: nine tenths, shared by all",
+        rate);
     say(
         "             All %,d keysets of a process then take %,d s: a deadline above %,d s, or"
             + " warmUp() in turns",

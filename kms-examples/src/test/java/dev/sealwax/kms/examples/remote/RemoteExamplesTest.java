@@ -194,7 +194,7 @@ final class RemoteExamplesTest {
     // 1,000 a second, 730 hours, at 2 for 10,000.
     assertRow("price a month", ".* 525,600");
     assertContains("quota        100 calls a second would be EXCEEDED when 10 processes start");
-    assertContains("ResilientRootKey.builder(kms).rate(9)");
+    assertContains("withRate(9) in the GuardPolicy");
   }
 
   @Test
