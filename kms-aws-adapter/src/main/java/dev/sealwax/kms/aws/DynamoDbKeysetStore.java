@@ -227,9 +227,13 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     return names.stream().map(KeysetId::of).toList();
   }
 
-  /** Reads, again while a transaction that is under way keeps it from reading. */
   private <T> T read(String problem, Supplier<T> request) {
     requireOpen();
+    return reading(problem, request);
+  }
+
+  /** Reads, again while a transaction that is under way keeps it from reading. */
+  private <T> T reading(String problem, Supplier<T> request) {
     long started = System.nanoTime();
     for (int attempt = 1; ; attempt++) {
       try {
@@ -367,7 +371,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
 
   /** The place of the next write in the order. */
   private Change changeAfterTheLast(StoredKeyset next, String subject) {
-    Change last = read(subject + "nothing was written", table::lastChange);
+    Change last = reading(subject + "nothing was written", table::lastChange);
     if (!last.hasNext()) {
       throw new KeysetStoreException(
           Reason.INACCESSIBLE,
@@ -385,7 +389,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   /** Which of these writes took effect, if one did: what refused another may have been itself. */
   private @Nullable Change anyThatTookEffect(Set<Change> unknown, String subject) {
     for (Change change : unknown) {
-      Optional<Change> found = read(subject + "load it again", () -> table.change(change));
+      Optional<Change> found = reading(subject + "load it again", () -> table.change(change));
       if (found.filter(change::isSameAs).isPresent()) {
         return change;
       }

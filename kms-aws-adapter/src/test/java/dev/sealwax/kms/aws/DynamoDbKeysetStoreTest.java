@@ -338,6 +338,25 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
   }
 
   @Test
+  void close_whileAWriteGivesWayToAnother_letsItFinish() {
+    store().create(keyset(ORDERS, 1, ""));
+    DynamoDbKeysetStore other = DynamoDbKeysetStore.open(client, table);
+    proxy.next(
+        WRITE,
+        (proxy, exchange, target, request) -> {
+          other.close();
+          proxy.send(
+              exchange,
+              400,
+              "{\"__type\":\"TransactionCanceledException\",\"CancellationReasons\":"
+                  + "[{\"Code\":\"TransactionConflict\"}]}");
+        });
+    other.replace(keyset(ORDERS, 2, ""));
+    assertEquals(2, store().load(ORDERS).orElseThrow().revision());
+    assertThrows(IllegalStateException.class, () -> other.replace(keyset(ORDERS, 3, "")));
+  }
+
+  @Test
   void oldChanges_areForgotten() {
     try (DynamoDbKeysetStore small = DynamoDbKeysetStore.open(client, table, 10)) {
       small.create(keyset(ORDERS, 1, ""));
