@@ -38,6 +38,12 @@ final class AwsErrors {
         && service.statusCode() < 500;
   }
 
+  /** Whether the answer is that of the only attempt; of an earlier one it says nothing. */
+  static boolean isOnlyAttempt(SdkException e) {
+    Integer attempts = e.numAttempts();
+    return attempts != null && attempts == 1;
+  }
+
   /** Whether nothing was sent, for want of credentials: no attempt, and no trouble on the way. */
   static boolean isUnsent(SdkException e) {
     return e.getClass() == SdkClientException.class

@@ -2,9 +2,12 @@ package dev.sealwax.kms.aws;
 
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
+import java.util.List;
 import java.util.Set;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.core.exception.SdkServiceException;
+import software.amazon.awssdk.services.dynamodb.model.TransactionCanceledException;
+import software.amazon.awssdk.services.dynamodb.model.TransactionInProgressException;
 
 /** What an error of DynamoDB means for a keyset store, by its code and not by its message. */
 final class DynamoDbErrors {
@@ -58,6 +61,41 @@ final class DynamoDbErrors {
             + AwsErrors.describe(e)
             + (reason == Reason.INACCESSIBLE ? remedy(e) : "; try again later"),
         AwsErrors.quotingNothing(e));
+  }
+
+  /** Whether the condition of that item of the transaction was not met. */
+  static boolean isRefused(TransactionCanceledException e, int item) {
+    return e.cancellationReasons().size() > item
+        && "ConditionalCheckFailed".equals(e.cancellationReasons().get(item).code());
+  }
+
+  /** Whether all that stood in the way was another transaction. */
+  static boolean isBusy(TransactionCanceledException e) {
+    return e.cancellationReasons().stream()
+            .map(reason -> String.valueOf(reason.code()))
+            .allMatch(
+                Set.of("None", "null", "ConditionalCheckFailed", "TransactionConflict")::contains)
+        && e.cancellationReasons().stream()
+            .anyMatch(reason -> reason.code() != null && !reason.code().equals("None"));
+  }
+
+  /** Whether an earlier attempt of the same write is still being carried out. */
+  static boolean isInProgress(SdkException e) {
+    return e instanceof TransactionInProgressException;
+  }
+
+  /** A transaction that did not take effect, in the words of the SPI. */
+  static KeysetStoreException cancelled(String problem, TransactionCanceledException e) {
+    List<String> codes =
+        e.cancellationReasons().stream()
+            .map(reason -> String.valueOf(reason.code()))
+            .filter(code -> !code.equals("None") && !code.equals("null"))
+            .toList();
+    boolean temporary = codes.stream().allMatch(DynamoDbErrors::isTemporary);
+    return new KeysetStoreException(
+        temporary ? Reason.UNAVAILABLE : Reason.INACCESSIBLE,
+        problem + ": the transaction was cancelled, " + codes,
+        null);
   }
 
   private static String remedy(SdkException e) {

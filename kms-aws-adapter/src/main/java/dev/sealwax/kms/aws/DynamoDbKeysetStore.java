@@ -4,31 +4,19 @@ import dev.sealwax.kms.aws.KeysetItems.Change;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.store.WriteSignal;
-import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
-import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.dynamodb.model.ResourceInUseException;
-import software.amazon.awssdk.services.dynamodb.model.TransactWriteItem;
-import software.amazon.awssdk.services.dynamodb.model.TransactionCanceledException;
 
 /**
  * A keyset store in a table of DynamoDB, shared by any number of processes.
@@ -60,21 +48,14 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   /** Fewest changes kept; a reader further behind is told to read everything. */
   private static final int KEPT_CHANGES = 10_000;
 
-  private static final int PRUNED_EVERY = 100;
-  private static final int PAUSE_MILLIS = 10;
-  private static final int MAX_PAUSE_MILLIS = 200;
-
-  private static final Logger LOG = LoggerFactory.getLogger(DynamoDbKeysetStore.class);
-
   private final KeysetTable table;
-  private final int keptChanges;
-  private final AtomicBoolean warned = new AtomicBoolean();
   private final WriteSignal signal = WriteSignal.create();
+  private final OrderedWrites writes;
   private volatile boolean closed;
 
   private DynamoDbKeysetStore(KeysetTable table, int keptChanges) {
     this.table = table;
-    this.keptChanges = keptChanges;
+    this.writes = new OrderedWrites(table, keptChanges, signal);
   }
 
   /**
@@ -109,7 +90,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
       try {
         created.create();
       } catch (ResourceInUseException e) {
-        if (isOnlyAttempt(e)) {
+        if (AwsErrors.isOnlyAttempt(e)) {
           throw e;
         }
         // An earlier attempt of the SDK, whose answer was lost, has created it, or somebody else in
@@ -137,17 +118,17 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   @Override
   public void create(StoredKeyset first) {
     Objects.requireNonNull(first, "keyset").requireFirst();
-    write(
-        first,
-        List.of(
-            table.putIfAbsent(KeysetItems.itemOf(first)),
-            table.put(KeysetItems.nameOf(first.id()))));
+    requireOpen();
+    requireFits(first);
+    writes.create(first);
   }
 
   @Override
   public void replace(StoredKeyset next) {
     Objects.requireNonNull(next, "keyset").requireNotFirst();
-    write(next, List.of(table.putIfRevision(KeysetItems.itemOf(next), next.revision() - 1)));
+    requireOpen();
+    requireFits(next);
+    writes.replace(next);
   }
 
   @Override
@@ -212,6 +193,18 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     signal.close();
   }
 
+  private static void requireFits(StoredKeyset next) {
+    if (next.document().length() > MAX_DOCUMENT_CHARS) {
+      throw new KeysetStoreException(
+          Reason.INACCESSIBLE,
+          String.format(
+              "keyset %s revision %d has %d characters, and an item of DynamoDB holds %d; destroy"
+                  + " key versions that nothing needs, or use another store",
+              next.id(), next.revision(), next.document().length(), MAX_DOCUMENT_CHARS),
+          null);
+    }
+  }
+
   private List<KeysetId> names(String after, int limit) {
     if (limit < 1) {
       throw new IllegalArgumentException("list limit must be at least 1, got " + limit);
@@ -229,248 +222,7 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
 
   private <T> T read(String problem, Supplier<T> request) {
     requireOpen();
-    return reading(problem, request);
-  }
-
-  /** Reads, again while a transaction that is under way keeps it from reading. */
-  private <T> T reading(String problem, Supplier<T> request) {
-    long started = System.nanoTime();
-    for (int attempt = 1; ; attempt++) {
-      try {
-        return request.get();
-      } catch (TransactionCanceledException e) {
-        if (!isBusy(e) || !mayTryAgain(attempt, started)) {
-          throw cancelled(problem, e);
-        }
-      } catch (SdkException e) {
-        throw DynamoDbErrors.translated(problem, e);
-      }
-    }
-  }
-
-  private void write(StoredKeyset next, List<TransactWriteItem> items) {
-    requireOpen();
-    requireFits(next);
-    String subject = "keyset " + next.id() + " revision " + next.revision() + ": ";
-    long started = System.nanoTime();
-    Set<Change> unknown = new HashSet<>(); // may take effect yet, or has since it was looked for
-    for (int attempt = 1; ; attempt++) {
-      Change change = changeAfterTheLast(next, subject);
-      List<TransactWriteItem> all = new ArrayList<>(items);
-      all.add(table.putIfAbsent(change.item()));
-      try {
-        table.write(all);
-        written(change);
-        return;
-      } catch (TransactionCanceledException e) {
-        if (!isOnlyAttempt(e)) {
-          unknown.add(change); // one attempt was refused, perhaps because of another one
-        }
-        Change own = anyThatTookEffect(unknown, subject);
-        if (own != null) {
-          written(own);
-          return;
-        }
-        if (isRefused(e, 0)) {
-          throw notTheTurnOf(next, e.cancellationReasons().get(0).item());
-        }
-        if (!isBusy(e)) {
-          if (isOnlyAttempt(e)) {
-            throw cancelled(subject + "nothing was written", e);
-          }
-          if (tookEffect(change, subject, e)) {
-            written(change);
-            return;
-          }
-        }
-      } catch (SdkException e) {
-        if (AwsErrors.isUnsent(e)
-            || (isOnlyAttempt(e) && AwsErrors.isRefusal(e) && !isInProgress(e))) {
-          throw DynamoDbErrors.translated(subject + "nothing was written", e);
-        }
-        if (tookEffect(change, subject, e)) {
-          written(change);
-          return;
-        }
-      }
-      if (!mayTryAgain(attempt, started)) {
-        throw new KeysetStoreException(
-            Reason.UNAVAILABLE,
-            subject
-                + (unknown.isEmpty() ? "nothing was written" : "load it again")
-                + ", others write to "
-                + table
-                + " all the time",
-            null);
-      }
-    }
-  }
-
-  private static void requireFits(StoredKeyset next) {
-    if (next.document().length() > MAX_DOCUMENT_CHARS) {
-      throw new KeysetStoreException(
-          Reason.INACCESSIBLE,
-          String.format(
-              "keyset %s revision %d has %d characters, and an item of DynamoDB holds %d; destroy"
-                  + " key versions that nothing needs, or use another store",
-              next.id(), next.revision(), next.document().length(), MAX_DOCUMENT_CHARS),
-          null);
-    }
-  }
-
-  /**
-   * Whether a write whose answer was lost took effect. If another has its place in the order, it
-   * did not and never will.
-   */
-  private boolean tookEffect(Change change, String subject, SdkException lost) {
-    AwsErrors.keepInterrupt(lost);
-    Optional<Change> found;
-    try {
-      found = table.change(change);
-    } catch (SdkException e) {
-      AwsErrors.keepInterrupt(e);
-      found = Optional.empty();
-    }
-    if (found.isEmpty()) {
-      signal.signal(); // who waits looks, and sees which of the two it is
-      throw new KeysetStoreException(
-          Reason.UNAVAILABLE,
-          subject
-              + "load it again to see whether the write took effect, the answer was lost: "
-              + AwsErrors.describe(lost),
-          AwsErrors.quotingNothing(lost));
-    }
-    return found.get().isSameAs(change);
-  }
-
-  private void written(Change change) {
-    signal.signal();
-    if (change.number() % PRUNED_EVERY == 0) {
-      try {
-        table.delete(table.changesBefore(change.number() - keptChanges, 2 * PRUNED_EVERY));
-      } catch (SdkException e) {
-        AwsErrors.keepInterrupt(e); // they are deleted next time
-        warnOfRefusal(e);
-      }
-    }
-  }
-
-  /** What is refused once will be: the changes pile up, and no write ever fails by that. */
-  private void warnOfRefusal(SdkException e) {
-    if (AwsErrors.isRefusal(e)
-        && DynamoDbErrors.reasonOf(e) == Reason.INACCESSIBLE
-        && !warned.getAndSet(true)) {
-      LOG.warn(
-          "old changes in {} cannot be deleted and pile up, allow dynamodb:BatchWriteItem and"
-              + " dynamodb:DeleteItem to who changes keysets; this is said once: {}{}",
-          table,
-          AwsErrors.describe(e),
-          AwsErrors.denialOf(e));
-    }
-  }
-
-  /** The place of the next write in the order. */
-  private Change changeAfterTheLast(StoredKeyset next, String subject) {
-    Change last = reading(subject + "nothing was written", table::lastChange);
-    if (!last.hasNext()) {
-      throw new KeysetStoreException(
-          Reason.INACCESSIBLE,
-          subject
-              + "nothing was written, change "
-              + Change.sortKey(last.number())
-              + " in "
-              + table
-              + " leaves no number for the next; no store has made it, delete it",
-          null);
-    }
-    return last.next(next.id());
-  }
-
-  /** Which of these writes took effect, if one did: what refused another may have been itself. */
-  private @Nullable Change anyThatTookEffect(Set<Change> unknown, String subject) {
-    for (Change change : unknown) {
-      Optional<Change> found = reading(subject + "load it again", () -> table.change(change));
-      if (found.filter(change::isSameAs).isPresent()) {
-        return change;
-      }
-    }
-    return null;
-  }
-
-  /** Whether the answer is that of the only attempt; of an earlier one it says nothing. */
-  private static boolean isOnlyAttempt(SdkException e) {
-    Integer attempts = e.numAttempts();
-    return attempts != null && attempts == 1;
-  }
-
-  private RuntimeException notTheTurnOf(
-      StoredKeyset next, @Nullable Map<String, AttributeValue> stored) {
-    if (next.revision() == 1 && (stored == null || stored.isEmpty())) {
-      return new KeysetConflictException(next.id(), "the name is taken");
-    }
-    if (stored == null || stored.isEmpty()) {
-      return new KeysetStoreException(
-          Reason.NOT_FOUND, "there is no keyset " + next.id() + " in " + table, null);
-    }
-    long revision = KeysetItems.keysetIn(stored, next.id()).revision();
-    return new KeysetConflictException(
-        next.id(),
-        next.revision() == 1
-            ? "the name is taken, at revision " + revision
-            : "another writer was faster, stored is revision "
-                + revision
-                + ", which "
-                + next.revision()
-                + " does not follow");
-  }
-
-  /** Whether a condition of one of the items was not met. */
-  private static boolean isRefused(TransactionCanceledException e, int item) {
-    return e.cancellationReasons().size() > item
-        && "ConditionalCheckFailed".equals(e.cancellationReasons().get(item).code());
-  }
-
-  /** Whether all that stood in the way was another transaction. */
-  private static boolean isBusy(TransactionCanceledException e) {
-    return e.cancellationReasons().stream()
-            .map(reason -> String.valueOf(reason.code()))
-            .allMatch(
-                Set.of("None", "null", "ConditionalCheckFailed", "TransactionConflict")::contains)
-        && e.cancellationReasons().stream()
-            .anyMatch(reason -> reason.code() != null && !reason.code().equals("None"));
-  }
-
-  private static boolean isInProgress(SdkException e) {
-    return e
-        instanceof software.amazon.awssdk.services.dynamodb.model.TransactionInProgressException;
-  }
-
-  private static KeysetStoreException cancelled(String problem, TransactionCanceledException e) {
-    List<String> codes =
-        e.cancellationReasons().stream()
-            .map(reason -> String.valueOf(reason.code()))
-            .filter(code -> !code.equals("None") && !code.equals("null"))
-            .toList();
-    boolean temporary = codes.stream().allMatch(DynamoDbErrors::isTemporary);
-    return new KeysetStoreException(
-        temporary ? Reason.UNAVAILABLE : Reason.INACCESSIBLE,
-        problem + ": the transaction was cancelled, " + codes,
-        null);
-  }
-
-  /** Lets others go first; false if the thread is to stop, or a call may take no longer. */
-  private boolean mayTryAgain(int attempt, long started) {
-    if (System.nanoTime() - started > table.limit().duration().toNanos()) {
-      return false;
-    }
-    try {
-      int most = Math.min(attempt * PAUSE_MILLIS, MAX_PAUSE_MILLIS);
-      Thread.sleep(ThreadLocalRandom.current().nextInt(most) + 1L);
-      return true;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return false;
-    }
+    return table.reading(problem, request);
   }
 
   private String cannotReadChanges() {

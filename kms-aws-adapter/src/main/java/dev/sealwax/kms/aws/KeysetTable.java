@@ -4,13 +4,17 @@ import static dev.sealwax.kms.aws.KeysetItems.text;
 import static software.amazon.awssdk.services.dynamodb.model.ReturnValuesOnConditionCheckFailure.ALL_OLD;
 
 import dev.sealwax.kms.aws.KeysetItems.Change;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
+import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeDefinition;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
@@ -32,14 +36,18 @@ import software.amazon.awssdk.services.dynamodb.model.TransactGetItem;
 import software.amazon.awssdk.services.dynamodb.model.TransactGetItemsRequest;
 import software.amazon.awssdk.services.dynamodb.model.TransactWriteItem;
 import software.amazon.awssdk.services.dynamodb.model.TransactWriteItemsRequest;
+import software.amazon.awssdk.services.dynamodb.model.TransactionCanceledException;
 import software.amazon.awssdk.services.dynamodb.model.WriteRequest;
 
 /**
- * The requests that a store makes to its table, each bounded; failures are the SDK's. Safe for any
+ * The requests that a store makes to its table, each bounded, and how long they give way to those
+ * of others. Failures of a request are the SDK's, for whoever makes it to judge. Safe for any
  * thread.
  */
 final class KeysetTable {
   private static final int MAX_BATCH = 25; // of DynamoDB
+  private static final int PAUSE_MILLIS = 10;
+  private static final int MAX_PAUSE_MILLIS = 200;
 
   private final DynamoDbClient client;
   private final String name;
@@ -51,10 +59,6 @@ final class KeysetTable {
     this.name = name;
     this.limit = CallLimit.of(client.serviceClientConfiguration());
     this.configuration = limit.asConfiguration();
-  }
-
-  CallLimit limit() {
-    return limit;
   }
 
   /** Asks for the table, which can be used some seconds later. */
@@ -253,6 +257,47 @@ final class KeysetTable {
               .requestItems(Map.of(name, batch))
               .overrideConfiguration(configuration)
               .build());
+    }
+  }
+
+  /**
+   * Reads, again while a transaction that is under way keeps it from reading.
+   *
+   * @param problem what to say if that fails
+   * @throws KeysetStoreException if that fails
+   */
+  <T> T reading(String problem, Supplier<T> request) {
+    long started = System.nanoTime();
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return request.get();
+      } catch (TransactionCanceledException e) {
+        if (!DynamoDbErrors.isBusy(e) || !mayTryAgain(attempt, started)) {
+          throw DynamoDbErrors.cancelled(problem, e);
+        }
+      } catch (SdkException e) {
+        throw DynamoDbErrors.translated(problem, e);
+      }
+    }
+  }
+
+  /**
+   * Lets others go first; false if the thread is to stop, or the call may take no longer.
+   *
+   * @param attempt of the call, from 1 on; the later, the longer the pause
+   * @param started when the call began, by {@link System#nanoTime}
+   */
+  boolean mayTryAgain(int attempt, long started) {
+    if (System.nanoTime() - started > limit.duration().toNanos()) {
+      return false;
+    }
+    try {
+      int most = Math.min(attempt * PAUSE_MILLIS, MAX_PAUSE_MILLIS);
+      Thread.sleep(ThreadLocalRandom.current().nextInt(most) + 1L);
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
     }
   }
 

@@ -30,7 +30,13 @@ final class ArchitectureTest extends ModuleRules {
   @Test
   void dynamoDb_isUsedByItsStore() {
     Set<String> allowed =
-        Set.of("AwsClients", "DynamoDbKeysetStore", "DynamoDbErrors", "KeysetItems", "KeysetTable");
+        Set.of(
+            "AwsClients",
+            "DynamoDbKeysetStore",
+            "DynamoDbErrors",
+            "KeysetItems",
+            "KeysetTable",
+            "OrderedWrites");
     noClasses()
         .that(
             describe(
