@@ -9,15 +9,16 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A column of a table in a database: its names as the database spells them, its primary key, and
- * the statements over them. Names are letters, digits and underscores, checked here, and quoted
- * wherever they stand; values are always bound. Immutable.
+ * A column of a table in a database: its names as the database spells them, its primary key, the
+ * statements over them, and the record in a row. Names are letters, digits and underscores, checked
+ * here, and quoted wherever they stand; values are always bound. Immutable.
  *
  * @param schema the schema, or empty if the database has none
  */
@@ -232,8 +233,18 @@ record EnvelopeTable(
   }
 
   /** The start of one value. */
-  String selectOne() {
+  private String selectOne() {
     return "SELECT " + start() + " FROM " + qualified() + " WHERE " + keyEquals();
+  }
+
+  /** The record of an id, as it is now, or nothing if there is no such row. */
+  Optional<EnvelopeRecord> read(Connection connection, String id) throws SQLException {
+    try (PreparedStatement select = connection.prepareStatement(selectOne())) {
+      RecordKey.bind(keys, select, 1, id);
+      try (ResultSet row = select.executeQuery()) {
+        return row.next() ? Optional.of(form.read(id, row, 1)) : Optional.empty();
+      }
+    }
   }
 
   /** One value. */

@@ -1,20 +1,14 @@
 package dev.sealwax.kms.rewrap;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -50,17 +44,17 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
     Connection open() throws SQLException;
   }
 
-  private final Connections connections;
+  private final KeptConnections connections;
   private final EnvelopeTable table;
   private final JdbcDurability durability;
-  private final Deque<Connection> idle = new ArrayDeque<>(); // guarded by itself
-  private boolean closed; // guarded by idle
+  private final WholeEnvelopeRows wholeEnvelopes;
 
   private JdbcEnvelopeSource(
       Connections connections, EnvelopeTable table, JdbcDurability durability) {
-    this.connections = connections;
+    this.connections = new KeptConnections(connections);
     this.table = table;
     this.durability = durability;
+    this.wholeEnvelopes = new WholeEnvelopeRows(this.connections, table, durability);
   }
 
   /**
@@ -111,7 +105,7 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
   /** In PostgreSQL what its statistics say, in H2 an exact count. */
   @Override
   public OptionalLong size() throws IOException {
-    return with(
+    return connections.inTransaction(
         connection -> {
           boolean estimates = table.database() == EnvelopeTable.Database.POSTGRESQL;
           String sql =
@@ -135,18 +129,19 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
 
   @Override
   public List<EnvelopeRecord> scan(@Nullable String after, int limit) throws IOException {
-    return with(
+    return connections.inTransaction(
         connection -> {
           try (PreparedStatement select =
               connection.prepareStatement(table.selectPage(after != null, limit))) {
             if (after != null) {
-              bindKey(select, 1, after);
+              RecordKey.bind(table.keys(), select, 1, after);
             }
             select.setFetchSize(limit);
             List<EnvelopeRecord> page = new ArrayList<>(limit);
             try (ResultSet rows = select.executeQuery()) {
               while (rows.next()) {
-                page.add(table.form().read(key(rows), rows, table.keys().size() + 1));
+                String id = RecordKey.read(table.keys(), rows);
+                page.add(table.form().read(id, rows, table.keys().size() + 1));
               }
             }
             return page;
@@ -154,44 +149,16 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
         });
   }
 
-  private String key(ResultSet row) throws SQLException {
-    List<KeyColumn> keys = table.keys();
-    if (keys.size() == 1) {
-      return keys.get(0).read(row, 1);
-    }
-    List<String> values = new ArrayList<>(keys.size());
-    for (int i = 0; i < keys.size(); i++) {
-      values.add(keys.get(i).read(row, i + 1));
-    }
-    return RecordKey.join(values);
-  }
-
-  private void bindKey(PreparedStatement statement, int firstIndex, String id) throws SQLException {
-    List<String> values = RecordKey.split(id, table.keys().size());
-    for (int i = 0; i < values.size(); i++) {
-      table.keys().get(i).bind(statement, firstIndex + i, values.get(i));
-    }
-  }
-
   @Override
   public Optional<EnvelopeRecord> read(String id) throws IOException {
     Objects.requireNonNull(id, "id");
-    return with(connection -> read(connection, id));
-  }
-
-  private Optional<EnvelopeRecord> read(Connection connection, String id) throws SQLException {
-    try (PreparedStatement select = connection.prepareStatement(table.selectOne())) {
-      bindKey(select, 1, id);
-      try (ResultSet row = select.executeQuery()) {
-        return row.next() ? Optional.of(table.form().read(id, row, 1)) : Optional.empty();
-      }
-    }
+    return connections.inTransaction(connection -> table.read(connection, id));
   }
 
   @Override
   public List<ReplaceOutcome> replaceHeaders(List<HeaderChange> changes) throws IOException {
     Objects.requireNonNull(changes, "changes");
-    return with(
+    return connections.inTransaction(
         connection -> {
           try {
             return replace(connection, changes);
@@ -237,7 +204,7 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
     connection.commit();
     for (int i = 0; i < outcomes.size(); i++) {
       if (outcomes.get(i) == ReplaceOutcome.CHANGED_MEANWHILE
-          && read(connection, changes.get(i).record().id()).isEmpty()) {
+          && table.read(connection, changes.get(i).record().id()).isEmpty()) {
         outcomes.set(i, ReplaceOutcome.GONE);
       }
     }
@@ -266,8 +233,9 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
       }
       statement.setArray(index++, array(connection, changes.stream().map(form::newValue).toList()));
       statement.setArray(index++, array(connection, changes.stream().map(form::oldValue).toList()));
-      bindKey(statement, index, changes.get(0).record().id());
-      bindKey(statement, index + keys.size(), changes.get(changes.size() - 1).record().id());
+      RecordKey.bind(keys, statement, index, changes.get(0).record().id());
+      RecordKey.bind(
+          keys, statement, index + keys.size(), changes.get(changes.size() - 1).record().id());
       try (ResultSet replaced = statement.executeQuery()) {
         while (replaced.next()) {
           outcomes.set(Math.toIntExact(replaced.getLong(1) - 1), ReplaceOutcome.REPLACED);
@@ -291,7 +259,7 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
         int length = table.form().headerLength(change.newHeader().length);
         table.form().bind(statement, 1, table.form().newValue(change));
         statement.setInt(2, length + 1);
-        bindKey(statement, 3, change.record().id());
+        RecordKey.bind(table.keys(), statement, 3, change.record().id());
         statement.setInt(keys + 3, length);
         table.form().bind(statement, keys + 4, table.form().oldValue(change));
         statement.addBatch();
@@ -316,148 +284,12 @@ public final class JdbcEnvelopeSource implements WholeEnvelopeSource {
       throws IOException {
     Objects.requireNonNull(record, "record");
     Objects.requireNonNull(replacement, "replacement");
-    Optional<byte[]> found = with(connection -> readWhole(connection, record.id()));
-    if (found.isEmpty()) {
-      return ReplaceOutcome.GONE;
-    }
-    byte[] before = found.get();
-    if (!record.hasHeaderOf(before)) {
-      if (before.length == 0 && isUnchanged(record)) {
-        // It starts as an envelope and is none.
-        replacement.write(InputStream.nullInputStream(), OutputStream.nullOutputStream());
-      }
-      return ReplaceOutcome.CHANGED_MEANWHILE;
-    }
-    ByteArrayOutputStream after = new ByteArrayOutputStream(before.length);
-    replacement.write(new ByteArrayInputStream(before), after);
-    return with(
-        connection -> {
-          try {
-            return replaceWhole(connection, record.id(), before, after.toByteArray());
-          } catch (SQLException e) {
-            if (!SqlFailure.isOfOneRow(e)) {
-              throw e;
-            }
-            connection.rollback();
-            return ReplaceOutcome.REFUSED;
-          }
-        });
-  }
-
-  private boolean isUnchanged(EnvelopeRecord record) throws IOException {
-    Optional<EnvelopeRecord> now = read(record.id());
-    return now.isPresent() && record.hasHeaderOf(now.get().start());
-  }
-
-  private Optional<byte[]> readWhole(Connection connection, String id) throws SQLException {
-    try (PreparedStatement select = connection.prepareStatement(table.selectWhole())) {
-      bindKey(select, 1, id);
-      try (ResultSet row = select.executeQuery()) {
-        return row.next() ? Optional.of(table.form().readWhole(row, 1)) : Optional.empty();
-      }
-    }
-  }
-
-  private ReplaceOutcome replaceWhole(Connection connection, String id, byte[] before, byte[] after)
-      throws SQLException {
-    durability.beforeWriting(connection);
-    ColumnForm form = table.form();
-    int updated;
-    try (PreparedStatement update = connection.prepareStatement(table.updateWhole())) {
-      form.bind(update, 1, form.wholeValue(after));
-      bindKey(update, 2, id);
-      form.bind(update, table.keys().size() + 2, form.wholeValue(before));
-      updated = update.executeUpdate();
-    }
-    connection.commit();
-    if (updated > 0) {
-      return ReplaceOutcome.REPLACED;
-    }
-    return read(connection, id).isEmpty() ? ReplaceOutcome.GONE : ReplaceOutcome.CHANGED_MEANWHILE;
-  }
-
-  // --- connections ---
-
-  private interface Work<T> {
-    T on(Connection connection) throws SQLException;
-  }
-
-  /** One transaction on a connection of our own; a connection that fails is not used again. */
-  private <T> T with(Work<T> work) throws IOException {
-    try {
-      Connection connection = take();
-      boolean done = false;
-      try {
-        T result = work.on(connection);
-        connection.commit();
-        done = true;
-        return result;
-      } finally {
-        if (done) {
-          giveBack(connection);
-        } else {
-          discard(connection);
-        }
-      }
-    } catch (SQLException e) {
-      throw SqlFailure.of(e);
-    }
-  }
-
-  private Connection take() throws SQLException {
-    synchronized (idle) {
-      if (closed) {
-        throw new IllegalStateException("the source is closed");
-      }
-      Connection connection = idle.poll();
-      if (connection != null) {
-        return connection;
-      }
-    }
-    Connection connection = connections.open();
-    connection.setAutoCommit(false);
-    return connection;
-  }
-
-  private void giveBack(Connection connection) throws SQLException {
-    synchronized (idle) {
-      if (!closed) {
-        idle.push(connection);
-        return;
-      }
-    }
-    connection.close();
-  }
-
-  private static void discard(Connection connection) {
-    try (connection) {
-      connection.rollback();
-    } catch (SQLException e) {
-      // It has failed already, and that is being reported.
-    }
+    return wholeEnvelopes.replace(record, replacement);
   }
 
   @Override
   public void close() throws IOException {
-    List<Connection> open;
-    synchronized (idle) {
-      closed = true;
-      open = List.copyOf(idle);
-      idle.clear();
-    }
-    IOException failure = null;
-    for (Connection connection : open) {
-      try {
-        // A pool lends it to others, who expect it as it was.
-        connection.setAutoCommit(true);
-        connection.close();
-      } catch (SQLException e) {
-        failure = new IOException("a connection cannot be closed", e);
-      }
-    }
-    if (failure != null) {
-      throw failure;
-    }
+    connections.close();
   }
 
   @Override

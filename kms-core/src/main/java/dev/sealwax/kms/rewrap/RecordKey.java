@@ -1,5 +1,8 @@
 package dev.sealwax.kms.rewrap;
 
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -19,6 +22,24 @@ final class RecordKey {
       id.append(i == 0 ? "" : ",").append(values.get(i).replace("\\", "\\\\").replace(",", "\\,"));
     }
     return id.toString();
+  }
+
+  /** The id of a row whose first columns are those of the key. */
+  static String read(List<KeyColumn> keys, ResultSet row) throws SQLException {
+    List<String> values = new ArrayList<>(keys.size());
+    for (int i = 0; i < keys.size(); i++) {
+      values.add(keys.get(i).read(row, i + 1));
+    }
+    return join(values);
+  }
+
+  /** Binds the values of an id that {@link #read} gave to places that follow each other. */
+  static void bind(List<KeyColumn> keys, PreparedStatement statement, int firstIndex, String id)
+      throws SQLException {
+    List<String> values = split(id, keys.size());
+    for (int i = 0; i < values.size(); i++) {
+      keys.get(i).bind(statement, firstIndex + i, values.get(i));
+    }
   }
 
   /**
