@@ -69,6 +69,7 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
       Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
 
   private final EnvelopeDirectory directory;
+  private final WholeEnvelopeFiles wholeEnvelopes;
   private final Predicate<Path> wanted;
   private final FileChannel lockFile;
 
@@ -79,6 +80,7 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
   private DirectoryEnvelopeSource(
       EnvelopeDirectory directory, Predicate<Path> wanted, FileChannel lockFile) {
     this.directory = directory;
+    this.wholeEnvelopes = new WholeEnvelopeFiles(directory);
     this.wanted = wanted;
     this.lockFile = lockFile;
   }
@@ -125,7 +127,7 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
     boolean done = false;
     try {
       requireLock(lockFile, opened.root());
-      opened.deleteUnfinished();
+      new WholeEnvelopeFiles(opened).deleteUnfinished();
       int mended = HeaderJournal.recoverAll(opened);
       if (mended > 0) {
         LOG.info("{}: {} torn headers put back after a crash", opened.root(), mended);
@@ -220,7 +222,7 @@ public final class DirectoryEnvelopeSource implements WholeEnvelopeSource {
       throws IOException {
     Objects.requireNonNull(record, "record");
     Objects.requireNonNull(replacement, "replacement");
-    return directory.replaceWhole(record, replacement);
+    return wholeEnvelopes.replace(record, replacement);
   }
 
   /** Should that fail as well, the journal stays, and whoever opens the directory next mends. */

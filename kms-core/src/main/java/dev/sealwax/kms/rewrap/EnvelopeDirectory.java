@@ -4,12 +4,10 @@ import dev.sealwax.kms.envelope.EnvelopeInfo;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -17,24 +15,18 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.FileTime;
-import java.nio.file.attribute.PosixFileAttributeView;
-import java.nio.file.attribute.PosixFileAttributes;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
-import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Files below a directory, by id: the names on the way joined by slashes. Reads and writes headers,
- * and whole envelopes where they are encrypted anew. Never follows a symbolic link below the
+ * Files below a directory, by id: the names on the way joined by slashes. Reads and writes headers;
+ * {@link WholeEnvelopeFiles} writes whole envelopes. Never follows a symbolic link below the
  * directory's own path. Safe for any thread, for different files.
  */
 record EnvelopeDirectory(Path root) {
@@ -42,10 +34,6 @@ record EnvelopeDirectory(Path root) {
       Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
   private static final Set<OpenOption> READ_WRITE =
       Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
-
-  private static final Set<OpenOption> NEW_FILE =
-      Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-  private static final String TMP = ".tmp";
 
   String id(Path file) {
     return String.join("/", names(root.relativize(file)));
@@ -187,7 +175,7 @@ record EnvelopeDirectory(Path root) {
               FileLock lock = lock(channel)) {
             int length = change.newHeader().length;
             if (lock == null
-                || !Arrays.equals(read(channel, length), change.oldHeader())
+                || !Arrays.equals(start(channel, length), change.oldHeader())
                 || !before.equals(key(file))) {
               return ReplaceOutcome.CHANGED_MEANWHILE;
             }
@@ -201,113 +189,8 @@ record EnvelopeDirectory(Path root) {
         });
   }
 
-  /**
-   * Puts a new envelope in the place of an old one: writes it to a file of its own, forces that to
-   * the disk, and renames it.
-   *
-   * <p>The lock on the old file is held all the while. An application that does not ask for it
-   * loses what it does between the last look and the renaming.
-   */
-  ReplaceOutcome replaceWhole(EnvelopeRecord record, WholeEnvelopeSource.Replacement replacement)
-      throws IOException {
-    return replacing(
-        record,
-        file -> {
-          Version before = Version.of(file);
-          try (FileChannel channel = openToWrite(file);
-              FileLock lock = lock(channel)) {
-            if (lock == null
-                || !record.hasHeaderOf(read(channel, EnvelopeInfo.MAX_HEADER_BYTES))
-                || !before.equals(Version.of(file))) {
-              return ReplaceOutcome.CHANGED_MEANWHILE;
-            }
-            Path unfinished = root.resolve(HeaderJournal.PREFIX + "." + UUID.randomUUID() + TMP);
-            try {
-              try (FileChannel out =
-                  FileChannel.open(unfinished, NEW_FILE, DurableFiles.ownerOnly(unfinished))) {
-                try {
-                  replacement.write(
-                      Channels.newInputStream(channel), Channels.newOutputStream(out));
-                } catch (IOException | RuntimeException e) {
-                  if (!before.equals(Version.of(file))) {
-                    return ReplaceOutcome.CHANGED_MEANWHILE; // what it read was half of each
-                  }
-                  throw e;
-                }
-                copyAccess(file, unfinished);
-                out.force(true);
-              }
-              if (!before.equals(Version.of(file))) {
-                return ReplaceOutcome.CHANGED_MEANWHILE;
-              }
-              rename(unfinished, file);
-            } finally {
-              Files.deleteIfExists(unfinished);
-            }
-            DurableFiles.syncDirectoryOf(file);
-            return ReplaceOutcome.REPLACED;
-          }
-        });
-  }
-
-  /**
-   * What changes if a file is written in place or replaced, or its access changed.
-   *
-   * @param changed its {@code ctime}, which nobody can set back; null where there is none
-   */
-  private record Version(Object fileKey, long size, FileTime modified, @Nullable Object changed) {
-    static Version of(Path file) throws IOException {
-      BasicFileAttributes attributes =
-          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-      Object changed =
-          file.getFileSystem().supportedFileAttributeViews().contains("unix")
-              ? Files.getAttribute(file, "unix:ctime", LinkOption.NOFOLLOW_LINKS)
-              : null;
-      return new Version(
-          EnvelopeDirectory.key(file), attributes.size(), attributes.lastModifiedTime(), changed);
-    }
-  }
-
-  /** Gives a file the owner, group and permissions of another. */
-  private static void copyAccess(Path from, Path to) throws IOException {
-    PosixFileAttributeView view =
-        Files.getFileAttributeView(to, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS);
-    if (view == null) {
-      return; // nothing of that kind here
-    }
-    PosixFileAttributes wanted =
-        Files.readAttributes(from, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    PosixFileAttributes now = view.readAttributes();
-    try {
-      if (!now.owner().equals(wanted.owner())) {
-        view.setOwner(wanted.owner());
-      }
-      if (!now.group().equals(wanted.group())) {
-        view.setGroup(wanted.group());
-      }
-      view.setPermissions(wanted.permissions());
-    } catch (FileSystemException e) {
-      throw new RefusedException(from, e); // not ours to give: whoever owns the file has to do it
-    }
-  }
-
-  private static void rename(Path from, Path to) throws IOException {
-    try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-    } catch (NoSuchFileException e) {
-      throw e;
-    } catch (FileSystemException e) {
-      if (Files.isDirectory(to, LinkOption.NOFOLLOW_LINKS)) {
-        throw e;
-      }
-      // The disk has just taken the content, so it is about this name: not to be replaced, or on
-      // another file system.
-      throw new RefusedException(to, e);
-    }
-  }
-
   /** A file that may not be changed, for whatever reason. */
-  private static final class RefusedException extends IOException {
+  static final class RefusedException extends IOException {
     private static final long serialVersionUID = 1L;
 
     RefusedException(Path file, FileSystemException cause) {
@@ -315,28 +198,13 @@ record EnvelopeDirectory(Path root) {
     }
   }
 
-  /** Deletes what a crash has left unfinished. Only while no other process works here. */
-  void deleteUnfinished() throws IOException {
-    List<Path> unfinished = new ArrayList<>();
-    try (DirectoryStream<Path> found =
-        Files.newDirectoryStream(root, HeaderJournal.PREFIX + ".*" + TMP)) {
-      found.forEach(unfinished::add);
-    }
-    for (Path each : unfinished) {
-      // Whatever else has such a name is none of ours.
-      if (Files.isRegularFile(each, LinkOption.NOFOLLOW_LINKS)) {
-        Files.deleteIfExists(each);
-      }
-    }
-  }
-
   /** A change of one file. */
-  private interface Replacing {
+  interface Replacing {
     ReplaceOutcome of(Path file) throws IOException;
   }
 
   /** Tells failures that are one record's from those that are the directory's, which it throws. */
-  private ReplaceOutcome replacing(EnvelopeRecord record, Replacing change) throws IOException {
+  ReplaceOutcome replacing(EnvelopeRecord record, Replacing change) throws IOException {
     Path file;
     try {
       file = file(record.id());
@@ -361,7 +229,7 @@ record EnvelopeDirectory(Path root) {
    *
    * @throws RefusedException if this file is not to be written
    */
-  private static FileChannel openToWrite(Path file) throws IOException {
+  static FileChannel openToWrite(Path file) throws IOException {
     try {
       return FileChannel.open(file, READ_WRITE);
     } catch (NoSuchFileException e) {
@@ -391,7 +259,7 @@ record EnvelopeDirectory(Path root) {
     }
     // For reading first: a file that nobody may write was not written.
     try (FileChannel channel = FileChannel.open(file, READ)) {
-      if (!torn.test(read(channel, header.length))) {
+      if (!torn.test(start(channel, header.length))) {
         return false;
       }
     }
@@ -402,7 +270,8 @@ record EnvelopeDirectory(Path root) {
     }
   }
 
-  private static @Nullable FileLock lock(FileChannel channel) throws IOException {
+  /** Locks an open file against others who ask for its lock; null if one of them has it. */
+  static @Nullable FileLock lock(FileChannel channel) throws IOException {
     try {
       return channel.tryLock();
     } catch (OverlappingFileLockException e) {
@@ -410,7 +279,8 @@ record EnvelopeDirectory(Path root) {
     }
   }
 
-  private static byte[] read(FileChannel channel, int length) throws IOException {
+  /** The first bytes of an open file, fewer if it is shorter. */
+  static byte[] start(FileChannel channel, int length) throws IOException {
     ByteBuffer in = ByteBuffer.allocate(length);
     while (in.hasRemaining() && channel.read(in, in.position()) >= 0) {
       // a channel may return less than asked for
@@ -419,7 +289,7 @@ record EnvelopeDirectory(Path root) {
   }
 
   /** Tells files apart that take turns at one path. */
-  private static Object key(Path file) throws IOException {
+  static Object key(Path file) throws IOException {
     BasicFileAttributes attributes =
         Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     if (!attributes.isRegularFile()) {
