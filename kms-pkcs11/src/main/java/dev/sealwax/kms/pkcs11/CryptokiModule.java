@@ -1,14 +1,9 @@
 package dev.sealwax.kms.pkcs11;
 
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.NOT_FOUND;
 import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNAVAILABLE;
-import static dev.sealwax.kms.vocabulary.RootKeyException.Reason.UNSUPPORTED;
 
 import dev.sealwax.kms.vocabulary.RootKeyException;
-import java.io.IOException;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -21,16 +16,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A loaded and initialized module, shared by all connections of this JVM that use its file.
+ * The life of one module: loaded and initialized, called, initialized anew when it has failed, and
+ * finalized when {@link LoadedModules} counts no user any more, who all share this object.
  *
- * <p>A module is initialized once for a process and keeps its state in static memory, so there is
- * one of these for each canonical path. Calls hold the reading half of a lock; finalizing takes the
- * writing half, so nothing is ever finalized under a call. Safe for any thread.
+ * <p>Calls hold the reading half of a lock; finalizing takes the writing half, so nothing is ever
+ * finalized under a call. Safe for any thread.
  */
 final class CryptokiModule {
   private static final Logger LOG = LoggerFactory.getLogger(CryptokiModule.class);
-
-  private static final Map<Path, CryptokiModule> LOADED = new HashMap<>();
 
   private final Path path;
   private final @Nullable String arguments;
@@ -40,9 +33,6 @@ final class CryptokiModule {
   private final ReentrantReadWriteLock calls = new ReentrantReadWriteLock();
   private final ReentrantLock logins = new ReentrantLock();
   private final AtomicLong reinitializations = new AtomicLong();
-
-  /** Counted by {@link #LOADED}'s monitor. */
-  private int users;
 
   /** Written under the writing lock; never null once {@link #started}. */
   private volatile @Nullable Cryptoki cryptoki;
@@ -55,7 +45,7 @@ final class CryptokiModule {
 
   /**
    * No native call is made through this object any more: another may own the module by now. Written
-   * under the writing lock and {@link #LOADED}'s monitor.
+   * under the writing lock and the monitor of {@link LoadedModules}.
    */
   private volatile boolean retired;
 
@@ -64,7 +54,8 @@ final class CryptokiModule {
   private volatile long blamedGeneration = -1;
   private volatile long unclosedGeneration = -1;
 
-  private CryptokiModule(Path path, Pkcs11Config config) {
+  /** Not loaded yet; {@link LoadedModules} makes it. */
+  CryptokiModule(Path path, Pkcs11Config config) {
     this.path = path;
     this.arguments = config.moduleArguments();
     this.shared = config.accepts(Concession.SHARED_MODULE);
@@ -73,70 +64,11 @@ final class CryptokiModule {
   }
 
   /**
-   * Finds or loads the module of a configuration and counts one more user of it.
-   *
-   * @throws RootKeyException if it cannot be loaded or initialized within the timeout of a call, or
-   *     is in use with other arguments
-   */
-  static CryptokiModule acquire(Pkcs11Config config, Function<Path, Cryptoki> loader) {
-    Path path = canonical(config.module());
-    Deadline deadline = Deadline.in(config.callTimeout());
-    while (true) {
-      CryptokiModule module = register(path, config);
-      boolean usable = false;
-      try {
-        usable = module.start(loader, deadline);
-      } finally {
-        if (!usable) {
-          module.release(deadline);
-        }
-      }
-      if (usable) {
-        return module;
-      }
-    }
-  }
-
-  private static CryptokiModule register(Path path, Pkcs11Config config) {
-    synchronized (LOADED) {
-      CryptokiModule module =
-          LOADED.computeIfAbsent(path, file -> new CryptokiModule(file, config));
-      if (!module.retired
-          && (!Objects.equals(module.arguments, config.moduleArguments())
-              || module.shared != config.accepts(Concession.SHARED_MODULE))) {
-        throw new RootKeyException(
-            UNSUPPORTED,
-            "PKCS#11 module "
-                + path
-                + " is in use with other arguments, or by connections that differ in"
-                + " Concession.SHARED_MODULE; a process can initialize it once");
-      }
-      module.users++;
-      return module;
-    }
-  }
-
-  /** Whether nobody uses it any more. */
-  private boolean unregister() {
-    synchronized (LOADED) {
-      return --users == 0;
-    }
-  }
-
-  private static Path canonical(Path module) {
-    try {
-      return module.toRealPath();
-    } catch (IOException e) {
-      throw new RootKeyException(NOT_FOUND, "there is no PKCS#11 module " + module, e);
-    }
-  }
-
-  /**
    * Loads and initializes it, unless that was done, in a thread that may stay behind.
    *
    * @return false if it was finalized meanwhile and another has to be made
    */
-  private boolean start(Function<Path, Cryptoki> loader, Deadline deadline) {
+  boolean start(Function<Path, Cryptoki> loader, Deadline deadline) {
     if (started && !retired) {
       // Counted as a user, so nobody retires it.
       return true;
@@ -173,7 +105,7 @@ final class CryptokiModule {
       throw e.translated("cannot initialize PKCS#11 module " + path);
     } finally {
       if (!started) {
-        retire();
+        LoadedModules.remove(this);
       }
     }
     if (foreign) {
@@ -182,11 +114,19 @@ final class CryptokiModule {
     }
   }
 
-  private void retire() {
-    synchronized (LOADED) {
-      retired = true;
-      LOADED.remove(path, this);
-    }
+  /** Called by {@link LoadedModules}, under its monitor and the writing lock. */
+  void retire() {
+    retired = true;
+  }
+
+  boolean isRetired() {
+    return retired;
+  }
+
+  /** Whether it was loaded as this configuration asks for: that can be done once. */
+  boolean isConfiguredLike(Pkcs11Config config) {
+    return Objects.equals(arguments, config.moduleArguments())
+        && shared == config.accepts(Concession.SHARED_MODULE);
   }
 
   /** Whether it was not initialized before. */
@@ -211,7 +151,7 @@ final class CryptokiModule {
    * the finalizing hangs in it, it stays registered, so that whoever wants it next meets its lock.
    */
   void release(Deadline deadline) {
-    if (unregister() && !deadline.run(() -> releaseNow(deadline))) {
+    if (LoadedModules.unregister(this) && !deadline.run(() -> releaseNow(deadline))) {
       LOG.warn("PKCS#11 module {} could not be finalized within the timeout", path);
     }
   }
@@ -230,11 +170,8 @@ final class CryptokiModule {
 
   /** Called under the writing lock. */
   private void retireIfUnused() {
-    synchronized (LOADED) {
-      if (users > 0 || retired) {
-        return;
-      }
-      retired = true;
+    if (!LoadedModules.retireIfUnused(this)) {
+      return;
     }
     try {
       if (initialized && !foreign) {
@@ -244,7 +181,7 @@ final class CryptokiModule {
     } catch (CryptokiException e) {
       LOG.debug("closing PKCS#11 module {}", path, e);
     } finally {
-      retire();
+      LoadedModules.remove(this);
     }
   }
 

@@ -99,7 +99,7 @@ final class TokenConnection implements AutoCloseable {
    */
   static TokenConnection open(
       Pkcs11Config config, boolean writable, Function<Path, Cryptoki> loader) {
-    CryptokiModule module = CryptokiModule.acquire(config, loader);
+    CryptokiModule module = LoadedModules.acquire(config, loader);
     TokenConnection connection = new TokenConnection(config, module, writable);
     try {
       long most = connection.call("open", session -> session.login().token().maxSessions());

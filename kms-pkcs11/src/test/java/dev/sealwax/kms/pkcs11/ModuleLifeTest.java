@@ -22,7 +22,7 @@ final class ModuleLifeTest extends FakeTokenTest {
   }
 
   private CryptokiModule acquire() {
-    return CryptokiModule.acquire(config, path -> module);
+    return LoadedModules.acquire(config, path -> module);
   }
 
   @Test
