@@ -38,7 +38,7 @@ final class CsvPart implements Part {
   private final Path output;
   private final char delimiter;
   private final CsvColumns columns;
-  private final Figures figures = new Figures("values");
+  private final PartFigures figures = new PartFigures("values");
   private String plaintextDigest = "";
 
   private CsvPart(
@@ -60,7 +60,7 @@ final class CsvPart implements Part {
   }
 
   @Override
-  public Figures figures() {
+  public PartFigures figures() {
     return figures;
   }
 
@@ -91,7 +91,7 @@ final class CsvPart implements Part {
       }
     }
     figures.messages = (long) keys.size() * columns.count();
-    terminal.say("  %s: %s; columns %s", input, Figures.count(keys.size(), "rows"), columns);
+    terminal.say("  %s: %s; columns %s", input, PartFigures.count(keys.size(), "rows"), columns);
     return true;
   }
 

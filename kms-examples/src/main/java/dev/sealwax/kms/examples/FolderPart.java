@@ -40,7 +40,7 @@ final class FolderPart implements Part {
   private final String name;
   private final Path output;
   private final FolderListing listing;
-  private final Figures figures = new Figures("files");
+  private final PartFigures figures = new PartFigures("files");
   private final List<Sealed> sealed = new ArrayList<>();
 
   private FolderPart(Kms kms, Path input, Path output, FolderListing listing) {
@@ -63,7 +63,7 @@ final class FolderPart implements Part {
   }
 
   @Override
-  public Figures figures() {
+  public PartFigures figures() {
     return figures;
   }
 
@@ -73,7 +73,9 @@ final class FolderPart implements Part {
     figures.plaintextBytes = listing.entries().stream().mapToLong(FolderListing.Entry::bytes).sum();
     terminal.say(
         "  %s: %s, %s",
-        input, Figures.count(figures.messages, "files"), Figures.bytes(figures.plaintextBytes));
+        input,
+        PartFigures.count(figures.messages, "files"),
+        PartFigures.bytes(figures.plaintextBytes));
     listing.skipped().forEach(file -> terminal.warn("  skipped %s", file));
     listing.unreadable().forEach(file -> terminal.warn("  LEFT OUT %s", file));
     return listing.unreadable().isEmpty();

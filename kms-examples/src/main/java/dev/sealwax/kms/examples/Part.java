@@ -9,7 +9,7 @@ interface Part {
   EnvelopeCipher cipher();
 
   /** What the steps have measured. */
-  Figures figures();
+  PartFigures figures();
 
   /**
    * Reads the input, so that what is wrong with it comes out before anything is written.

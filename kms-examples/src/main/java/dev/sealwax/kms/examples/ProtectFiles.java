@@ -71,7 +71,7 @@ public final class ProtectFiles {
     try (WorkDirectory work = WorkDirectory.open(options.workDirectory())) {
       int mended = Leftovers.cleanUp(work.sealed());
       if (mended > 0) {
-        terminal.say("cleaned up after an interrupted run: %s", Figures.count(mended, "files"));
+        terminal.say("cleaned up after an interrupted run: %s", PartFigures.count(mended, "files"));
       }
       try (Kms kms =
           Kms.builder()

@@ -1,7 +1,7 @@
 package dev.sealwax.kms.examples;
 
-import static dev.sealwax.kms.examples.Figures.bytes;
-import static dev.sealwax.kms.examples.Figures.count;
+import static dev.sealwax.kms.examples.PartFigures.bytes;
+import static dev.sealwax.kms.examples.PartFigures.count;
 
 import dev.sealwax.kms.KmsStatistics;
 import dev.sealwax.kms.envelope.EnvelopeStatistics;
@@ -13,8 +13,8 @@ final class Report {
   private Report() {}
 
   static void print(Terminal terminal, KmsStatistics statistics, List<Part> parts) {
-    Figures values = new Figures("values");
-    Figures files = new Figures("files");
+    PartFigures values = new PartFigures("values");
+    PartFigures files = new PartFigures("files");
     for (Part part : parts) {
       (part instanceof CsvPart ? values : files).add(part.figures());
     }

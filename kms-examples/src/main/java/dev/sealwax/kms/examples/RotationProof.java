@@ -56,7 +56,7 @@ final class RotationProof {
         .forEach(
             (version, count) ->
                 terminal.say(
-                    "  moved    %s now under version %d", Figures.count(count, unit), version));
+                    "  moved    %s now under version %d", PartFigures.count(count, unit), version));
     int primary = kms.keysets().get(part.cipher().keyset().value()).primary();
     boolean moved = after.countByVersion().keySet().stream().allMatch(v -> v == primary);
     boolean same = after.digest().equals(payloadsBefore);

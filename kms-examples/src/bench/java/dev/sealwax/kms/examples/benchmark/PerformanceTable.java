@@ -24,7 +24,7 @@ public final class PerformanceTable {
 
   static {
     SECTIONS.put("messages", MessageSpeed::table);
-    SECTIONS.put("tenants", ManyTenants::table);
+    SECTIONS.put("tenants", TenantSpeed::table);
     SECTIONS.put("fresh", FreshJvm::table);
     SECTIONS.put("threads", TwoThreads::table);
     SECTIONS.put("virtual", VirtualThreads::table);

@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.util.Locale;
 
 /** What happened to one {@link Part}: how much, and how long each step took. For one thread. */
-final class Figures {
+final class PartFigures {
   /** Something to be timed. */
   interface Step {
     void run() throws IOException;
@@ -21,7 +21,7 @@ final class Figures {
   private long rewrapNanos;
 
   /** Starts at zero; {@code unit} is what one message is called, in the plural. */
-  Figures(String unit) {
+  PartFigures(String unit) {
     this.unit = unit;
   }
 
@@ -48,7 +48,7 @@ final class Figures {
     return System.nanoTime() - start;
   }
 
-  void add(Figures other) {
+  void add(PartFigures other) {
     messages += other.messages;
     plaintextBytes += other.plaintextBytes;
     sealedBytes += other.sealedBytes;

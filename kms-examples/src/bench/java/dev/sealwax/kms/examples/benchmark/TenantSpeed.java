@@ -9,14 +9,14 @@ import java.util.List;
  * 64 keysets used in turn, one message each, against one keyset, and against Tink with one {@code
  * Aead} per key.
  */
-final class ManyTenants {
+final class TenantSpeed {
   private static final int TENANTS = 64;
   private static final int[] SIZES = {64, 1024};
 
-  private ManyTenants() {}
+  private TenantSpeed() {}
 
   static String table(ChildJvm jvm) throws Exception {
-    Figures figures = jvm.repeat(ManyTenants.class);
+    Figures figures = jvm.repeat(TenantSpeed.class);
     StringBuilder out =
         new StringBuilder(
                 "| 64 keys in turn | Sealwax, of its speed with 1 | Tink, of its speed with 1 |")
