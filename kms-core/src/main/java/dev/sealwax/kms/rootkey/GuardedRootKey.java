@@ -28,7 +28,7 @@ sealed class GuardedRootKey implements ResilientRootKey permits GuardedSigningRo
     Objects.requireNonNull(rootKey, "root key");
     GuardedCalls<Reason> calls =
         new GuardedCalls<>(
-            "root key", Objects.requireNonNull(policy, "policy"), timing, RootKeyTrouble.FAILURES);
+            "root key", Objects.requireNonNull(policy, "policy"), timing, RootKeyOutages.INSTANCE);
     return rootKey instanceof SigningRootKey signing
         ? new GuardedSigningRootKey(signing, calls)
         : new GuardedRootKey(rootKey, calls);

@@ -30,7 +30,7 @@ sealed class GuardedKeysetStore implements ResilientKeysetStore permits GuardedW
             "keyset store",
             Objects.requireNonNull(policy, "policy"),
             timing,
-            StoreTrouble.FAILURES);
+            KeysetStoreOutages.INSTANCE);
     return store instanceof WatchableKeysetStore watchable
         ? new GuardedWatchableStore(watchable, calls)
         : new GuardedKeysetStore(store, calls);

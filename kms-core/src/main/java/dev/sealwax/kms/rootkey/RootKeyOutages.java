@@ -6,9 +6,12 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import org.jspecify.annotations.Nullable;
 
-/** How a root key says that it cannot be reached, or is asked for too much. */
-enum RootKeyTrouble implements Failures<Reason> {
-  FAILURES;
+/**
+ * What is an outage of a root key, and how one is told: it cannot be reached, or is asked for too
+ * much.
+ */
+enum RootKeyOutages implements Failures<Reason> {
+  INSTANCE;
 
   @Override
   public KmsException unavailable(String problem, @Nullable Throwable cause) {

@@ -6,9 +6,12 @@ import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import dev.sealwax.kms.vocabulary.KmsException;
 import org.jspecify.annotations.Nullable;
 
-/** How a keyset store says that it cannot be reached, or is asked for too much. */
-enum StoreTrouble implements Failures<Reason> {
-  FAILURES;
+/**
+ * What is an outage of a keyset store, and how one is told: it cannot be reached, or is asked for
+ * too much.
+ */
+enum KeysetStoreOutages implements Failures<Reason> {
+  INSTANCE;
 
   @Override
   public KmsException unavailable(String problem, @Nullable Throwable cause) {
