@@ -83,12 +83,11 @@ final class QuorumCalls implements AutoCloseable {
           allowed = Math.min(allowed, System.nanoTime() - started + patienceNanos);
         }
       }
+    } finally {
+      waiting.forEach(
+          (member, asked) -> member.leave(asked, Math.min(patienceNanos, deadlineNanos)));
     }
-    waiting.forEach(
-        (member, asked) -> {
-          member.leave(asked, Math.min(patienceNanos, deadlineNanos));
-          failures.add(member.id(), noAnswer());
-        });
+    waiting.keySet().forEach(member -> failures.add(member.id(), noAnswer()));
     if (shares.size() < required) {
       requireOpen();
       throw failures.told(
@@ -184,17 +183,15 @@ final class QuorumCalls implements AutoCloseable {
         }
         waiting.remove(answer.question());
         if (answer.value() != null) {
-          waiting.forEach((owner, asked) -> owner.member.leave(asked, patienceNanos));
           return answer.value();
         }
         failures.add(answer.question().member.id(), asFailure(answer));
       }
+    } finally {
+      waiting.forEach(
+          (owner, asked) -> owner.member.leave(asked, Math.min(patienceNanos, deadlineNanos / 2)));
     }
-    waiting.forEach(
-        (owner, asked) -> {
-          owner.member.leave(asked, Math.min(patienceNanos, deadlineNanos / 2));
-          failures.add(owner.member.id(), noAnswer());
-        });
+    waiting.keySet().forEach(owner -> failures.add(owner.member.id(), noAnswer()));
     requireOpen();
     throw failures.told("no root key has unwrapped it");
   }

@@ -7,6 +7,7 @@ import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -38,11 +39,15 @@ final class QuorumMember implements AutoCloseable {
   private volatile @Nullable Reason lastFailure;
   private volatile boolean suspect;
   private final AtomicLong suspectSince = new AtomicLong();
+  // Calls that nobody waits for any more, and that have not ended.
+  private final Set<Asked> left = ConcurrentHashMap.newKeySet();
+  private volatile @Nullable Asked lastGood;
 
   /** A call that was asked for. */
   static final class Asked {
     private volatile boolean begun;
     private volatile long begunNanos;
+    private volatile boolean ended;
     // How long it may take now that nobody waits for it any more.
     private volatile long leftNanos = Long.MAX_VALUE;
     private final AtomicBoolean judged = new AtomicBoolean();
@@ -55,6 +60,10 @@ final class QuorumMember implements AutoCloseable {
     /** Whether it was left, and the root key itself has had too much time for it. */
     private boolean isLate() {
       return begun && System.nanoTime() - begunNanos >= leftNanos;
+    }
+
+    private boolean beganBefore(@Nullable Asked other) {
+      return other != null && begunNanos - other.begunNanos < 0;
     }
   }
 
@@ -83,6 +92,7 @@ final class QuorumMember implements AutoCloseable {
    * one caller is told otherwise, and finds out if it is back.
    */
   boolean isLast() {
+    judgeThoseLeft();
     if (!suspect) {
       return false;
     }
@@ -92,20 +102,55 @@ final class QuorumMember implements AutoCloseable {
   }
 
   /**
-   * Waits no longer for an answer. It is held against the root key if it has had {@code nanos} for
-   * it, now or when the answer comes at last.
+   * Waits no longer for an answer. It is held against the root key as soon as it has had {@code
+   * nanos} for it, whether an answer comes at last or never.
    */
   void leave(Asked asked, long nanos) {
     asked.leftNanos = nanos;
-    if (asked.isLate()) {
-      failed(asked, Reason.UNAVAILABLE);
+    left.add(asked);
+    if (asked.ended) {
+      left.remove(asked);
+    }
+    judgeThoseLeft();
+  }
+
+  private void judgeThoseLeft() {
+    for (Asked asked : left) {
+      if (asked.isLate()) {
+        judge(asked, Reason.UNAVAILABLE);
+      }
+    }
+    left.removeIf(asked -> asked.judged.get());
+  }
+
+  /** Draws the conclusion from a call, once: it has failed, or is late, or was good. */
+  private void judge(Asked asked, @Nullable Reason failure) {
+    if (!asked.judged.compareAndSet(false, true)) {
+      return;
+    }
+    boolean late = asked.isLate();
+    if (failure == null && !late) {
+      lastGood = asked;
+      suspect = false;
+      return;
+    }
+    Reason reason = failure == null ? Reason.UNAVAILABLE : failure;
+    failures.increment();
+    lastFailure = reason;
+    if (late && asked.beganBefore(lastGood)) {
+      return; // it says nothing of how the root key does now
+    }
+    if (late || reason.isRetryable()) {
+      suspectSince.set(nanoClock.getAsLong());
+      suspect = true;
+    } else {
+      suspect = false;
     }
   }
 
-  private void suspect(Reason reason) {
-    lastFailure = reason;
-    suspectSince.set(nanoClock.getAsLong());
-    suspect = true;
+  private void end(Asked asked) {
+    asked.ended = true;
+    left.remove(asked);
   }
 
   /**
@@ -125,6 +170,7 @@ final class QuorumMember implements AutoCloseable {
               answer(answers, question, asked, call);
             }
           } finally {
+            end(asked);
             end.run();
           }
         };
@@ -135,6 +181,7 @@ final class QuorumMember implements AutoCloseable {
       answers.atTheEnd(
           () -> {
             if (threads.remove(task)) {
+              end(asked);
               end.run();
             }
           });
@@ -160,35 +207,19 @@ final class QuorumMember implements AutoCloseable {
     calls.increment();
     try {
       T value = call.get();
-      if (asked.isLate()) {
-        failed(asked, Reason.UNAVAILABLE);
-      } else if (asked.judged.compareAndSet(false, true)) {
-        suspect = false;
-      }
+      judge(asked, null);
       answers.add(new Answer<>(question, value, null));
     } catch (RootKeyException e) {
-      failed(asked, e.reason());
+      judge(asked, e.reason());
       answers.add(new Answer<>(question, null, e));
     } catch (RuntimeException | Error e) {
-      failed(asked, Reason.INTERNAL);
+      judge(asked, Reason.INTERNAL);
       answers.add(new Answer<>(question, null, e));
-    }
-  }
-
-  private void failed(Asked asked, Reason reason) {
-    if (!asked.judged.compareAndSet(false, true)) {
-      return; // it was late, which has been counted
-    }
-    failures.increment();
-    if (reason.isRetryable()) {
-      suspect(reason);
-    } else {
-      lastFailure = reason;
-      suspect = false;
     }
   }
 
   QuorumRootKey.MemberHealth health() {
+    judgeThoseLeft();
     boolean isSuspect =
         suspect && nanoClock.getAsLong() - suspectSince.get() < SUSPECT_FOR.toNanos();
     return new QuorumRootKey.MemberHealth(

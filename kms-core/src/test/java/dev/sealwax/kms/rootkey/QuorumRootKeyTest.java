@@ -287,19 +287,79 @@ final class QuorumRootKeyTest {
     }
   }
 
-  /** It was left before it had had its time, and took more than that in the end. */
+  /** Half of the time that is left comes before the patience ends. */
   @Test
-  void unwrap_leftEarly_isHeldAgainstTheFirstWhenItAnswersLate() {
-    Duration patience = Duration.ofMillis(400);
-    // Half of the time that is left is less than the patience.
+  void unwrap_withALongPatience_blamesWhoWasGivenHalfOfTheTime() {
     try (QuorumRootKey patient = quorum(3);
-        QuorumRootKey quorum = quorum(3, patience, SHORT.multipliedBy(4))) {
+        QuorumRootKey quorum = quorum(3, LONG, SHORT.multipliedBy(20))) {
       WrappedKey wrapped = wrap(patient);
-      first.always(Fault.delaying(patience.multipliedBy(2)));
+      first.always(Fault.hangingDeaf(release));
       assertOpens(quorum, wrapped);
-      assertFalse(quorum.health().get(0).isSuspect(), "it was given no time");
       awaitSuspect(quorum);
+    }
+  }
+
+  /** The caller was interrupted long before the first had had its time. */
+  private void leaveTheFirstEarly(QuorumRootKey quorum, WrappedKey wrapped) throws Exception {
+    int before = first.unwraps();
+    Thread caller = new Thread(() -> failureOf(() -> quorum.unwrap(wrapped, CONTEXT)));
+    caller.start();
+    while (first.unwraps() == before) {
+      Thread.onSpinWait();
+    }
+    caller.interrupt();
+    caller.join();
+  }
+
+  @Test
+  void unwrap_leftEarlyByItsCaller_blamesTheFirstOnceItHasHadItsTime() throws Exception {
+    Duration patience = SHORT.multipliedBy(10);
+    try (QuorumRootKey quorum = quorum(3, patience, LONG)) {
+      WrappedKey wrapped = wrap(quorum);
+      first.next(Fault.hangingDeaf(release));
+      long begun = System.nanoTime();
+      leaveTheFirstEarly(quorum, wrapped);
+      assertEquals(List.of(1, 0, 0), keys.stream().map(FaultyRootKey::unwraps).toList());
+      awaitSuspect(quorum); // it never answers
+      assertTrue(System.nanoTime() - begun >= patience.toNanos());
       assertEquals(1, quorum.health().get(0).failures());
+      assertOpens(quorum, wrapped);
+      assertEquals(List.of(1, 1, 0), keys.stream().map(FaultyRootKey::unwraps).toList());
+    }
+  }
+
+  @Test
+  void unwrap_thatIsRefusedTooLate_blamesTheFirstAllTheSame() throws Exception {
+    try (QuorumRootKey quorum = quorum(3, SHORT, LONG)) {
+      WrappedKey wrapped = wrap(quorum);
+      first.next(Fault.hangingDeaf(release).then(Fault.failing(ACCESS_DENIED)));
+      leaveTheFirstEarly(quorum, wrapped);
+      Thread.sleep(SHORT.multipliedBy(2).toMillis());
+      release.countDown();
+      while (first.underWay() > 0) {
+        Thread.onSpinWait();
+      }
+      Thread.sleep(SHORT.toMillis()); // nobody looks until it is judged by its answer
+      assertTrue(quorum.health().get(0).isSuspect());
+      assertEquals(1, quorum.health().get(0).failures());
+    }
+  }
+
+  /** A call that got lost on the way says nothing of a root key that answers all others. */
+  @Test
+  void unwrap_thatIsLateAmongGoodOnes_isCountedAndNotHeldAgainstTheFirst() throws Exception {
+    Duration patience = SHORT.multipliedBy(10);
+    try (QuorumRootKey quorum = quorum(3, patience, LONG)) {
+      WrappedKey wrapped = wrap(quorum);
+      first.next(Fault.hangingDeaf(release));
+      leaveTheFirstEarly(quorum, wrapped);
+      assertOpens(quorum, wrapped);
+      while (quorum.health().get(0).failures() == 0) {
+        Thread.onSpinWait();
+      }
+      assertFalse(quorum.health().get(0).isSuspect());
+      assertOpens(quorum, wrapped);
+      assertEquals(List.of(3, 0, 0), keys.stream().map(FaultyRootKey::unwraps).toList());
     }
   }
 
