@@ -26,7 +26,8 @@ final class KeptConnections {
   }
 
   /**
-   * Does something in one transaction; a connection that fails is not used again.
+   * Does something in one transaction, or in several if it commits before its end; a connection
+   * that fails is not used again.
    *
    * @throws IllegalStateException if this is closed, or the database refuses the statement
    * @throws IOException if the database fails
@@ -63,8 +64,16 @@ final class KeptConnections {
       }
     }
     Connection connection = connections.open();
-    connection.setAutoCommit(false);
-    return connection;
+    boolean ready = false;
+    try {
+      connection.setAutoCommit(false);
+      ready = true;
+      return connection;
+    } finally {
+      if (!ready) {
+        discard(connection);
+      }
+    }
   }
 
   private void giveBack(Connection connection) throws SQLException {
@@ -74,12 +83,20 @@ final class KeptConnections {
         return;
       }
     }
-    connection.close();
+    letGo(connection);
+  }
+
+  /** A pool lends it to others, who expect it as it was. */
+  private static void letGo(Connection connection) throws SQLException {
+    try (connection) {
+      connection.setAutoCommit(true);
+    }
   }
 
   private static void discard(Connection connection) {
     try (connection) {
       connection.rollback();
+      connection.setAutoCommit(true);
     } catch (SQLException e) {
       // It has failed already, and that is being reported.
     }
@@ -100,11 +117,13 @@ final class KeptConnections {
     IOException failure = null;
     for (Connection connection : open) {
       try {
-        // A pool lends it to others, who expect it as it was.
-        connection.setAutoCommit(true);
-        connection.close();
+        letGo(connection);
       } catch (SQLException e) {
-        failure = new IOException("a connection cannot be closed", e);
+        if (failure == null) {
+          failure = new IOException("a connection cannot be closed", e);
+        } else {
+          failure.addSuppressed(e);
+        }
       }
     }
     if (failure != null) {

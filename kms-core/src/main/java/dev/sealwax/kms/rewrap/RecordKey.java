@@ -8,7 +8,8 @@ import java.util.List;
 
 /**
  * The values of a primary key as one id: themselves if there is one, joined by commas if there are
- * several, with commas and backslashes in them escaped by a backslash.
+ * several, with commas and backslashes in them escaped by a backslash. Reads it from a row and
+ * binds it to a statement.
  */
 final class RecordKey {
   private RecordKey() {}

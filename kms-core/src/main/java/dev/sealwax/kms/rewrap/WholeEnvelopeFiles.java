@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Whole envelopes in the files of a directory: a new one is written to a file of its own and takes
- * the place of the old one by its name. Safe for any thread, for different files.
+ * the place of the old one by renaming. How a file is found, locked and judged is {@link
+ * EnvelopeDirectory}'s. Safe for any thread, for different files.
  */
 final class WholeEnvelopeFiles {
   private static final Set<OpenOption> NEW_FILE =
