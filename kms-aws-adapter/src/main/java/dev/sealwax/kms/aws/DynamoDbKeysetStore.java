@@ -186,7 +186,10 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
     requireOpen();
   }
 
-  /** Ends waits; calls under way finish. The client stays open. */
+  /**
+   * Ends waits; calls under way finish, as long as the client is open, which stays so: close it
+   * when they have.
+   */
   @Override
   public void close() {
     closed = true;

@@ -41,8 +41,8 @@ import software.amazon.awssdk.services.dynamodb.model.WriteRequest;
 
 /**
  * The requests that a store makes to its table, each bounded, and how long they give way to those
- * of others. Failures of a request are the SDK's, for whoever makes it to judge. Safe for any
- * thread.
+ * of others. Failures of a request are the SDK's, for whoever makes it to judge, but for those of
+ * {@link #reading}. Safe for any thread.
  */
 final class KeysetTable {
   private static final int MAX_BATCH = 25; // of DynamoDB

@@ -78,8 +78,27 @@ final class OrderedWrites {
     String subject = "keyset " + next.id() + " revision " + next.revision() + ": ";
     long started = System.nanoTime();
     Set<Change> unknown = new HashSet<>(); // may take effect yet, or has since it was looked for
+    try {
+      writeInTurn(next, items, subject, started, unknown);
+    } catch (KeysetStoreException e) {
+      if (unknown.isEmpty() || e.reason() == Reason.UNAVAILABLE) {
+        throw e;
+      }
+      throw new KeysetStoreException(
+          Reason.UNAVAILABLE,
+          subject + "load it again to see whether an earlier attempt took effect",
+          e);
+    }
+  }
+
+  private void writeInTurn(
+      StoredKeyset next,
+      List<TransactWriteItem> items,
+      String subject,
+      long started,
+      Set<Change> unknown) {
     for (int attempt = 1; ; attempt++) {
-      Change change = changeAfterTheLast(next, subject);
+      Change change = changeAfterTheLast(next, subject + outcome(unknown));
       List<TransactWriteItem> all = new ArrayList<>(items);
       all.add(table.putIfAbsent(change.item()));
       try {
@@ -100,7 +119,7 @@ final class OrderedWrites {
         }
         if (!DynamoDbErrors.isBusy(e)) {
           if (AwsErrors.isOnlyAttempt(e)) {
-            throw DynamoDbErrors.cancelled(subject + "nothing was written", e);
+            throw DynamoDbErrors.cancelled(subject + outcome(unknown), e);
           }
           if (tookEffect(change, subject, e)) {
             written(change);
@@ -112,7 +131,7 @@ final class OrderedWrites {
             || (AwsErrors.isOnlyAttempt(e)
                 && AwsErrors.isRefusal(e)
                 && !DynamoDbErrors.isInProgress(e))) {
-          throw DynamoDbErrors.translated(subject + "nothing was written", e);
+          throw DynamoDbErrors.translated(subject + outcome(unknown), e);
         }
         if (tookEffect(change, subject, e)) {
           written(change);
@@ -122,24 +141,24 @@ final class OrderedWrites {
       if (!table.mayTryAgain(attempt, started)) {
         throw new KeysetStoreException(
             Reason.UNAVAILABLE,
-            subject
-                + (unknown.isEmpty() ? "nothing was written" : "load it again")
-                + ", others write to "
-                + table
-                + " all the time",
+            subject + outcome(unknown) + ", others write to " + table + " all the time",
             null);
       }
     }
   }
 
+  private static String outcome(Set<Change> unknown) {
+    return unknown.isEmpty() ? "nothing was written" : "load it again";
+  }
+
   /** The place of the next write in the order. */
-  private Change changeAfterTheLast(StoredKeyset next, String subject) {
-    Change last = table.reading(subject + "nothing was written", table::lastChange);
+  private Change changeAfterTheLast(StoredKeyset next, String problem) {
+    Change last = table.reading(problem, table::lastChange);
     if (!last.hasNext()) {
       throw new KeysetStoreException(
           Reason.INACCESSIBLE,
-          subject
-              + "nothing was written, change "
+          problem
+              + ", change "
               + Change.sortKey(last.number())
               + " in "
               + table

@@ -236,6 +236,32 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
     }
   }
 
+  /** What an earlier attempt may do yet is not known to have failed, whatever is refused later. */
+  @Test
+  void writeThatMayBeUnderWay_andIsRefusedLater_isUnavailable() {
+    store().create(keyset(ORDERS, 1, "a"));
+    try (DynamoDbClient persistent = Aws.dynamoDb(proxy.endpoint());
+        DynamoDbKeysetStore other = DynamoDbKeysetStore.open(persistent, table)) {
+      proxy.next(
+          WRITE,
+          AwsProxy.reset(),
+          (proxy, exchange, target, request) -> {
+            proxy.always("Query", AwsProxy.error(400, "AccessDeniedException"));
+            AwsProxy.page(
+                    400,
+                    "{\"__type\":\"TransactionCanceledException\",\"CancellationReasons\":"
+                        + "[{\"Code\":\"TransactionConflict\"}]}")
+                .meet(proxy, exchange, target, request);
+          });
+      KeysetStoreException failure =
+          assertThrows(
+              KeysetStoreException.class, () -> other.replace(keyset(ORDERS, 2, "content")));
+      assertEquals(Reason.UNAVAILABLE, failure.reason());
+      assertTrue(
+          String.valueOf(failure.getMessage()).contains("load it again"), failure::getMessage);
+    }
+  }
+
   /** The first attempt is still on its way when the second is refused and looked up. */
   @Test
   void writeThatTakesEffectAfterItWasLookedFor_isNoConflictWithItself() {
