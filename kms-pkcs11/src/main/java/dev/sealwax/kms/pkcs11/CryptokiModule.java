@@ -45,7 +45,7 @@ final class CryptokiModule {
 
   /**
    * No native call is made through this object any more: another may own the module by now. Written
-   * under the writing lock and the monitor of {@link LoadedModules}.
+   * under the writing lock and the lock of {@link LoadedModules}.
    */
   private volatile boolean retired;
 
@@ -89,7 +89,7 @@ final class CryptokiModule {
         load(loader);
       }
       // Whoever asked for it may have left.
-      retireIfUnused();
+      finishIfUnused();
       return !retired;
     } finally {
       calls.writeLock().unlock();
@@ -114,7 +114,7 @@ final class CryptokiModule {
     }
   }
 
-  /** Called by {@link LoadedModules}, under its monitor and the writing lock. */
+  /** Called by {@link LoadedModules}, under its lock and the writing lock. */
   void retire() {
     retired = true;
   }
@@ -162,14 +162,14 @@ final class CryptokiModule {
       return;
     }
     try {
-      retireIfUnused();
+      finishIfUnused();
     } finally {
       calls.writeLock().unlock();
     }
   }
 
   /** Called under the writing lock. */
-  private void retireIfUnused() {
+  private void finishIfUnused() {
     if (!LoadedModules.retireIfUnused(this)) {
       return;
     }

@@ -15,12 +15,13 @@ import java.util.function.Function;
  * initialized once for a process and keeps its state in static memory, so all connections that use
  * its file share one object.
  *
- * <p>Which module is retired is decided under the monitor of this, so that nobody becomes a user of
- * one in that moment. Whoever holds a module's writing lock may take the monitor, and nobody does
- * it the other way round. Safe for any thread.
+ * <p>Which module is retired is decided under the registry's own lock, so that nobody becomes a
+ * user of one in that moment. Whoever holds a module's writing lock may take it, and nobody does it
+ * the other way round. A module is here before it is loaded, so that two users load it once. Safe
+ * for any thread.
  */
 final class LoadedModules {
-  /** Its monitor guards both. */
+  /** Its monitor is the lock of the registry, and guards both maps. */
   private static final Map<Path, CryptokiModule> LOADED = new HashMap<>();
 
   private static final Map<CryptokiModule, Integer> USERS = new HashMap<>();
