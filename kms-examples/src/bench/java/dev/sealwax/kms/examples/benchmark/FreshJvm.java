@@ -27,6 +27,7 @@ final class FreshJvm {
   private static final int SLOT_MILLIS = 100;
   private static final double BAR = 0.85;
   private static final String IN_TURN = " in turn";
+  private static final String WHOLE = " whole";
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private FreshJvm() {}
@@ -51,6 +52,11 @@ final class FreshJvm {
           Figures.format(
               "| %s raw 16 KiB, warm JVM, 64 MiB of messages in turn | %.0f | %.2f | | |\n",
               operation, inTurn / 1e6, inTurn / warmRate));
+      double whole = warm.of(operation + WHOLE);
+      out.append(
+          Figures.format(
+              "| %s raw 1 MiB, warm JVM | %.0f | %.2f | | |\n",
+              operation, whole / 1e6, whole / warmRate));
       for (String library : List.of("raw", "tink", "sealwax")) {
         out.append(row(jvm, library, operation, "1 MiB", warmRate));
       }
@@ -258,20 +264,24 @@ final class FreshJvm {
     public static void main(String[] arguments) throws Exception {
       Scale scale = Scale.valueOf(arguments[0]);
       List<RawColumn> raw = List.of(RawColumn.create("raw"));
-      measure(scale, "encrypt", InTurn.encrypting(raw, MESSAGE_BYTES));
-      measure(scale, "decrypt", InTurn.decrypting(raw, MESSAGE_BYTES));
+      measure(scale, "encrypt", MESSAGE_BYTES, InTurn.encrypting(raw, MESSAGE_BYTES));
+      measure(scale, "decrypt", MESSAGE_BYTES, InTurn.decrypting(raw, MESSAGE_BYTES));
       // As many bytes as a stream has, which no cache of the processor holds: what memory allows.
       List<RawColumn> many = Collections.nCopies(STREAM_BYTES / MESSAGE_BYTES, raw.get(0));
-      measure(scale, "encrypt" + IN_TURN, InTurn.encrypting(many, MESSAGE_BYTES));
-      measure(scale, "decrypt" + IN_TURN, InTurn.decrypting(many, MESSAGE_BYTES));
+      measure(scale, "encrypt" + IN_TURN, MESSAGE_BYTES, InTurn.encrypting(many, MESSAGE_BYTES));
+      measure(scale, "decrypt" + IN_TURN, MESSAGE_BYTES, InTurn.decrypting(many, MESSAGE_BYTES));
+      // And with a new array of this length for each.
+      measure(scale, "encrypt" + WHOLE, ENVELOPE_BYTES, InTurn.encrypting(raw, ENVELOPE_BYTES));
+      measure(scale, "decrypt" + WHOLE, ENVELOPE_BYTES, InTurn.decrypting(raw, ENVELOPE_BYTES));
     }
 
-    private static void measure(Scale scale, String name, InTurn operation) throws Exception {
+    private static void measure(Scale scale, String name, int bytes, InTurn operation)
+        throws Exception {
       Interleave instrument = Interleave.of(List.of(operation));
       instrument.run(scale.cell());
       double[] nanos =
           instrument.run(scale.cell()).nanos().stream().mapToDouble(turn -> turn[0]).toArray();
-      Figures.report(name, MESSAGE_BYTES * 1e9 / Figures.median(nanos));
+      Figures.report(name, bytes * 1e9 / Figures.median(nanos));
     }
   }
 }
