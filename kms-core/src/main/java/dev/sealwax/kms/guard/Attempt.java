@@ -51,7 +51,7 @@ final class Attempt<T> implements Runnable {
   private final Task<T> task;
   private final LongSupplier nanoClock;
   private final Observer observer;
-  private final Failures<?> failures;
+  private final Outages<?> failures;
   // Who sets it says how the attempt has ended: first to the observer, so that the caller finds
   // counters and circuit as this attempt has left them, then by the result.
   private final AtomicBoolean decided = new AtomicBoolean();
@@ -62,7 +62,7 @@ final class Attempt<T> implements Runnable {
   private Stage stage = Stage.WAITING;
   private @Nullable Thread thread;
 
-  Attempt(Task<T> task, LongSupplier nanoClock, Observer observer, Failures<?> failures) {
+  Attempt(Task<T> task, LongSupplier nanoClock, Observer observer, Outages<?> failures) {
     this.task = task;
     this.nanoClock = nanoClock;
     this.observer = observer;

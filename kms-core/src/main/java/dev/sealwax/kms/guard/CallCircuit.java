@@ -47,7 +47,7 @@ final class CallCircuit<R extends Enum<R>> {
   private final CircuitBreaker breaker;
   private final long openNanos;
   private final LongSupplier nanoClock;
-  private final Failures<R> failures;
+  private final Outages<R> failures;
   // All guarded by this.
   private long period; // another with each change of the breaker's state
   private @Nullable Pass lastProbe; // while the circuit is half open
@@ -55,7 +55,7 @@ final class CallCircuit<R extends Enum<R>> {
   private long openedNanos;
   private @Nullable R lastFailure;
 
-  CallCircuit(int attempts, Duration openTime, LongSupplier nanoClock, Failures<R> failures) {
+  CallCircuit(int attempts, Duration openTime, LongSupplier nanoClock, Outages<R> failures) {
     this.failures = failures;
     this.openNanos = openTime.toNanos();
     this.nanoClock = nanoClock;

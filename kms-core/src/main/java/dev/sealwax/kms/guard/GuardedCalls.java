@@ -44,7 +44,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   private final String name;
   private final GuardPolicy policy;
   private final GuardTiming timing;
-  private final Failures<R> failing;
+  private final Outages<R> failing;
   private final CallCircuit<R> circuit;
   private final @Nullable CallPace pace;
   // One for each thread; an attempt keeps it until it has ended, be its caller gone or not.
@@ -64,7 +64,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
    *
    * @param name what is guarded, for the names of threads and for who uses it when it is closed
    */
-  public GuardedCalls(String name, GuardPolicy policy, GuardTiming timing, Failures<R> failing) {
+  public GuardedCalls(String name, GuardPolicy policy, GuardTiming timing, Outages<R> failing) {
     this.name = name;
     this.policy = policy;
     this.timing = timing;
@@ -72,15 +72,15 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
     this.circuit =
         new CallCircuit<>(policy.circuitAttempts(), policy.openTime(), timing.nanoClock(), failing);
     this.pace =
-        policy.callsPerSecond().isEmpty()
+        policy.attemptsPerSecond().isEmpty()
             ? null
             : new CallPace(
-                policy.callsPerSecond().getAsInt(), timing.nanoClock(), timing.sleeper());
-    this.places = new Semaphore(policy.concurrentCalls(), /* fair= */ true);
+                policy.attemptsPerSecond().getAsInt(), timing.nanoClock(), timing.sleeper());
+    this.places = new Semaphore(policy.concurrentAttempts(), /* fair= */ true);
     // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
         CallThreads.pool(
-            "sealwax-" + name.replace(' ', '-'), policy.concurrentCalls(), Integer.MAX_VALUE);
+            "sealwax-" + name.replace(' ', '-'), policy.concurrentAttempts(), Integer.MAX_VALUE);
   }
 
   /**
@@ -117,11 +117,11 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
     requireOpen();
     calls.increment();
     try {
-      if (inside.incrementAndGet() > policy.concurrentCalls() + policy.waitingCalls()) {
+      if (inside.incrementAndGet() > policy.concurrentAttempts() + policy.waitingCallers()) {
         throw refused(
             failing.busy(
                 "more than "
-                    + policy.waitingCalls()
+                    + policy.waitingCallers()
                     + " callers wait for it; slow down, or allow more"));
       }
       return tried(plan);
@@ -160,7 +160,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   }
 
   private <T> Attempt<T> begin(Plan<T> plan) {
-    if (overdue.get() >= policy.concurrentCalls()) {
+    if (overdue.get() >= policy.concurrentAttempts()) {
       throw failing.unavailable(
           "no attempt has returned in time, and there is no thread for another", null);
     }
@@ -225,7 +225,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   private KmsException noTurn() {
     return failing.busy(
         "the configured rate of "
-            + policy.callsPerSecond().getAsInt()
+            + policy.attemptsPerSecond().getAsInt()
             + " calls per second leaves no place in time");
   }
 

@@ -23,12 +23,15 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
  * GuardPolicy#withAttempts} to one: both together multiply.
  */
 public sealed interface ResilientRootKey extends RootKey permits GuardedRootKey {
-  /** Guards {@code rootKey} by the defaults; its ownership passes with this call. */
+  /** Guards {@code rootKey} by the defaults; its ownership passes when this returns. */
   static ResilientRootKey around(RootKey rootKey) {
     return around(rootKey, GuardPolicy.defaults());
   }
 
-  /** Guards {@code rootKey}, whose ownership passes with this call; nothing is called yet. */
+  /**
+   * Guards {@code rootKey}, whose ownership passes when this returns; guard none twice. Nothing is
+   * called yet.
+   */
   static ResilientRootKey around(RootKey rootKey, GuardPolicy policy) {
     return GuardedRootKey.around(rootKey, policy, GuardTiming.SYSTEM);
   }

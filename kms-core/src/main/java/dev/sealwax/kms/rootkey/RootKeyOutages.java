@@ -1,6 +1,6 @@
 package dev.sealwax.kms.rootkey;
 
-import dev.sealwax.kms.guard.Failures;
+import dev.sealwax.kms.guard.Outages;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * What is an outage of a root key, and how one is told: it cannot be reached, or is asked for too
  * much.
  */
-enum RootKeyOutages implements Failures<Reason> {
+enum RootKeyOutages implements Outages<Reason> {
   INSTANCE;
 
   @Override

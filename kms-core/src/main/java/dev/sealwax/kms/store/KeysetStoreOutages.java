@@ -1,16 +1,13 @@
 package dev.sealwax.kms.store;
 
-import dev.sealwax.kms.guard.Failures;
+import dev.sealwax.kms.guard.Outages;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
 import dev.sealwax.kms.vocabulary.KmsException;
 import org.jspecify.annotations.Nullable;
 
-/**
- * What is an outage of a keyset store, and how one is told: it cannot be reached, or is asked for
- * too much.
- */
-enum KeysetStoreOutages implements Failures<Reason> {
+/** What is an outage of a keyset store, and how one is told. */
+enum KeysetStoreOutages implements Outages<Reason> {
   INSTANCE;
 
   @Override

@@ -17,8 +17,8 @@ import dev.sealwax.kms.vocabulary.KeysetStoreException;
  * <p><b>Writes are never repeated here.</b> One that has no answer in time is {@code UNAVAILABLE},
  * and may take effect later: load to see, and again while {@link GuardHealth#attemptsOverdue} is
  * not 0. What this store throws of its own is {@code UNAVAILABLE}: no answer in time, the circuit
- * is open, too many callers wait, or the caller was interrupted. {@link #close} may wait for a call
- * whose caller has given up if the store does.
+ * is open, too many callers wait, the rate leaves no place, or the caller was interrupted. {@link
+ * #close} may wait for a call whose caller has given up if the store does.
  *
  * <p>It tells what was written ({@link WatchableKeysetStore}) if and only if the store behind it
  * does. That question is tried once, because it is asked again at the next interval; the wait for a
@@ -26,12 +26,18 @@ import dev.sealwax.kms.vocabulary.KeysetStoreException;
  * use.
  */
 public sealed interface ResilientKeysetStore extends KeysetStore permits GuardedKeysetStore {
-  /** Guards {@code store} by the defaults; its ownership passes with this call. */
+  /**
+   * Guards {@code store} by the defaults; its ownership passes when this returns. An attempt has 2
+   * seconds then: let a statement take less.
+   */
   static ResilientKeysetStore around(KeysetStore store) {
     return around(store, GuardPolicy.defaults());
   }
 
-  /** Guards {@code store}, whose ownership passes with this call; nothing is called yet. */
+  /**
+   * Guards {@code store}, whose ownership passes when this returns; guard none twice. Nothing is
+   * called yet.
+   */
   static ResilientKeysetStore around(KeysetStore store, GuardPolicy policy) {
     return GuardedKeysetStore.around(store, policy, GuardTiming.SYSTEM);
   }

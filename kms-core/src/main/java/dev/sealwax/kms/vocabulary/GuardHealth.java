@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * How a guarded root key or keyset store does; a snapshot, whose counters run since it was built.
+ * How a guarded root key or keyset store does; a snapshot, whose counters run since it was guarded.
  *
  * @param <R> the reasons of its failures
  * @param circuit whether it is called

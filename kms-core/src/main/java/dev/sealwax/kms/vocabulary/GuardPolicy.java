@@ -85,9 +85,10 @@ public final class GuardPolicy {
   }
 
   /**
-   * A deadline of 5 seconds; 3 attempts of 2 seconds each; pauses of up to 50 ms first and 1 second
-   * at most; a circuit that looks at 10 attempts and is open for half a second; any rate; 16
-   * attempts at the same time, and 1,024 more callers who wait.
+   * A deadline of 5 seconds; 3 attempts of 2 seconds each, of which two fit into it where nothing
+   * answers; pauses of up to 50 ms first and 1 second at most; a circuit that looks at 10 attempts
+   * and is open for half a second; any rate; 16 attempts at the same time, and 1,024 more callers
+   * who wait.
    */
   public static GuardPolicy defaults() {
     return DEFAULTS;
@@ -106,8 +107,8 @@ public final class GuardPolicy {
 
   /**
    * The same policy with another number of times that a call is tried, and another time that each
-   * attempt may take. The writes of a store, and its question for changes, are tried once, until
-   * the deadline.
+   * attempt may take. The deadline cuts it short: for longer attempts set {@link #withDeadline} as
+   * well. The writes of a store, and its question for changes, are tried once, until the deadline.
    *
    * @throws IllegalArgumentException if {@code most} is not within 1 and 100, or {@code timeout}
    *     not within 1 ms and one day
@@ -132,6 +133,8 @@ public final class GuardPolicy {
    * The same policy with a circuit that opens when half of the last {@code attempts} have failed,
    * and at least half as many were made; after {@code openTime} one attempt is let through, and
    * another whenever as much time has passed without an answer. The first that succeeds closes it.
+   * What has opened it is not tried again, so one that looks at fewer than four attempts leaves few
+   * second ones.
    *
    * @throws IllegalArgumentException if {@code attempts} is not within 1 and 1,000, or {@code
    *     openTime} not within 1 ms and one day
@@ -142,15 +145,16 @@ public final class GuardPolicy {
   }
 
   /**
-   * The same policy with a rate: at most so many attempts begin within a second, evenly spaced.
-   * Callers wait for their turn within their deadline. It counts for this process: divide a quota
-   * by the number of processes that share it.
+   * The same policy with a rate: at most so many attempts begin within a second, evenly spaced. A
+   * caller whose turn would not come within half of its time is refused at once. It counts for each
+   * guard, also where several have the same policy: divide a quota by the guards of all processes.
+   * To take it away again, begin with {@link #defaults}.
    *
    * @throws IllegalArgumentException if not within 1 and 1,000,000
    */
-  public GuardPolicy withRate(int callsPerSecond) {
-    requireWithin(callsPerSecond, 1, 1_000_000, "calls per second");
-    return new GuardPolicy(deadline, attempts, pauses, circuit, callsPerSecond, concurrency);
+  public GuardPolicy withRate(int attemptsPerSecond) {
+    requireWithin(attemptsPerSecond, 1, 1_000_000, "attempts per second");
+    return new GuardPolicy(deadline, attempts, pauses, circuit, attemptsPerSecond, concurrency);
   }
 
   /**
@@ -216,17 +220,17 @@ public final class GuardPolicy {
   }
 
   /** How many attempts may begin within a second, if that is limited. */
-  public OptionalInt callsPerSecond() {
+  public OptionalInt attemptsPerSecond() {
     return rate == 0 ? OptionalInt.empty() : OptionalInt.of(rate);
   }
 
   /** How many attempts may be made at the same time. */
-  public int concurrentCalls() {
+  public int concurrentAttempts() {
     return concurrency.calls();
   }
 
   /** How many more callers may wait. */
-  public int waitingCalls() {
+  public int waitingCallers() {
     return concurrency.waiting();
   }
 

@@ -1,6 +1,6 @@
 /**
- * The words every other package speaks: names, contexts, secret bytes, events and failures. Imports
- * nothing of ours.
+ * The words every other package speaks: names, contexts, secret bytes, limits, health, events and
+ * failures. Imports nothing of ours.
  */
 @NullMarked
 package dev.sealwax.kms.vocabulary;

@@ -28,7 +28,7 @@ final class CallCircuitTest {
   private final Pass old = circuit.enter();
 
   /** Those of a root key that knows one. */
-  private static final class OfRootKeys implements Failures<Reason> {
+  private static final class OfRootKeys implements Outages<Reason> {
     @Override
     public KmsException unavailable(String problem, @Nullable Throwable cause) {
       return new RootKeyException(UNAVAILABLE, problem, cause);

@@ -33,9 +33,9 @@ final class GuardPolicyTest {
     assertEquals(Duration.ofSeconds(1), DEFAULTS.longestPause());
     assertEquals(10, DEFAULTS.circuitAttempts());
     assertEquals(Duration.ofMillis(500), DEFAULTS.openTime());
-    assertEquals(OptionalInt.empty(), DEFAULTS.callsPerSecond());
-    assertEquals(16, DEFAULTS.concurrentCalls());
-    assertEquals(1024, DEFAULTS.waitingCalls());
+    assertEquals(OptionalInt.empty(), DEFAULTS.attemptsPerSecond());
+    assertEquals(16, DEFAULTS.concurrentAttempts());
+    assertEquals(1024, DEFAULTS.waitingCallers());
   }
 
   @Test
@@ -55,9 +55,9 @@ final class GuardPolicyTest {
     assertEquals(SHORTEST, least.longestPause());
     assertEquals(1, least.circuitAttempts());
     assertEquals(SHORTEST, least.openTime());
-    assertEquals(OptionalInt.of(1), least.callsPerSecond());
-    assertEquals(1, least.concurrentCalls());
-    assertEquals(0, least.waitingCalls());
+    assertEquals(OptionalInt.of(1), least.attemptsPerSecond());
+    assertEquals(1, least.concurrentAttempts());
+    assertEquals(0, least.waitingCallers());
   }
 
   @Test
@@ -77,9 +77,9 @@ final class GuardPolicyTest {
     assertEquals(LONGEST, most.longestPause());
     assertEquals(1000, most.circuitAttempts());
     assertEquals(LONGEST, most.openTime());
-    assertEquals(OptionalInt.of(1_000_000), most.callsPerSecond());
-    assertEquals(1000, most.concurrentCalls());
-    assertEquals(1_000_000, most.waitingCalls());
+    assertEquals(OptionalInt.of(1_000_000), most.attemptsPerSecond());
+    assertEquals(1000, most.concurrentAttempts());
+    assertEquals(1_000_000, most.waitingCallers());
   }
 
   private static Arguments wrong(UnaryOperator<GuardPolicy> change, String message) {
@@ -111,8 +111,8 @@ final class GuardPolicyTest {
             "attempts that the circuit looks at must be 1 to 1000, got 1001"),
         wrong(p -> p.withCircuit(1, TOO_SHORT), "open time" + TIME + TOO_SHORT),
         wrong(p -> p.withCircuit(1, TOO_LONG), "open time" + TIME + TOO_LONG),
-        wrong(p -> p.withRate(0), "calls per second must be 1 to 1000000, got 0"),
-        wrong(p -> p.withRate(1_000_001), "calls per second must be 1 to 1000000, got 1000001"),
+        wrong(p -> p.withRate(0), "attempts per second must be 1 to 1000000, got 0"),
+        wrong(p -> p.withRate(1_000_001), "attempts per second must be 1 to 1000000, got 1000001"),
         wrong(p -> p.withConcurrency(0, 0), "concurrent calls must be 1 to 1000, got 0"),
         wrong(p -> p.withConcurrency(1001, 0), "concurrent calls must be 1 to 1000, got 1001"),
         wrong(p -> p.withConcurrency(1, -1), "waiting callers must be 0 to 1000000, got -1"),
@@ -141,8 +141,8 @@ final class GuardPolicyTest {
         p -> p.withCircuit(11, p.openTime()),
         p -> p.withCircuit(p.circuitAttempts(), second),
         p -> p.withRate(7),
-        p -> p.withConcurrency(17, p.waitingCalls()),
-        p -> p.withConcurrency(p.concurrentCalls(), 1025));
+        p -> p.withConcurrency(17, p.waitingCallers()),
+        p -> p.withConcurrency(p.concurrentAttempts(), 1025));
   }
 
   @ParameterizedTest

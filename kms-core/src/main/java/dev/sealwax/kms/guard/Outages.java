@@ -4,11 +4,11 @@ import dev.sealwax.kms.vocabulary.KmsException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How what is called says that it cannot: the failures of root keys, or of keyset stores.
+ * What is an outage of what is called, and how one is told: of root keys, or of keyset stores.
  *
  * @param <R> their reasons
  */
-public interface Failures<R extends Enum<R>> {
+public interface Outages<R extends Enum<R>> {
   /** There is no answer, and a later call may have one. */
   KmsException unavailable(String problem, @Nullable Throwable cause);
 
