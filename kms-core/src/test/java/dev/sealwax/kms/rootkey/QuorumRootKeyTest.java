@@ -264,7 +264,7 @@ final class QuorumRootKeyTest {
 
   /** An answer that comes when nobody waits any more shows that it is slow. */
   @Test
-  void unwrap_whileTheFirstIsSlow_waitsForItOnce() {
+  void unwrap_whileTheFirstIsSlow_waitsForItOnce() throws InterruptedException {
     Duration patience = SHORT.multipliedBy(5);
     try (QuorumRootKey quorum = quorum(3, patience, LONG)) {
       WrappedKey wrapped = wrap(quorum);
@@ -274,7 +274,7 @@ final class QuorumRootKeyTest {
       // At the latest when it answers: its thread may have begun late.
       awaitSuspect(quorum);
       while (first.underWay() > 0) {
-        Thread.onSpinWait();
+        Thread.sleep(1);
       }
       for (int i = 0; i < 5; i++) {
         assertOpens(quorum, wrapped);
@@ -289,7 +289,7 @@ final class QuorumRootKeyTest {
 
   /** Half of the time that is left comes before the patience ends. */
   @Test
-  void unwrap_withALongPatience_blamesWhoWasGivenHalfOfTheTime() {
+  void unwrap_withALongPatience_blamesWhoWasGivenHalfOfTheTime() throws InterruptedException {
     try (QuorumRootKey patient = quorum(3);
         QuorumRootKey quorum = quorum(3, LONG, SHORT.multipliedBy(20))) {
       WrappedKey wrapped = wrap(patient);
@@ -305,7 +305,7 @@ final class QuorumRootKeyTest {
     Thread caller = new Thread(() -> failureOf(() -> quorum.unwrap(wrapped, CONTEXT)));
     caller.start();
     while (first.unwraps() == before) {
-      Thread.onSpinWait();
+      Thread.sleep(1);
     }
     caller.interrupt();
     caller.join();
@@ -337,7 +337,7 @@ final class QuorumRootKeyTest {
       Thread.sleep(SHORT.multipliedBy(2).toMillis());
       release.countDown();
       while (first.underWay() > 0) {
-        Thread.onSpinWait();
+        Thread.sleep(1);
       }
       Thread.sleep(SHORT.toMillis()); // nobody looks until it is judged by its answer
       assertTrue(quorum.health().get(0).isSuspect());
@@ -355,7 +355,7 @@ final class QuorumRootKeyTest {
       leaveTheFirstEarly(quorum, wrapped);
       assertOpens(quorum, wrapped);
       while (quorum.health().get(0).failures() == 0) {
-        Thread.onSpinWait();
+        Thread.sleep(1);
       }
       assertFalse(quorum.health().get(0).isSuspect());
       assertOpens(quorum, wrapped);
@@ -363,9 +363,9 @@ final class QuorumRootKeyTest {
     }
   }
 
-  private static void awaitSuspect(QuorumRootKey quorum) {
+  private static void awaitSuspect(QuorumRootKey quorum) throws InterruptedException {
     while (!quorum.health().get(0).isSuspect()) {
-      Thread.onSpinWait();
+      Thread.sleep(1);
     }
   }
 
