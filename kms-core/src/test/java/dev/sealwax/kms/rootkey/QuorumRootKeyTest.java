@@ -291,7 +291,7 @@ final class QuorumRootKeyTest {
   @Test
   void unwrap_withALongPatience_blamesWhoWasGivenHalfOfTheTime() throws InterruptedException {
     try (QuorumRootKey patient = quorum(3);
-        QuorumRootKey quorum = quorum(3, LONG, SHORT.multipliedBy(20))) {
+        QuorumRootKey quorum = quorum(3, Duration.ofHours(1), SHORT.multipliedBy(20))) {
       WrappedKey wrapped = wrap(patient);
       first.always(Fault.hangingDeaf(release));
       assertOpens(quorum, wrapped);
