@@ -344,6 +344,7 @@ final class KeyCacheTest {
     assertFalse(second.needsRenewal(now.get() + HARD.toNanos()));
     none.close();
     assertThrows(IllegalStateException.class, () -> none.load("k", Key::new));
+    assertThrows(IllegalStateException.class, () -> none.load("k", Key::new));
   }
 
   @Test
