@@ -3,12 +3,14 @@ package dev.sealwax.kms.envelope;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.util.Arrays;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
@@ -47,6 +49,19 @@ class TextFormProperties {
       return;
     }
     assertEquals(text, TextForm.encode(envelope));
+  }
+
+  @Example
+  void decode_everyOtherCharacter_isRefusedAtItsPlace() {
+    String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (char c = 0; c < Character.MAX_VALUE; c++) {
+      if (alphabet.indexOf(c) < 0) {
+        String text = TextForm.PREFIX + "AA" + c + "A";
+        MalformedEnvelopeException refusal =
+            assertThrows(MalformedEnvelopeException.class, () -> TextForm.decode(text));
+        assertEquals(TextForm.PREFIX.length() + 2, refusal.offset());
+      }
+    }
   }
 
   @Property
