@@ -76,14 +76,18 @@ final class KeptConnections {
     }
   }
 
-  private void giveBack(Connection connection) throws SQLException {
+  private void giveBack(Connection connection) {
     synchronized (idle) {
       if (!closed) {
         idle.push(connection);
         return;
       }
     }
-    letGo(connection);
+    try {
+      letGo(connection);
+    } catch (SQLException e) {
+      // What was done is committed, and must not be reported as failed.
+    }
   }
 
   /** A pool lends it to others, who expect it as it was. */

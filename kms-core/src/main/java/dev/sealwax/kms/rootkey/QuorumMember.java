@@ -197,6 +197,7 @@ final class QuorumMember implements AutoCloseable {
                   Reason.UNAVAILABLE, MOST_WAITING + " calls wait for " + id + " already")));
     } finally {
       if (!handedOver) {
+        end(asked);
         end.run();
       }
     }

@@ -78,6 +78,12 @@ final class OutlivedKeysTest {
     advance(HARD);
   }
 
+  /** It serves because an attempt to load it anew has just failed. */
+  private void meetOutage() {
+    outlive();
+    assertSame(old, use(down()));
+  }
+
   private void runBackground() {
     for (Runnable task = background.poll(); task != null; task = background.poll()) {
       task.run();
@@ -113,8 +119,7 @@ final class OutlivedKeysTest {
 
   @Test
   void outage_theFirstAsks_laterOnesAreServedAtOnceAndCounted() {
-    outlive();
-    use(down());
+    meetOutage();
     use(down());
     use(down());
     assertEquals(1, asked.get());
@@ -125,8 +130,7 @@ final class OutlivedKeysTest {
 
   @Test
   void outage_isAskedForAgainInTheBackground_onceASecond() {
-    outlive();
-    use(down());
+    meetOutage();
     advance(RETRY.minusNanos(1));
     use(down());
     assertEquals(0, background.size());
@@ -146,8 +150,7 @@ final class OutlivedKeysTest {
 
   @Test
   void backgroundThatRejects_isAskedAgainASecondLater() {
-    outlive();
-    use(down());
+    meetOutage();
     advance(RETRY);
     rejecting = true;
     use(down());
@@ -161,8 +164,7 @@ final class OutlivedKeysTest {
 
   @Test
   void outageOver_theFreshOneServesAndTheOldIsClosed() {
-    outlive();
-    use(down());
+    meetOutage();
     advance(RETRY);
     Key fresh = new Key();
     assertSame(old, use(() -> fresh));
@@ -176,8 +178,7 @@ final class OutlivedKeysTest {
 
   @Test
   void loadThatSucceeds_closesTheOld() {
-    outlive();
-    use(down());
+    meetOutage();
     Key fresh = new Key();
     assertSame(fresh, cache.load("k", () -> fresh).value());
     assertEquals(1, old.closes.get());
@@ -186,8 +187,7 @@ final class OutlivedKeysTest {
 
   @Test
   void put_closesTheOld() {
-    outlive();
-    use(down());
+    meetOutage();
     cache.put("k", new Key());
     assertEquals(1, old.closes.get());
     assertEquals(1, cache.statistics().entries());
@@ -195,8 +195,7 @@ final class OutlivedKeysTest {
 
   @Test
   void attemptOfLongAgo_letsNobodyServeUnasked() {
-    outlive();
-    use(down());
+    meetOutage();
     advance(BELIEF);
     use(down());
     assertEquals(1, asked.get(), "believed for ten seconds");
@@ -208,8 +207,7 @@ final class OutlivedKeysTest {
 
   @Test
   void anotherAnswer_endsItForGood() {
-    outlive();
-    use(down());
+    meetOutage();
     KmsException denied = new RootKeyException(Reason.ACCESS_DENIED, "scripted");
     assertSame(denied, assertThrows(KmsException.class, () -> cache.load("k", failing(denied))));
     assertEquals(1, old.closes.get());
@@ -219,8 +217,7 @@ final class OutlivedKeysTest {
   /** It says nothing of the root key; but that it was down is no longer the last that is known. */
   @Test
   void failureOfAnotherKind_letsItServeOnlyAfterTheNextOutage() {
-    outlive();
-    use(down());
+    meetOutage();
     IllegalStateException bug = new IllegalStateException("scripted");
     assertSame(bug, assertThrows(RuntimeException.class, () -> cache.load("k", failing(bug))));
     assertEquals(0, old.closes.get());
@@ -253,8 +250,7 @@ final class OutlivedKeysTest {
 
   @Test
   void remove_takesTheOldOut() {
-    outlive();
-    use(down());
+    meetOutage();
     cache.remove("k");
     assertEquals(1, old.closes.get());
     assertEquals(0, cache.statistics().entries());

@@ -106,4 +106,11 @@ final class KeptConnectionsTest {
     assertSame(fault, failure.getCause());
     assertEquals(2, calls.stream().filter("close"::equals).count());
   }
+
+  @Test
+  void transactionWhoseConnectionCannotBeReset_isCommittedAllTheSame() throws Exception {
+    failing = Set.of("autoCommit true");
+    assertEquals("result", connections.inTransaction(this::closing));
+    assertEquals(List.of("autoCommit false", "commit", "autoCommit true", "close"), calls);
+  }
 }
