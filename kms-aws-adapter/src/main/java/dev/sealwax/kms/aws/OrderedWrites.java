@@ -81,7 +81,7 @@ final class OrderedWrites {
     try {
       writeInTurn(next, items, subject, started, unknown);
     } catch (KeysetStoreException e) {
-      if (unknown.isEmpty() || e.reason() == Reason.UNAVAILABLE) {
+      if (unknown.isEmpty() || e.reason() != Reason.INACCESSIBLE) {
         throw e;
       }
       throw new KeysetStoreException(
