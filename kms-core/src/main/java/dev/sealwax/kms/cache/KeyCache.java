@@ -131,11 +131,6 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  /** Counts a hit of an entry that the caller had from here a moment ago. */
-  public void countHit() {
-    hits.increment();
-  }
-
   /**
    * Loads the entry, or waits for the load under way.
    *
@@ -438,9 +433,15 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     return new Held<>(value, now, now + softNanos - jitter, /* cached= */ true);
   }
 
-  public CacheStatistics statistics() {
+  /**
+   * What the cache has done.
+   *
+   * @param hitsBeside hits of entries that callers had from here a moment ago, and counted
+   *     themselves
+   */
+  public CacheStatistics statistics(long hitsBeside) {
     return new CacheStatistics(
-        hits.sum(),
+        hits.sum() + hitsBeside,
         misses.sum(),
         loads.sum(),
         loadFailures.sum(),

@@ -98,16 +98,21 @@ public final class GcmKey implements AutoCloseable {
    * Opens what {@link #seal} wrote between {@code offset} and the end of {@code in}, at least
    * {@code NONCE_BYTES + TAG_BYTES} bytes.
    *
+   * @param atHand whether to count the use in {@link Tallies#atHand}, too; not if the key has been
+   *     closed
    * @return the plaintext, or null if the key has been closed
    * @throws DecryptionFailedException if key, context or bytes do not fit together
    */
-  public byte @Nullable [] open(byte[] in, int offset, EncryptionContext context) {
+  public byte @Nullable [] open(byte[] in, int offset, EncryptionContext context, boolean atHand) {
     Slot slot = slots.acquire();
     if (slot == null) {
       return null;
     }
     boolean intact = false;
     try {
+      if (atHand) {
+        slot.openedTally.countAtHand();
+      }
       slot.cipher.init(
           Cipher.DECRYPT_MODE,
           slot.key,

@@ -14,21 +14,28 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class Tallies {
   private static final VarHandle MESSAGES = handle("messages");
   private static final VarHandle BYTES = handle("bytes");
+  private static final VarHandle AT_HAND = handle("atHand");
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Set<Tally> open = new HashSet<>();
-  private long closedMessages; // guarded by lock, as is closedBytes
+  private long closedMessages; // guarded by lock, as are the others
   private long closedBytes;
+  private long closedAtHand;
 
   /** What one slot has done. Written by one thread at a time. */
   static final class Tally {
     private long messages;
     private long bytes;
+    private long atHand;
 
     void count(int lengthBytes) {
       // Opaque: a reader on a 32-bit JVM must not see half a number.
       MESSAGES.setOpaque(this, messages + 1);
       BYTES.setOpaque(this, bytes + lengthBytes);
+    }
+
+    void countAtHand() {
+      AT_HAND.setOpaque(this, atHand + 1);
     }
   }
 
@@ -58,6 +65,7 @@ public final class Tallies {
       if (open.remove(tally)) {
         closedMessages += tally.messages;
         closedBytes += tally.bytes;
+        closedAtHand += tally.atHand;
       }
     } finally {
       lock.unlock();
@@ -65,23 +73,38 @@ public final class Tallies {
   }
 
   public long messages() {
-    return sum(MESSAGES);
-  }
-
-  public long bytes() {
-    return sum(BYTES);
-  }
-
-  private long sum(VarHandle field) {
     lock.lock();
     try {
-      long sum = field == MESSAGES ? closedMessages : closedBytes;
-      for (Tally tally : open) {
-        sum += (long) field.getOpaque(tally);
-      }
-      return sum;
+      return closedMessages + ofOpen(MESSAGES);
     } finally {
       lock.unlock();
     }
+  }
+
+  public long bytes() {
+    lock.lock();
+    try {
+      return closedBytes + ofOpen(BYTES);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How often the key was used by a caller that had it at hand, and looked nothing up. */
+  public long atHand() {
+    lock.lock();
+    try {
+      return closedAtHand + ofOpen(AT_HAND);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long ofOpen(VarHandle field) {
+    long sum = 0;
+    for (Tally tally : open) {
+      sum += (long) field.getOpaque(tally);
+    }
+    return sum;
   }
 }

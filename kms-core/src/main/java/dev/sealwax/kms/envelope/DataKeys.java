@@ -178,17 +178,13 @@ final class DataKeys implements AutoCloseable {
   }
 
   /**
-   * A cached key whose header {@code envelope} starts with, byte for byte, or null.
+   * A cached key whose header {@code envelope} starts with, byte for byte, or null; {@code last}
+   * remembers it.
    *
    * @param wrappingPosition where the wrapped data key starts if the envelope is of this keyset
    */
   @Nullable Held<DataKey> cachedToDecrypt(
       byte[] envelope, int wrappingPosition, OpenKeyset keyset, LastOpened last) {
-    Held<DataKey> same = last.find(envelope);
-    if (same != null && !same.value().isWithdrawn()) {
-      decrypting.countHit();
-      return same;
-    }
     if (envelope.length < wrappingPosition + EnvelopeHeader.WRAPPED_LEN) {
       return null;
     }
@@ -322,11 +318,11 @@ final class DataKeys implements AutoCloseable {
   }
 
   CacheStatistics encryptStatistics() {
-    return encrypting.statistics();
+    return encrypting.statistics(0);
   }
 
   CacheStatistics decryptStatistics() {
-    return decrypting.statistics();
+    return decrypting.statistics(traffic.atHand());
   }
 
   /** Drops and wipes every data key; the next operations make and unwrap new ones. */

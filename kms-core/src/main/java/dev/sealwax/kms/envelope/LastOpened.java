@@ -23,12 +23,16 @@ final class LastOpened {
     this.nanoClock = nanoClock;
   }
 
-  /** The key whose header {@code envelope} starts with, byte for byte, if that was the last one. */
+  /**
+   * The key whose header {@code envelope} starts with, byte for byte, if that was the last one;
+   * whoever uses it counts it as a hit of the cache.
+   */
   @Nullable Held<DataKey> find(byte[] envelope) {
     Entry last = entry;
     return last != null
             && last.step == nanoClock.getAsLong()
             && last.held.value().header().isPrefixOf(envelope)
+            && !last.held.value().isWithdrawn()
         ? last.held
         : null;
   }

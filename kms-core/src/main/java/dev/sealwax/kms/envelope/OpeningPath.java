@@ -78,7 +78,11 @@ final class OpeningPath {
   private byte[] openArray(
       byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
     while (true) {
-      Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, last);
+      Held<DataKey> held = last.find(envelope);
+      boolean atHand = held != null;
+      if (held == null) {
+        held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, last);
+      }
       if (held != null) {
         EnvelopeHeader header = held.value().header();
         header.requireBody(envelope.length - header.lengthBytes());
@@ -90,7 +94,7 @@ final class OpeningPath {
         held = dataKey(header, observation);
       }
       try {
-        byte[] plaintext = openBody(held.value(), envelope, context);
+        byte[] plaintext = openBody(held.value(), envelope, context, atHand);
         if (plaintext != null) {
           return plaintext;
         }
@@ -114,7 +118,7 @@ final class OpeningPath {
       header.requireBody(envelope.length - header.lengthBytes());
       Keyset snapshot = snapshotFor(header, observation);
       try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
-        byte[] plaintext = openBody(key, envelope, context);
+        byte[] plaintext = openBody(key, envelope, context, /* atHand= */ false);
         if (plaintext == null) {
           throw new IllegalStateException("a data key was closed by another than its owner");
         }
@@ -190,10 +194,14 @@ final class OpeningPath {
   }
 
   /** The plaintext, or null if the key has been closed. */
-  private byte @Nullable [] openBody(DataKey key, byte[] envelope, EncryptionContext context) {
+  private byte @Nullable [] openBody(
+      DataKey key, byte[] envelope, EncryptionContext context, boolean atHand) {
     int bodyPosition = key.header().lengthBytes();
     if (key.header().suite() == AlgorithmSuite.ONE_SHOT) {
-      return key.messages().open(envelope, bodyPosition, context);
+      return key.messages().open(envelope, bodyPosition, context, atHand);
+    }
+    if (atHand) {
+      traffic.streamKeyAtHand();
     }
     try (ChunkCipher cipher =
         key.streams()
@@ -336,8 +344,12 @@ final class OpeningPath {
       @Nullable Observation observation) {
     byte[] canonicalContext = context.toCanonicalBytes();
     while (true) {
-      Held<DataKey> held =
-          dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, last);
+      Held<DataKey> held = last.find(header.encoded());
+      if (held != null) {
+        traffic.streamKeyAtHand();
+      } else {
+        held = dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, last);
+      }
       if (held != null) {
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
         DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));

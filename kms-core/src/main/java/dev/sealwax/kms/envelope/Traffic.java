@@ -5,13 +5,14 @@ import java.util.concurrent.atomic.LongAdder;
 
 /** Counts what the ciphers of one process have done. Safe for concurrent use. */
 final class Traffic {
-  // Messages of the one-shot suite are counted where they are made, the others here.
+  // What is done under keys of the one-shot suite is counted with these keys, the rest here.
   private final Tallies sealed = new Tallies();
   private final Tallies opened = new Tallies();
   private final LongAdder encrypted = new LongAdder();
   private final LongAdder encryptedBytes = new LongAdder();
   private final LongAdder decrypted = new LongAdder();
   private final LongAdder decryptedBytes = new LongAdder();
+  private final LongAdder atHand = new LongAdder();
   final LongAdder rewrapped = new LongAdder();
   final LongAdder failures = new LongAdder();
   final LongAdder abandoned = new LongAdder();
@@ -36,6 +37,11 @@ final class Traffic {
     decryptedBytes.add(bytes);
   }
 
+  /** Counts that a key of the chunked suite was at hand, and not looked up in the cache. */
+  void streamKeyAtHand() {
+    atHand.increment();
+  }
+
   long encrypted() {
     return sealed.messages() + encrypted.sum();
   }
@@ -50,5 +56,10 @@ final class Traffic {
 
   long decryptedBytes() {
     return opened.bytes() + decryptedBytes.sum();
+  }
+
+  /** Keys to decrypt that were at hand, and not looked up in the cache. */
+  long atHand() {
+    return opened.atHand() + atHand.sum();
   }
 }

@@ -102,7 +102,7 @@ final class OutlivedKeysTest {
     assertSame(old, use(down()));
     advance(WINDOW.minusNanos(1));
     assertSame(old, use(down()));
-    assertEquals(HARD.plus(WINDOW).minusNanos(1), cache.statistics().oldestServedAge());
+    assertEquals(HARD.plus(WINDOW).minusNanos(1), cache.statistics(0).oldestServedAge());
     advance(Duration.ofNanos(1));
     assertThrows(RootKeyException.class, () -> use(down()));
   }
@@ -123,9 +123,9 @@ final class OutlivedKeysTest {
     use(down());
     use(down());
     assertEquals(1, asked.get());
-    assertEquals(3, cache.statistics().outageServed());
-    assertEquals(2, cache.statistics().hits(), "the first was a miss");
-    assertEquals(2, cache.statistics().misses());
+    assertEquals(3, cache.statistics(0).outageServed());
+    assertEquals(2, cache.statistics(0).hits(), "the first was a miss");
+    assertEquals(2, cache.statistics(0).misses());
   }
 
   @Test
@@ -140,7 +140,7 @@ final class OutlivedKeysTest {
     assertEquals(1, background.size());
     runBackground();
     assertEquals(2, asked.get());
-    assertEquals(1, cache.statistics().refreshFailures());
+    assertEquals(1, cache.statistics(0).refreshFailures());
     use(down());
     assertEquals(0, background.size(), "not at once");
     advance(RETRY);
@@ -173,7 +173,7 @@ final class OutlivedKeysTest {
     assertEquals(1, old.closes.get());
     Held<Key> held = cache.getIfPresent("k");
     assertTrue(held != null && held.value() == fresh && !held.isOutlived());
-    assertEquals(1, cache.statistics().entries());
+    assertEquals(1, cache.statistics(0).entries());
   }
 
   @Test
@@ -182,7 +182,7 @@ final class OutlivedKeysTest {
     Key fresh = new Key();
     assertSame(fresh, cache.load("k", () -> fresh).value());
     assertEquals(1, old.closes.get());
-    assertEquals(1, cache.statistics().entries());
+    assertEquals(1, cache.statistics(0).entries());
   }
 
   @Test
@@ -190,7 +190,7 @@ final class OutlivedKeysTest {
     meetOutage();
     cache.put("k", new Key());
     assertEquals(1, old.closes.get());
-    assertEquals(1, cache.statistics().entries());
+    assertEquals(1, cache.statistics(0).entries());
   }
 
   @Test
@@ -253,7 +253,7 @@ final class OutlivedKeysTest {
     meetOutage();
     cache.remove("k");
     assertEquals(1, old.closes.get());
-    assertEquals(0, cache.statistics().entries());
+    assertEquals(0, cache.statistics(0).entries());
     assertThrows(RootKeyException.class, () -> use(down()));
   }
 

@@ -68,7 +68,7 @@ class TalliesTest {
     for (int i = 0; i < MESSAGES; i++) {
       byte[] out = new byte[10 + OVERHEAD];
       key.seal(new byte[10], CONTEXT, out, 0);
-      key.open(out, 0, CONTEXT);
+      key.open(out, 0, CONTEXT, /* atHand= */ i % 2 == 0);
     }
   }
 
@@ -77,12 +77,14 @@ class TalliesTest {
     assertEquals(messages * 10, sealed.bytes());
     assertEquals(messages, opened.messages());
     assertEquals(messages * 10, opened.bytes());
+    assertEquals(0, sealed.atHand());
+    assertEquals(messages / 2, opened.atHand());
   }
 
   @Test
   void failures_areNotCounted() {
     byte[] garbage = new byte[10 + OVERHEAD];
-    assertThrows(DecryptionFailedException.class, () -> key.open(garbage, 0, CONTEXT));
+    assertThrows(DecryptionFailedException.class, () -> key.open(garbage, 0, CONTEXT, false));
     key.close();
     assertEquals(GcmKey.Sealing.CLOSED, key.seal(new byte[10], CONTEXT, garbage, 0));
     assertCounts(0);
