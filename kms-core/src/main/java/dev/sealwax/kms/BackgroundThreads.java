@@ -14,9 +14,9 @@ import org.slf4j.LoggerFactory;
 /**
  * The threads of one {@link Kms}: one that keeps a coarse clock; at most two that read keysets
  * again and two that renew cached keys, while somebody needs it. The latter call the root key, the
- * former mostly not: a root key that hangs must not keep the store's news away. And one that
- * follows the changes of a store that tells them, and one for the scheduler if it is started. All
- * are daemons.
+ * former mostly not: a root key that hangs must not keep the store's news away. And one that wipes
+ * what has expired, one that follows the changes of a store that tells them, and one for the
+ * scheduler if it is started. All are daemons.
  */
 final class BackgroundThreads implements AutoCloseable {
   /**
@@ -30,9 +30,9 @@ final class BackgroundThreads implements AutoCloseable {
 
   private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
   private final ThreadPoolExecutor renewer = pool("sealwax-renew");
-  // Starts its thread with its first task.
-  private final ScheduledThreadPoolExecutor scheduler =
-      new ScheduledThreadPoolExecutor(1, task -> daemon(task, "sealwax-schedule"));
+  // These start their thread with their first task.
+  private final ScheduledThreadPoolExecutor timer = timer("sealwax-expire");
+  private final ScheduledThreadPoolExecutor scheduler = timer("sealwax-schedule");
   private volatile long now = System.nanoTime();
   private volatile boolean closed;
 
@@ -44,6 +44,13 @@ final class BackgroundThreads implements AutoCloseable {
             2, 2, 10, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> daemon(task, name));
     pool.allowCoreThreadTimeOut(true);
     return pool;
+  }
+
+  private static ScheduledThreadPoolExecutor timer(String name) {
+    ScheduledThreadPoolExecutor timer =
+        new ScheduledThreadPoolExecutor(1, task -> daemon(task, name));
+    timer.setRemoveOnCancelPolicy(true);
+    return timer;
   }
 
   static BackgroundThreads start() {
@@ -67,7 +74,7 @@ final class BackgroundThreads implements AutoCloseable {
 
   Background background() {
     return new Background(
-        () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start());
+        () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start(), timer);
   }
 
   ScheduledExecutorService scheduler() {
@@ -78,6 +85,7 @@ final class BackgroundThreads implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    timer.shutdownNow();
     scheduler.shutdown();
     for (ThreadPoolExecutor pool : List.of(refresher, renewer)) {
       pool.shutdown();

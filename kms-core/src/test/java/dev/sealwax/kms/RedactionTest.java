@@ -9,6 +9,7 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.envelope.DataKeyPolicy;
 import dev.sealwax.kms.envelope.EnvelopeCipher;
 import dev.sealwax.kms.envelope.EnvelopeCiphers;
@@ -210,7 +211,9 @@ class RedactionTest {
     Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
     Kms.Builder builder = Kms.builder().rootKey(root).store(store).listener(events::add);
     Kms kms = builder.build();
-    Background threads = new Background(System::nanoTime, Runnable::run, Runnable::run, task -> {});
+    Background threads =
+        new Background(
+            System::nanoTime, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED);
     OpenKeysets open =
         OpenKeysets.open(
             store,

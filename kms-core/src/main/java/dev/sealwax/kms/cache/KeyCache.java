@@ -14,6 +14,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
@@ -64,14 +65,22 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    *
    * @param nanoClock monotonic and cheap: read on every hit
    * @param refresher runs renewals; may reject
+   * @param timer wipes what has expired and is not asked for any more. Must drop a task that is
+   *     called off: a cache calls one off whenever it is emptied, by a failed load for one, and a
+   *     task that went on waiting would cost two kilobytes for every forged envelope. That of
+   *     {@link CompletableFuture}, which Caffeine would use, keeps them.
    */
-  public KeyCache(CachePolicy policy, LongSupplier nanoClock, Executor refresher) {
+  public KeyCache(
+      CachePolicy policy,
+      LongSupplier nanoClock,
+      Executor refresher,
+      ScheduledExecutorService timer) {
     this.policy = policy;
     this.nanoClock = nanoClock;
     this.refresher = refresher;
     this.softNanos = policy.softTtl().toNanos();
     this.hardNanos = policy.hardTtl().toNanos();
-    this.outlived = policy.hasStaleOnOutage() ? new OutlivedKeys<>(policy, nanoClock) : null;
+    this.outlived = policy.hasStaleOnOutage() ? new OutlivedKeys<>(policy, nanoClock, timer) : null;
     this.entries =
         Caffeine.newBuilder()
             .maximumSize(Math.max(1, policy.maximumEntries()))
@@ -80,7 +89,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             // Removal runs on the thread that causes it, so that a revoked key is wiped when the
             // call returns.
             .executor(Runnable::run)
-            .scheduler(Scheduler.systemScheduler())
+            .scheduler(Scheduler.forScheduledExecutorService(timer))
             .<K, Held<V>>removalListener(
                 (key, held, cause) -> {
                   if (held != null) {
@@ -153,6 +162,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     while (true) {
       requireOpen();
       Load<V> mine = new Load<>();
+      StackRoom.require();
       CompletableFuture<Held<V>> winner;
       try {
         winner = entries.get(key, (k, executor) -> mine);

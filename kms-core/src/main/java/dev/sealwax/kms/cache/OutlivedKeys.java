@@ -9,6 +9,7 @@ import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -32,7 +33,7 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
   // Where this cache and that of the younger entries are locked, this one is second.
   private final Cache<K, Held<V>> entries;
 
-  OutlivedKeys(CachePolicy policy, LongSupplier nanoClock) {
+  OutlivedKeys(CachePolicy policy, LongSupplier nanoClock, ScheduledExecutorService timer) {
     this.nanoClock = nanoClock;
     this.hardNanos = policy.hardTtl().toNanos();
     this.entries =
@@ -42,7 +43,7 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
                 Collections.max(List.of(policy.staleToEncrypt(), policy.staleToDecrypt())))
             .ticker(nanoClock::getAsLong)
             .executor(Runnable::run)
-            .scheduler(Scheduler.systemScheduler())
+            .scheduler(Scheduler.forScheduledExecutorService(timer))
             .<K, Held<V>>removalListener(
                 (key, held, cause) -> {
                   if (held != null) {

@@ -98,12 +98,22 @@ public final class GcmKey implements AutoCloseable {
    * Opens what {@link #seal} wrote between {@code offset} and the end of {@code in}, at least
    * {@code NONCE_BYTES + TAG_BYTES} bytes.
    *
-   * @param atHand whether to count the use in {@link Tallies#atHand}, too; not if the key has been
-   *     closed
    * @return the plaintext, or null if the key has been closed
    * @throws DecryptionFailedException if key, context or bytes do not fit together
    */
-  public byte @Nullable [] open(byte[] in, int offset, EncryptionContext context, boolean atHand) {
+  public byte @Nullable [] open(byte[] in, int offset, EncryptionContext context) {
+    return open(in, offset, context, /* atHand= */ false);
+  }
+
+  /**
+   * As {@link #open}, for a caller that had the key at hand: counted in {@link Tallies#atHand},
+   * too, unless the key has been closed.
+   */
+  public byte @Nullable [] openAtHand(byte[] in, int offset, EncryptionContext context) {
+    return open(in, offset, context, /* atHand= */ true);
+  }
+
+  private byte @Nullable [] open(byte[] in, int offset, EncryptionContext context, boolean atHand) {
     Slot slot = slots.acquire();
     if (slot == null) {
       return null;

@@ -66,8 +66,10 @@ final class DataKeys implements AutoCloseable {
     this.nanoClock = background.nanoClock();
     this.random = random;
     this.traffic = traffic;
-    this.encrypting = new KeyCache<>(policy.encryptCache(), nanoClock, background.renewer());
-    this.decrypting = new KeyCache<>(policy.decryptCache(), nanoClock, background.renewer());
+    this.encrypting =
+        new KeyCache<>(policy.encryptCache(), nanoClock, background.renewer(), background.timer());
+    this.decrypting =
+        new KeyCache<>(policy.decryptCache(), nanoClock, background.renewer(), background.timer());
   }
 
   SecureRandom random() {

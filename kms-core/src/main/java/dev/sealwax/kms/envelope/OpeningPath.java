@@ -198,7 +198,9 @@ final class OpeningPath {
       DataKey key, byte[] envelope, EncryptionContext context, boolean atHand) {
     int bodyPosition = key.header().lengthBytes();
     if (key.header().suite() == AlgorithmSuite.ONE_SHOT) {
-      return key.messages().open(envelope, bodyPosition, context, atHand);
+      return atHand
+          ? key.messages().openAtHand(envelope, bodyPosition, context)
+          : key.messages().open(envelope, bodyPosition, context);
     }
     if (atHand) {
       traffic.streamKeyAtHand();

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.function.LongSupplier;
 
 /**
@@ -13,6 +14,11 @@ import java.util.function.LongSupplier;
  * @param renewer unwraps and makes cached keys again, which calls the root key
  * @param watcher runs the one task that follows the changes of the store until it is interrupted or
  *     the keysets are closed
+ * @param timer wipes cached keys that have expired; drops a task that is called off
  */
 public record Background(
-    LongSupplier nanoClock, Executor refresher, Executor renewer, Executor watcher) {}
+    LongSupplier nanoClock,
+    Executor refresher,
+    Executor renewer,
+    Executor watcher,
+    ScheduledExecutorService timer) {}

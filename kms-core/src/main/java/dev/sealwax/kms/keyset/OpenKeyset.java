@@ -207,11 +207,19 @@ public final class OpenKeyset {
       throw last.why().forAnotherCaller();
     }
     try {
-      return reads.run(() -> read(wanted));
+      return reads.run(() -> readUnlessKnown(wanted));
     } catch (KeysetCorruptedException e) {
       lastRefusal = new Refusal(e, shared.nanoClock.getAsLong());
       throw e;
     }
+  }
+
+  /** Not again what another has read between the caller's look and its turn. */
+  private Snapshot readUnlessKnown(int wanted) {
+    Snapshot known = published.get();
+    return known != null && shared.nanoClock.getAsLong() - known.refreshNanos() < 0
+        ? known
+        : read(wanted);
   }
 
   /** Runs a change of the stored keyset by this process. */

@@ -56,7 +56,7 @@ public final class OpenKeysets implements AutoCloseable {
             ? new KeysetWatch(watchable, nanoClock, refreshInterval, this::written)
             : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock, this::denied);
-    this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer());
+    this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer(), background.timer());
     this.usage = new UsageReports(new KeysetWriter(store), wallClock, background.refresher());
     this.shared =
         new OpenKeyset.Shared(

@@ -1,6 +1,7 @@
 package dev.sealwax.kms.keyset;
 
 import dev.sealwax.kms.cache.SharedFailures;
+import dev.sealwax.kms.cache.StackRoom;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.KmsException;
 import java.util.concurrent.CompletableFuture;
@@ -28,6 +29,7 @@ final class SingleFlight<T> {
   T run(Supplier<T> work) {
     while (true) {
       Flight<T> mine = new Flight<>();
+      StackRoom.require();
       @Nullable Flight<T> other = underWay.compareAndExchange(null, mine);
       if (other == null) {
         return ledToItsEnd(mine, work);
@@ -46,7 +48,7 @@ final class SingleFlight<T> {
     try {
       return Announcer.untilOver(() -> lead(mine, work));
     } finally {
-      // An Error can strike anywhere, a stack that is used up for one; nobody may wait for it.
+      // An Error can strike anywhere; nobody may wait for it.
       if (!mine.isDone()) {
         underWay.compareAndSet(mine, null);
         mine.completeExceptionally(new IllegalStateException("the work was cut off; try again"));

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -36,7 +37,7 @@ final class KeyCacheTest {
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 5);
   private final ConcurrentLinkedQueue<Runnable> background = new ConcurrentLinkedQueue<>();
   private final KeyCache<String, Key> cache =
-      new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add);
+      new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add, TestTimer.SHARED);
 
   private static final class Key implements AutoCloseable {
     final AtomicInteger closes = new AtomicInteger();
@@ -220,7 +221,8 @@ final class KeyCacheTest {
                 throw new RejectedExecutionException("scripted");
               }
               task.run();
-            });
+            },
+            TestTimer.SHARED);
     Held<Key> held = picky.load("k", Key::new);
     advance(SOFT);
     picky.renew("k", held, Key::new);
@@ -278,7 +280,7 @@ final class KeyCacheTest {
   @Test
   void maximumEntries_surplusIsClosed() {
     KeyCache<String, Key> small =
-        new KeyCache<>(CachePolicy.of(SOFT, HARD, 3), now::get, background::add);
+        new KeyCache<>(CachePolicy.of(SOFT, HARD, 3), now::get, background::add, TestTimer.SHARED);
     List<Key> keys = new ArrayList<>();
     for (int i = 0; i < 50; i++) {
       Key key = new Key();
@@ -316,7 +318,8 @@ final class KeyCacheTest {
                 }));
     assertEquals(1, loaded.closes.get());
     KeyCache<String, Key> second =
-        new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add);
+        new KeyCache<>(
+            CachePolicy.of(SOFT, HARD, 100), now::get, background::add, TestTimer.SHARED);
     Held<Key> held = second.load("k", Key::new);
     advance(SOFT);
     Key renewed = new Key();
@@ -329,7 +332,8 @@ final class KeyCacheTest {
 
   @Test
   void nonePolicy_keepsNothing() {
-    KeyCache<String, Key> none = new KeyCache<>(CachePolicy.none(), now::get, background::add);
+    KeyCache<String, Key> none =
+        new KeyCache<>(CachePolicy.none(), now::get, background::add, TestTimer.SHARED);
     Held<Key> first = none.load("k", Key::new);
     Held<Key> second = none.load("k", Key::new);
     assertTrue(first != second && first.value() != second.value());
@@ -368,6 +372,62 @@ final class KeyCacheTest {
     assertEquals(1, statistics.loadFailures());
     assertEquals(0, statistics.evictions());
     assertSame(held, present("k"));
+  }
+
+  /** Cheap: it is thrown once for each frame that a stack has room for. */
+  private static final class NoKey extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    NoKey() {
+      super("scripted", null, /* enableSuppression= */ false, /* writableStackTrace= */ false);
+    }
+  }
+
+  @Test
+  void load_whereverTheStackEnds_leavesNobodyWaiting() throws Exception {
+    for (int i = 0; i < 4; i++) {
+      AtomicBoolean overflowed = new AtomicBoolean();
+      // Not deep, so that it does not take long.
+      Thread diver =
+          new Thread(
+              null, () -> overflowed.set(divesToTheEnd()), "diver", /* stackSize= */ 1 << 18);
+      diver.start();
+      diver.join();
+      assertTrue(overflowed.get());
+      assertTimeoutPreemptively(Duration.ofSeconds(60), this::requireLoads);
+    }
+  }
+
+  private boolean divesToTheEnd() {
+    try {
+      dive(Integer.MAX_VALUE);
+      return false;
+    } catch (StackOverflowError e) {
+      return true;
+    }
+  }
+
+  private void requireLoads() {
+    Key key = new Key();
+    assertSame(key, cache.load("k", () -> key).value());
+    cache.remove("k");
+  }
+
+  /** Loads at every depth of the stack, the last of which cuts the load off somewhere. */
+  private void dive(int depth) {
+    boolean refused = false;
+    try {
+      cache.load("k", KeyCacheTest::noKey);
+    } catch (NoKey e) {
+      refused = true;
+    }
+    if (refused && depth > 0) {
+      dive(depth - 1);
+    }
+  }
+
+  private static Key noKey() {
+    throw new NoKey();
   }
 
   @Test

@@ -40,7 +40,8 @@ final class OutlivedKeysTest {
               throw new RejectedExecutionException();
             }
             background.add(task);
-          });
+          },
+          TestTimer.SHARED);
   private final Key old = new Key();
   private final AtomicInteger asked = new AtomicInteger();
 
@@ -260,7 +261,8 @@ final class OutlivedKeysTest {
   @Test
   void cacheThatOutlivesNothing_loadsAsEver() {
     KeyCache<String, Key> plain =
-        new KeyCache<>(CachePolicy.of(SOFT, HARD, 100), now::get, background::add);
+        new KeyCache<>(
+            CachePolicy.of(SOFT, HARD, 100), now::get, background::add, TestTimer.SHARED);
     Held<Key> held = plain.loadOrOutlived("k", () -> old, WINDOW);
     assertSame(old, held.value());
     assertFalse(held.isOutlived());

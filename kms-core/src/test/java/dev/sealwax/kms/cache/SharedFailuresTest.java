@@ -58,7 +58,8 @@ final class SharedFailuresTest {
         new KeyCache<>(
             CachePolicy.of(Duration.ofSeconds(1), Duration.ofSeconds(2), 10),
             () -> 0,
-            Runnable::run)) {
+            Runnable::run,
+            TestTimer.SHARED)) {
       Future<Held<AutoCloseable>> loader =
           threads.submit(
               () ->

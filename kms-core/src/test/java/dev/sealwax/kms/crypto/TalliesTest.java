@@ -68,7 +68,11 @@ class TalliesTest {
     for (int i = 0; i < MESSAGES; i++) {
       byte[] out = new byte[10 + OVERHEAD];
       key.seal(new byte[10], CONTEXT, out, 0);
-      key.open(out, 0, CONTEXT, /* atHand= */ i % 2 == 0);
+      if (i % 2 == 0) {
+        key.open(out, 0, CONTEXT);
+      } else {
+        key.openAtHand(out, 0, CONTEXT);
+      }
     }
   }
 
@@ -84,7 +88,7 @@ class TalliesTest {
   @Test
   void failures_areNotCounted() {
     byte[] garbage = new byte[10 + OVERHEAD];
-    assertThrows(DecryptionFailedException.class, () -> key.open(garbage, 0, CONTEXT, false));
+    assertThrows(DecryptionFailedException.class, () -> key.open(garbage, 0, CONTEXT));
     key.close();
     assertEquals(GcmKey.Sealing.CLOSED, key.seal(new byte[10], CONTEXT, garbage, 0));
     assertCounts(0);

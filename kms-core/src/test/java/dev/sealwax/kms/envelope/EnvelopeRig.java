@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.keyset.Keysets;
@@ -43,7 +44,8 @@ final class EnvelopeRig implements AutoCloseable {
       SecureRandom random) {
     this.root = root;
     this.store = store;
-    Background background = new Background(time, refresher, refresher, task -> {});
+    Background background =
+        new Background(time, refresher, refresher, task -> {}, TestTimer.SHARED);
     this.keysets =
         OpenKeysets.open(
             store, root, keyVersions, Duration.ofDays(1), time, background, random, listener);

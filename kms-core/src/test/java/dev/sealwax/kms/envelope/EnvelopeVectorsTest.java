@@ -88,7 +88,7 @@ final class EnvelopeVectorsTest {
         DataKey dataKey = DataKey.unwrap(header, kek, TestKeysets.consent(), new Traffic())) {
       assertArrayEquals(
           vector.plaintext(),
-          dataKey.messages().open(envelope, header.lengthBytes(), vector.context(), false));
+          dataKey.messages().open(envelope, header.lengthBytes(), vector.context()));
     }
   }
 

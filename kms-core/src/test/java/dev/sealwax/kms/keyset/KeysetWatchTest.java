@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.store.InMemoryKeysetStore;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
@@ -46,7 +47,7 @@ class KeysetWatchTest {
         CachePolicy.of(Rig.SOFT, Rig.HARD, 10_000),
         Rig.REFRESH,
         time,
-        new Background(time, this::refresh, Runnable::run, watcher),
+        new Background(time, this::refresh, Runnable::run, watcher, TestTimer.SHARED),
         new SecureRandom(),
         null);
   }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.CachePolicy;
@@ -784,7 +785,7 @@ final class KeysetsTest {
             CachePolicy.none(),
             Rig.REFRESH,
             rig.time,
-            new Background(rig.time, Runnable::run, Runnable::run, task -> {}),
+            new Background(rig.time, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
             new java.security.SecureRandom(),
             event -> {
               throw new IllegalStateException("listener");

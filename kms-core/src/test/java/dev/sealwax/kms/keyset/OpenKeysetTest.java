@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.crypto.KeyClosedException;
 import dev.sealwax.kms.rootkey.RoutingRootKey;
 import dev.sealwax.kms.store.FileKeysetStore;
@@ -122,7 +123,7 @@ final class OpenKeysetTest {
         CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
         Rig.REFRESH,
         rig.time,
-        new Background(rig.time, threads, threads, threads),
+        new Background(rig.time, threads, threads, threads, TestTimer.SHARED),
         new SecureRandom(),
         null);
   }
@@ -190,7 +191,7 @@ final class OpenKeysetTest {
             CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
             Rig.REFRESH,
             rig.time,
-            new Background(rig.time, exhausted, exhausted, task -> {}),
+            new Background(rig.time, exhausted, exhausted, task -> {}, TestTimer.SHARED),
             new SecureRandom(),
             null)) {
       OpenKeyset keyset = other.open(ORDERS);
@@ -219,7 +220,7 @@ final class OpenKeysetTest {
             CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
             Rig.REFRESH,
             rig.time,
-            new Background(rig.time, Runnable::run, rootCalls::add, task -> {}),
+            new Background(rig.time, Runnable::run, rootCalls::add, task -> {}, TestTimer.SHARED),
             new SecureRandom(),
             null)) {
       OpenKeyset files = other.open(KeysetId.of("files"));
@@ -371,6 +372,33 @@ final class OpenKeysetTest {
     assertEquals(1, cold.rootUnwraps());
   }
 
+  @Test
+  void firstUse_thatLooksBeforeAndComesAfterTheFirstRead_readsNoSecondTime() {
+    AtomicReference<Runnable> afterTheLook = new AtomicReference<>(() -> {});
+    LongSupplier clock =
+        () -> {
+          afterTheLook.getAndSet(() -> {}).run();
+          return rig.time.getAsLong();
+        };
+    try (OpenKeysets cold =
+        OpenKeysets.open(
+            rig.store,
+            rig.root,
+            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+            Rig.REFRESH,
+            rig.time,
+            new Background(clock, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
+            new SecureRandom(),
+            null)) {
+      OpenKeyset keyset = cold.open(ORDERS);
+      rig.store.loads.set(0);
+      AtomicReference<Keyset> others = new AtomicReference<>();
+      afterTheLook.set(() -> others.set(keyset.snapshot(0)));
+      assertSame(keyset.snapshot(0), others.get());
+      assertEquals(1, rig.store.loads.get());
+    }
+  }
+
   /** The snapshot must not be seen before the key that was unwrapped with it. */
   @Test
   void firstUse_whileTheFirstReadIsBeingPublished_asksTheRootKeyNoSecondTime() throws Exception {
@@ -391,7 +419,7 @@ final class OpenKeysetTest {
             CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
             Rig.REFRESH,
             rig.time,
-            new Background(clock, Runnable::run, Runnable::run, task -> {}),
+            new Background(clock, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
             new SecureRandom(),
             null)) {
       OpenKeyset keyset = cold.open(ORDERS);
@@ -600,7 +628,7 @@ final class OpenKeysetTest {
               CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
               Rig.REFRESH,
               rig.time,
-              new Background(rig.time, Runnable::run, Runnable::run, task -> {}),
+              new Background(rig.time, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
               new SecureRandom(),
               null));
     }

@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.crypto.ChunkedKey;
 import dev.sealwax.kms.crypto.UsageBudget;
 import dev.sealwax.kms.crypto.UsageMeter;
@@ -52,7 +53,7 @@ final class Rig implements AutoCloseable {
             policy,
             REFRESH,
             clock,
-            new Background(time, background::add, background::add, task -> {}),
+            new Background(time, background::add, background::add, task -> {}, TestTimer.SHARED),
             new SecureRandom(),
             events::add);
     processes.add(opened);
