@@ -60,7 +60,10 @@ final class BackgroundThreads implements AutoCloseable {
   }
 
   private static Thread daemon(Runnable task, String name) {
-    Thread thread = new Thread(task, name);
+    // Nothing of the thread that happens to be the first to need it: it may outlive that one's
+    // request, and its application in a container.
+    Thread thread = new Thread(null, task, name, 0, /* inheritThreadLocals= */ false);
+    thread.setContextClassLoader(BackgroundThreads.class.getClassLoader());
     thread.setDaemon(true);
     return thread;
   }

@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.cache.KeyCache;
+import dev.sealwax.kms.keyset.Background;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -26,7 +29,8 @@ class ExpiredKeysTest {
   }
 
   private KeyCache<String, AutoCloseable> cache(CachePolicy policy) {
-    return new KeyCache<>(policy, System::nanoTime, Runnable::run, threads.background().timer());
+    Background background = threads.background();
+    return new KeyCache<>(policy, background.nanoClock(), Runnable::run, background.timer());
   }
 
   private int pending() {
@@ -46,27 +50,40 @@ class ExpiredKeysTest {
         assertThrows(IllegalArgumentException.class, () -> cache.load(key, forged));
         assertTrue(pending() <= 1, "tasks that wait: " + pending());
       }
+      cache.load("genuine", () -> () -> {});
+      assertEquals(1, pending(), "the timer looked at is not the one that is used");
     }
   }
 
+  /** At many moments between two steps of the clock, by which the timer comes early or late. */
   @Test
   void whatNobodyAsksFor_isClosedWhenItExpires() throws Exception {
-    Duration hard = Duration.ofMillis(200);
-    CountDownLatch closed = new CountDownLatch(1);
-    try (KeyCache<String, AutoCloseable> cache = cache(CachePolicy.of(hard, hard, 100))) {
+    Duration hard = Duration.ofSeconds(2);
+    int caches = 60;
+    CountDownLatch closed = new CountDownLatch(caches);
+    List<KeyCache<String, AutoCloseable>> open = new ArrayList<>();
+    for (int i = 0; i < caches; i++) {
+      KeyCache<String, AutoCloseable> cache = cache(CachePolicy.of(hard, hard, 100));
+      open.add(cache);
       cache.load("k", () -> closed::countDown);
-      assertTrue(closed.await(30, TimeUnit.SECONDS));
+      TimeUnit.MILLISECONDS.sleep(7);
     }
+    boolean all = closed.await(30, TimeUnit.SECONDS);
+    open.forEach(KeyCache::close);
+    assertTrue(all, "some were closed by their cache only");
   }
 
   @Test
   void whatIsKeptForAnOutage_isClosedAtTheEndOfItsWindow() throws Exception {
     Duration hard = Duration.ofMillis(200);
+    Duration window = Duration.ofSeconds(3);
     CountDownLatch closed = new CountDownLatch(1);
-    CachePolicy policy = CachePolicy.of(hard, hard, 100).withStaleOnOutage(hard, hard);
+    CachePolicy policy = CachePolicy.of(hard, hard, 100).withStaleOnOutage(window, window);
     try (KeyCache<String, AutoCloseable> cache = cache(policy)) {
+      long start = System.nanoTime();
       cache.load("k", () -> closed::countDown);
       assertTrue(closed.await(30, TimeUnit.SECONDS));
+      assertTrue(System.nanoTime() - start >= window.toNanos(), "closed with the others");
     }
   }
 

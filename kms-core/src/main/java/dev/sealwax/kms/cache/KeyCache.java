@@ -3,7 +3,6 @@ package dev.sealwax.kms.cache;
 import com.github.benmanes.caffeine.cache.AsyncCache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.RemovalCause;
-import com.github.benmanes.caffeine.cache.Scheduler;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
@@ -65,10 +64,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    *
    * @param nanoClock monotonic and cheap: read on every hit
    * @param refresher runs renewals; may reject
-   * @param timer wipes what has expired and is not asked for any more. Must drop a task that is
-   *     called off: a cache calls one off whenever it is emptied, by a failed load for one, and a
-   *     task that went on waiting would cost two kilobytes for every forged envelope. That of
-   *     {@link CompletableFuture}, which Caffeine would use, keeps them.
+   * @param timer one thread that wipes what has expired and is not asked for any more; must drop a
+   *     task that is called off
    */
   public KeyCache(
       CachePolicy policy,
@@ -89,7 +86,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
             // Removal runs on the thread that causes it, so that a revoked key is wiped when the
             // call returns.
             .executor(Runnable::run)
-            .scheduler(Scheduler.forScheduledExecutorService(timer))
+            .scheduler(new ExpiryTimer(timer))
             .<K, Held<V>>removalListener(
                 (key, held, cause) -> {
                   if (held != null) {
@@ -383,6 +380,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   }
 
   private void submitRenewal(Held<V> old, Runnable renewal, Runnable onRejection) {
+    StackRoom.require();
     if (!old.startRenewal()) {
       return;
     }

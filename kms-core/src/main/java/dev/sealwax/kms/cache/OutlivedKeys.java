@@ -2,7 +2,6 @@ package dev.sealwax.kms.cache;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-import com.github.benmanes.caffeine.cache.Scheduler;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -43,7 +42,7 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
                 Collections.max(List.of(policy.staleToEncrypt(), policy.staleToDecrypt())))
             .ticker(nanoClock::getAsLong)
             .executor(Runnable::run)
-            .scheduler(Scheduler.forScheduledExecutorService(timer))
+            .scheduler(new ExpiryTimer(timer))
             .<K, Held<V>>removalListener(
                 (key, held, cause) -> {
                   if (held != null) {

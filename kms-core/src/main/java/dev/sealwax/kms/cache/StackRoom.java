@@ -9,8 +9,9 @@ package dev.sealwax.kms.cache;
  * claimed. The work itself may use up the stack: once it is left, the room is there again.
  */
 public final class StackRoom {
-  // Compiled frames of 50 bytes or more: at least 6 kB, several times what the callers need.
-  private static final int FRAMES = 128;
+  // Compiled frames have 40 bytes or more: at least 10 kB. With 3 kB a failed load was seen to stay
+  // in the cache, with 5 no more.
+  private static final int FRAMES = 256;
 
   private StackRoom() {}
 

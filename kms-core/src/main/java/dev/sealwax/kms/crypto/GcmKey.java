@@ -201,6 +201,8 @@ public final class GcmKey implements AutoCloseable {
 
     @Override
     public void wipe() {
+      key.destroy();
+      CipherWiping.wipe(cipher);
       // What the slot has drawn but not used goes back, so that a slot dropped in a crowd costs no
       // budget.
       budget.giveBack(messagesLeft, bytesLeft);
@@ -208,8 +210,6 @@ public final class GcmKey implements AutoCloseable {
       bytesLeft = 0;
       sealed.close(sealedTally);
       opened.close(openedTally);
-      key.destroy();
-      CipherWiping.wipe(cipher);
     }
   }
 }

@@ -87,7 +87,7 @@ final class OpeningPath {
         EnvelopeHeader header = held.value().header();
         header.requireBody(envelope.length - header.lengthBytes());
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
-        DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
+        requireFit(held.value(), atHand);
       } else {
         EnvelopeHeader header = EnvelopeHeader.parse(envelope);
         header.requireBody(envelope.length - header.lengthBytes());
@@ -202,14 +202,14 @@ final class OpeningPath {
           ? key.messages().openAtHand(envelope, bodyPosition, context)
           : key.messages().open(envelope, bodyPosition, context);
     }
-    if (atHand) {
-      traffic.streamKeyAtHand();
-    }
     try (ChunkCipher cipher =
         key.streams()
             .cipher(ChunkedBody.salt(envelope, bodyPosition), context.toCanonicalBytes())) {
       if (cipher == null) {
         return null;
+      }
+      if (atHand) {
+        traffic.keyAtHand();
       }
       ChunkedBody.requireCommitment(cipher, envelope, bodyPosition);
       byte[] plaintext =
@@ -347,14 +347,13 @@ final class OpeningPath {
     byte[] canonicalContext = context.toCanonicalBytes();
     while (true) {
       Held<DataKey> held = last.find(header.encoded());
-      if (held != null) {
-        traffic.streamKeyAtHand();
-      } else {
+      boolean atHand = held != null;
+      if (held == null) {
         held = dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, last);
       }
       if (held != null) {
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
-        DataKeys.requireFitToDecrypt(held.value(), keyset.snapshot(header.keyVersion()));
+        requireFit(held.value(), atHand);
       } else {
         held = dataKey(header, observation);
       }
@@ -362,6 +361,9 @@ final class OpeningPath {
         ChunkCipher cipher =
             held.value().streams().cipher(ChunkedBody.salt(prefix, 0), canonicalContext);
         if (cipher != null) {
+          if (atHand) {
+            traffic.keyAtHand();
+          }
           return checked(cipher, prefix);
         }
         last.forget();
@@ -382,6 +384,18 @@ final class OpeningPath {
   }
 
   // --- checks ---
+
+  /** Whoever goes on counts the key that was at hand; it has been looked at also if refused. */
+  private void requireFit(DataKey key, boolean atHand) {
+    try {
+      DataKeys.requireFitToDecrypt(key, keyset.snapshot(key.header().keyVersion()));
+    } catch (RuntimeException e) {
+      if (atHand) {
+        traffic.keyAtHand();
+      }
+      throw e;
+    }
+  }
 
   private Held<DataKey> dataKey(EnvelopeHeader header, @Nullable Observation observation) {
     Keyset snapshot = snapshotFor(header, observation);

@@ -37,8 +37,8 @@ final class Traffic {
     decryptedBytes.add(bytes);
   }
 
-  /** Counts that a key of the chunked suite was at hand, and not looked up in the cache. */
-  void streamKeyAtHand() {
+  /** Counts a key that was at hand, and not looked up in the cache; unless its cipher counts it. */
+  void keyAtHand() {
     atHand.increment();
   }
 

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.guard;
 
+import dev.sealwax.kms.cache.StackRoom;
 import dev.sealwax.kms.guard.CallCircuit.Pass;
 import dev.sealwax.kms.vocabulary.GuardHealth;
 import dev.sealwax.kms.vocabulary.GuardHealth.Circuit;
@@ -160,6 +161,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   }
 
   private <T> Attempt<T> begin(Plan<T> plan) {
+    StackRoom.require();
     if (overdue.get() >= policy.concurrentAttempts()) {
       throw failing.unavailable(
           "no attempt has returned in time, and there is no thread for another", null);

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.cache.StackRoom;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.util.concurrent.CompletableFuture;
@@ -106,6 +107,7 @@ final class BackgroundRefresh {
 
   private @Nullable Run startOrJoin() {
     Run mine = new Run(background.nanoClock().getAsLong());
+    StackRoom.require();
     Run other = underWay.compareAndExchange(null, mine);
     if (other != null) {
       return other;

@@ -217,7 +217,11 @@ public final class OpenKeyset {
   /** Not again what another has read between the caller's look and its turn. */
   private Snapshot readUnlessKnown(int wanted) {
     Snapshot known = published.get();
-    return known != null && shared.nanoClock.getAsLong() - known.refreshNanos() < 0
+    long now = shared.nanoClock.getAsLong();
+    return known != null
+            && known.doubt() == null
+            && now - known.refreshNanos() < 0
+            && now - known.knownNanos() < shared.hardNanos
         ? known
         : read(wanted);
   }

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.keyset;
 
+import dev.sealwax.kms.cache.StackRoom;
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.keyset.KeysetWriter.Proposal;
 import dev.sealwax.kms.vocabulary.KeyStateException;
@@ -132,6 +133,12 @@ final class UsageReports {
     }
 
     private void reportSoon() {
+      try {
+        StackRoom.require();
+      } catch (StackOverflowError e) {
+        meter.postpone(); // what encrypts may still have room enough
+        return;
+      }
       if (underWay.compareAndSet(false, true)) {
         try {
           executor.execute(this::reportInBackground);

@@ -384,26 +384,37 @@ final class KeyCacheTest {
   }
 
   @Test
-  void load_whereverTheStackEnds_leavesNobodyWaiting() throws Exception {
-    for (int i = 0; i < 4; i++) {
-      AtomicBoolean overflowed = new AtomicBoolean();
-      // Not deep, so that it does not take long.
-      Thread diver =
-          new Thread(
-              null, () -> overflowed.set(divesToTheEnd()), "diver", /* stackSize= */ 1 << 18);
-      diver.start();
-      diver.join();
-      assertTrue(overflowed.get());
+  void load_whereverTheStackEnds_leavesNobodyWaiting() {
+    for (int i = 0; i < 2; i++) {
+      StackDive.atEveryDepth(this::loadInVain);
       assertTimeoutPreemptively(Duration.ofSeconds(60), this::requireLoads);
     }
   }
 
-  private boolean divesToTheEnd() {
-    try {
-      dive(Integer.MAX_VALUE);
-      return false;
-    } catch (StackOverflowError e) {
-      return true;
+  @Test
+  void renewal_whereverTheStackEnds_isNotTheLast() {
+    RejectedExecutionException busy = new RejectedExecutionException("scripted");
+    AtomicBoolean rejecting = new AtomicBoolean(true);
+    try (KeyCache<String, Key> picky =
+        new KeyCache<>(
+            CachePolicy.of(SOFT, HARD, 100),
+            now::get,
+            task -> {
+              if (rejecting.get()) {
+                throw busy;
+              }
+              task.run();
+            },
+            TestTimer.SHARED)) {
+      for (int i = 0; i < 40; i++) {
+        rejecting.set(true);
+        Held<Key> held = picky.load("k", Key::new);
+        StackDive.atEveryDepth(() -> picky.renew("k", held, Key::new));
+        rejecting.set(false);
+        picky.renew("k", held, Key::new);
+        assertEquals(1, held.value().closes.get(), "replaced");
+        picky.remove("k");
+      }
     }
   }
 
@@ -413,17 +424,13 @@ final class KeyCacheTest {
     cache.remove("k");
   }
 
-  /** Loads at every depth of the stack, the last of which cuts the load off somewhere. */
-  private void dive(int depth) {
-    boolean refused = false;
+  private void loadInVain() {
     try {
       cache.load("k", KeyCacheTest::noKey);
     } catch (NoKey e) {
-      refused = true;
+      return;
     }
-    if (refused && depth > 0) {
-      dive(depth - 1);
-    }
+    throw new AssertionError("loaded");
   }
 
   private static Key noKey() {

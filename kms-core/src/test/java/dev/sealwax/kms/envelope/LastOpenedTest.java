@@ -14,9 +14,11 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
+import java.io.ByteArrayInputStream;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -53,6 +55,25 @@ class LastOpenedTest {
     rig.cipher().decrypt(envelope, ROW);
     rig.cipher().decrypt(envelope, ROW);
     assertEquals(before + 2, cache().hits());
+  }
+
+  @Test
+  void hits_ofRefusedVersions_areCountedAsWell() throws Exception {
+    byte[] large = rig.cipher().encrypt(new byte[40_000], ROW);
+    rig.cipher().decrypt(large, ROW);
+    rig.cipher().decrypt(large, ROW);
+    rig.verbs().disable(EnvelopeRig.NAME, 1);
+    for (byte[] each : List.of(envelope, large)) {
+      // Once found in the cache, then at hand.
+      long before = cache().hits();
+      for (int i = 1; i <= 3; i++) {
+        assertThrows(KeyUnavailableException.class, () -> rig.cipher().decrypt(each, ROW));
+        assertThrows(
+            KeyUnavailableException.class,
+            () -> rig.cipher().decryptingStream(new ByteArrayInputStream(each), ROW).close());
+        assertEquals(before + 2L * i, cache().hits());
+      }
+    }
   }
 
   @Test

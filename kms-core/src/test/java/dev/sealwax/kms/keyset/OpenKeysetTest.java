@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
-import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.cache.TestTimer;
@@ -269,30 +268,6 @@ final class OpenKeysetTest {
     rig.time.advance(RootCalls.FAILURE_PAUSE);
     assertThrows(KeysetCorruptedException.class, () -> cold.open(ORDERS).snapshot(0));
     assertEquals(2, rig.root.unwraps.get());
-  }
-
-  @Test
-  void singleFlight_cutOffByAnError_leavesNobodyWaiting() {
-    SingleFlight<String> flight = new SingleFlight<>();
-    AtomicInteger runs = new AtomicInteger();
-    for (int i = 0; i < 20; i++) {
-      assertThrows(StackOverflowError.class, () -> dive(flight, runs, Integer.MAX_VALUE));
-      assertTimeoutPreemptively(
-          Duration.ofSeconds(60), () -> assertEquals("done", flight.run(() -> "done")));
-    }
-    assertTrue(runs.get() > 0);
-  }
-
-  /** Tries the flight at every depth of the stack, the last of which cuts it off somewhere. */
-  private static void dive(SingleFlight<String> flight, AtomicInteger runs, int depth) {
-    flight.run(
-        () -> {
-          runs.incrementAndGet();
-          return "";
-        });
-    if (depth > 0) {
-      dive(flight, runs, depth - 1);
-    }
   }
 
   /** Cites KS-21. */

@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.StackDive;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -15,6 +18,16 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 final class SingleFlightTest {
+  @Test
+  void run_whereverTheStackEnds_leavesNobodyWaiting() {
+    for (int i = 0; i < 30; i++) {
+      SingleFlight<String> flight = new SingleFlight<>();
+      StackDive.atEveryDepth(() -> flight.run(() -> "by a diver"));
+      assertTimeoutPreemptively(
+          Duration.ofSeconds(60), () -> assertEquals("done", flight.run(() -> "done")));
+    }
+  }
+
   @Test
   void failure_isEachCallersOwn() throws InterruptedException {
     SingleFlight<String> flight = new SingleFlight<>();

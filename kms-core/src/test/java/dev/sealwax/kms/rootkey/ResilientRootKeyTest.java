@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.StackDive;
 import dev.sealwax.kms.guard.GuardTiming;
 import dev.sealwax.kms.testkit.FaultyRootKey;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
@@ -95,6 +96,15 @@ final class ResilientRootKeyTest {
   private byte[] unwrap() {
     try (KeyMaterial material = resilient.unwrap(wrapped, CONTEXT)) {
       return material.use(byte[]::clone);
+    }
+  }
+
+  @Test
+  void call_whereverTheStackEnds_leavesItsPlaceToTheNext() {
+    resilient = inRealTime(DEFAULTS.withConcurrency(1, 10).withDeadline(Duration.ofSeconds(20)));
+    for (int i = 0; i < 2; i++) {
+      StackDive.atEveryDepth(this::unwrap);
+      assertArrayEquals(SECRET, unwrap());
     }
   }
 

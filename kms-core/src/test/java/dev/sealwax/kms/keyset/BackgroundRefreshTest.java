@@ -1,0 +1,65 @@
+package dev.sealwax.kms.keyset;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.sealwax.kms.cache.StackDive;
+import dev.sealwax.kms.cache.TestTimer;
+import dev.sealwax.kms.vocabulary.KeysetId;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+final class BackgroundRefreshTest {
+  private final AtomicInteger reads = new AtomicInteger();
+  private final ExecutorService threads = Executors.newSingleThreadExecutor();
+
+  @AfterEach
+  void close() {
+    threads.shutdownNow();
+  }
+
+  private BackgroundRefresh refresh() {
+    return new BackgroundRefresh(
+        KeysetId.of("orders"),
+        new Background(() -> 0, threads, threads, threads, TestTimer.SHARED),
+        Duration.ofMillis(500).toNanos(),
+        new BackgroundRefresh.Work() {
+          @Override
+          public boolean readFromStore() {
+            reads.incrementAndGet();
+            return true;
+          }
+
+          @Override
+          public void readWithRootKey() {
+            throw new AssertionError();
+          }
+
+          @Override
+          public void onFailure() {
+            throw new AssertionError();
+          }
+        });
+  }
+
+  /** Else a revocation by another process would be seen at the hard time to live only. */
+  @Test
+  void start_whereverTheStackEnds_isNotTheLast() {
+    for (int i = 0; i < 100; i++) {
+      BackgroundRefresh refresh = refresh();
+      // Most find the read of another under way: it is the claim that the stack ends after.
+      StackDive.atEveryDepth(refresh::start);
+      int before = reads.get();
+      long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+      while (reads.get() <= before + 1) {
+        assertTrue(System.nanoTime() < end, "a read that nobody works on is under way");
+        refresh.start();
+      }
+    }
+  }
+}
