@@ -23,9 +23,8 @@ final class ExpiryTimer implements Scheduler {
     if (executor.isShutdown()) {
       return Scheduler.disabledScheduler().schedule(cleaner, command, delay, unit);
     }
-    // In two steps, so that the task is done when the cache looks. By its clock, which goes in
-    // steps,
-    // it may come too early; and a cache that finds its task not done asks for no other.
+    // In two steps, so that the task is done when the cache looks: by the coarse clock it may come
+    // too early, and a cache that finds its task not done asks for no other.
     return executor.schedule(() -> executor.execute(() -> cleaner.execute(command)), delay, unit);
   }
 }

@@ -87,6 +87,10 @@ public final class Held<V extends AutoCloseable> {
     cutOff = false;
   }
 
+  boolean isRenewing() {
+    return renewing.get();
+  }
+
   boolean startRenewal() {
     return renewing.compareAndSet(false, true);
   }

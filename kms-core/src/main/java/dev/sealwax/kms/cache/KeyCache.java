@@ -380,6 +380,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   }
 
   private void submitRenewal(Held<V> old, Runnable renewal, Runnable onRejection) {
+    if (old.isRenewing()) {
+      return;
+    }
     StackRoom.require();
     if (!old.startRenewal()) {
       return;

@@ -106,6 +106,10 @@ final class BackgroundRefresh {
   }
 
   private @Nullable Run startOrJoin() {
+    Run current = underWay.get();
+    if (current != null) {
+      return current;
+    }
     Run mine = new Run(background.nanoClock().getAsLong());
     StackRoom.require();
     Run other = underWay.compareAndExchange(null, mine);

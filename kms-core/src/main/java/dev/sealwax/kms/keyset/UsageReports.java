@@ -133,6 +133,9 @@ final class UsageReports {
     }
 
     private void reportSoon() {
+      if (underWay.get()) {
+        return;
+      }
       try {
         StackRoom.require();
       } catch (StackOverflowError e) {
