@@ -1,6 +1,8 @@
 package dev.sealwax.kms.crypto;
 
 import java.security.GeneralSecurityException;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import javax.crypto.Cipher;
 
@@ -15,7 +17,11 @@ import javax.crypto.Cipher;
  */
 public final class JitWarmUp {
   private static final int MESSAGES = 3000;
-  private static final int MESSAGE_BYTES = 2048;
+  private static final int LONGEST = 2048;
+  // What the real work will meet is met here too, now and then, or the compiler takes it for
+  // impossible and begins anew when it comes: an empty last chunk, one of no whole block, other
+  // keys.
+  private static final int[] LENGTHS = {LONGEST, LONGEST, 0, LONGEST, LONGEST, LONGEST - 1};
   private static final AtomicBoolean STARTED = new AtomicBoolean();
 
   private JitWarmUp() {}
@@ -37,22 +43,29 @@ public final class JitWarmUp {
   }
 
   private static void run() {
-    byte[] zeros = new byte[AesGcm.KEY_BYTES];
     byte[] nonce = new byte[AesGcm.NONCE_BYTES];
-    byte[] plaintext = new byte[MESSAGE_BYTES];
-    byte[] sealed = new byte[MESSAGE_BYTES + AesGcm.TAG_BYTES];
+    byte[] plaintext = new byte[LONGEST];
+    byte[] sealed = new byte[LONGEST + AesGcm.TAG_BYTES];
     try {
       Cipher cipher = AesGcm.newCipher();
-      WipeableKey key = new WipeableKey(zeros, "AES");
+      List<WipeableKey> keys = List.of(throwaway(0), throwaway(1));
       for (int i = 0; i < MESSAGES; i++) {
+        int length = LENGTHS[i % LENGTHS.length];
+        WipeableKey key = keys.get(i / 32 % 2);
         nonce[0] = (byte) i; // SunJCE refuses the nonce of the message before
         cipher.init(Cipher.ENCRYPT_MODE, key, AesGcm.parameters(nonce));
-        cipher.doFinal(plaintext, 0, MESSAGE_BYTES, sealed, 0);
+        int sealedLength = cipher.doFinal(plaintext, 0, length, sealed, 0);
         cipher.init(Cipher.DECRYPT_MODE, key, AesGcm.parameters(nonce));
-        cipher.doFinal(sealed, 0, sealed.length, plaintext, 0);
+        cipher.doFinal(sealed, 0, sealedLength, plaintext, 0);
       }
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("AES-GCM failed in the JCE provider", e);
     }
+  }
+
+  private static WipeableKey throwaway(int filler) {
+    byte[] key = new byte[AesGcm.KEY_BYTES];
+    Arrays.fill(key, (byte) filler);
+    return new WipeableKey(key, "AES");
   }
 }
