@@ -94,7 +94,7 @@ class ExpiredKeysTest {
       threads.close();
       assertEquals(0, pending());
       cache.load("other", () -> () -> {});
-      assertEquals(2, cache.statistics(0).entries());
+      assertEquals(2, cache.statistics().entries());
     }
   }
 }

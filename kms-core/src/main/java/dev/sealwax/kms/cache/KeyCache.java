@@ -444,8 +444,13 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     return new Held<>(value, now, now + softNanos - jitter, /* cached= */ true);
   }
 
+  /** What the cache has done. */
+  public CacheStatistics statistics() {
+    return statistics(0);
+  }
+
   /**
-   * What the cache has done.
+   * As {@link #statistics()}, with what callers know beside.
    *
    * @param hitsBeside hits of entries that callers had from here a moment ago, and counted
    *     themselves

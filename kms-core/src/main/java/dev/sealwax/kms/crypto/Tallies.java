@@ -18,9 +18,7 @@ public final class Tallies {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Set<Tally> open = new HashSet<>();
-  private long closedMessages; // guarded by lock, as are the others
-  private long closedBytes;
-  private long closedAtHand;
+  private final Tally closed = new Tally(); // the sum; guarded by lock, as is open
 
   /** What one slot has done. Written by one thread at a time. */
   static final class Tally {
@@ -63,9 +61,9 @@ public final class Tallies {
     lock.lock();
     try {
       if (open.remove(tally)) {
-        closedMessages += tally.messages;
-        closedBytes += tally.bytes;
-        closedAtHand += tally.atHand;
+        closed.messages += tally.messages;
+        closed.bytes += tally.bytes;
+        closed.atHand += tally.atHand;
       }
     } finally {
       lock.unlock();
@@ -73,38 +71,28 @@ public final class Tallies {
   }
 
   public long messages() {
-    lock.lock();
-    try {
-      return closedMessages + ofOpen(MESSAGES);
-    } finally {
-      lock.unlock();
-    }
+    return sum(MESSAGES);
   }
 
   public long bytes() {
-    lock.lock();
-    try {
-      return closedBytes + ofOpen(BYTES);
-    } finally {
-      lock.unlock();
-    }
+    return sum(BYTES);
   }
 
   /** How often the key was used by a caller that had it at hand, and looked nothing up. */
   public long atHand() {
+    return sum(AT_HAND);
+  }
+
+  private long sum(VarHandle field) {
     lock.lock();
     try {
-      return closedAtHand + ofOpen(AT_HAND);
+      long sum = (long) field.getOpaque(closed);
+      for (Tally tally : open) {
+        sum += (long) field.getOpaque(tally);
+      }
+      return sum;
     } finally {
       lock.unlock();
     }
-  }
-
-  private long ofOpen(VarHandle field) {
-    long sum = 0;
-    for (Tally tally : open) {
-      sum += (long) field.getOpaque(tally);
-    }
-    return sum;
   }
 }

@@ -320,7 +320,7 @@ final class DataKeys implements AutoCloseable {
   }
 
   CacheStatistics encryptStatistics() {
-    return encrypting.statistics(0);
+    return encrypting.statistics();
   }
 
   CacheStatistics decryptStatistics() {

@@ -116,6 +116,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
 
   private <T> T counted(Plan<T> plan) {
     requireOpen();
+    StackRoom.require();
     calls.increment();
     try {
       if (inside.incrementAndGet() > policy.concurrentAttempts() + policy.waitingCallers()) {
@@ -161,7 +162,6 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
   }
 
   private <T> Attempt<T> begin(Plan<T> plan) {
-    StackRoom.require();
     if (overdue.get() >= policy.concurrentAttempts()) {
       throw failing.unavailable(
           "no attempt has returned in time, and there is no thread for another", null);

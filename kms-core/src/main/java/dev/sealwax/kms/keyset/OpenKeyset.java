@@ -219,7 +219,6 @@ public final class OpenKeyset {
     Snapshot known = published.get();
     long now = shared.nanoClock.getAsLong();
     return known != null
-            && known.doubt() == null
             && now - known.refreshNanos() < 0
             && now - known.knownNanos() < shared.hardNanos
         ? known

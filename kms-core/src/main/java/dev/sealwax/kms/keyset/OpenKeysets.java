@@ -158,7 +158,7 @@ public final class OpenKeysets implements AutoCloseable {
 
   /** What the cache of unwrapped key versions has done and holds. */
   public CacheStatistics keyVersionStatistics() {
-    return keys.statistics(0);
+    return keys.statistics();
   }
 
   /** How often the root key has unwrapped a key version. */

@@ -84,7 +84,7 @@ final class KeyCacheTest {
                     }));
     assertEquals(1, loads.get());
     assertEquals(1, results.stream().distinct().count());
-    CacheStatistics statistics = cache.statistics(0);
+    CacheStatistics statistics = cache.statistics();
     assertEquals(64, statistics.misses());
     assertEquals(1, statistics.loads());
     assertEquals(1, statistics.entries());
@@ -140,8 +140,8 @@ final class KeyCacheTest {
                             })));
     failures.forEach(f -> assertSame(UnsupportedOperationException.class, f.getClass()));
     assertNull(cache.getIfPresent("k"));
-    assertEquals(0, cache.statistics(0).entries());
-    assertTrue(cache.statistics(0).loadFailures() < 16);
+    assertEquals(0, cache.statistics().entries());
+    assertTrue(cache.statistics().loadFailures() < 16);
     Key key = new Key();
     assertSame(key, cache.load("k", () -> key).value());
   }
@@ -157,7 +157,7 @@ final class KeyCacheTest {
     assertTrue(held.needsRenewal(now.get()));
     advance(HARD.minus(SOFT).minusNanos(1));
     assertSame(key, present("k").value());
-    assertEquals(HARD.minusNanos(1), cache.statistics(0).oldestServedAge());
+    assertEquals(HARD.minusNanos(1), cache.statistics().oldestServedAge());
     assertTrue(key.isOpen());
     advance(Duration.ofNanos(1));
     assertNull(cache.getIfPresent("k"));
@@ -180,9 +180,9 @@ final class KeyCacheTest {
     assertSame(fresh, present("k").value());
     assertEquals(1, old.closes.get());
     assertTrue(fresh.isOpen());
-    assertEquals(2, cache.statistics(0).loads());
-    assertEquals(2, cache.statistics(0).staleServed());
-    assertEquals(0, cache.statistics(0).evictions(), "a renewal is no eviction");
+    assertEquals(2, cache.statistics().loads());
+    assertEquals(2, cache.statistics().staleServed());
+    assertEquals(0, cache.statistics().evictions(), "a renewal is no eviction");
   }
 
   @Test
@@ -194,8 +194,8 @@ final class KeyCacheTest {
     runBackground();
     assertSame(old, present("k").value());
     assertTrue(old.isOpen());
-    assertEquals(1, cache.statistics(0).refreshFailures());
-    assertEquals(0, cache.statistics(0).loadFailures());
+    assertEquals(1, cache.statistics().refreshFailures());
+    assertEquals(0, cache.statistics().loadFailures());
     assertFalse(held.needsRenewal(now.get()), "not at once");
     advance(SOFT.dividedBy(10));
     assertTrue(held.needsRenewal(now.get()));
@@ -246,7 +246,7 @@ final class KeyCacheTest {
     assertNull(cache.getIfPresent("k"));
     assertEquals(1, fresh.closes.get());
     assertEquals(1, held.value().closes.get());
-    assertEquals(1, cache.statistics(0).evictions());
+    assertEquals(1, cache.statistics().evictions());
   }
 
   @Test
@@ -287,9 +287,9 @@ final class KeyCacheTest {
       keys.add(key);
       small.load("k" + i, () -> key);
     }
-    assertEquals(3, small.statistics(0).entries());
+    assertEquals(3, small.statistics().entries());
     assertEquals(47, keys.stream().filter(k -> !k.isOpen()).count());
-    assertEquals(47, small.statistics(0).evictions());
+    assertEquals(47, small.statistics().evictions());
   }
 
   @Test
@@ -489,7 +489,7 @@ final class KeyCacheTest {
                         again.incrementAndGet();
                         return new Key();
                       }));
-      while (cache.statistics(0).misses() < 2) {
+      while (cache.statistics().misses() < 2) {
         Thread.onSpinWait();
       }
       go.countDown();
@@ -564,7 +564,7 @@ final class KeyCacheTest {
         });
     assertThrows(StackOverflowError.class, this::runBackground);
     assertSame(old, present("k").value());
-    assertEquals(1, cache.statistics(0).refreshFailures());
+    assertEquals(1, cache.statistics().refreshFailures());
     advance(SOFT.dividedBy(RETRY_DIVISOR).minusNanos(1));
     assertFalse(held.needsRenewal(now.get()));
     advance(Duration.ofNanos(1));

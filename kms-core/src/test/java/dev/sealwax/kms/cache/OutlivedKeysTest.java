@@ -103,7 +103,7 @@ final class OutlivedKeysTest {
     assertSame(old, use(down()));
     advance(WINDOW.minusNanos(1));
     assertSame(old, use(down()));
-    assertEquals(HARD.plus(WINDOW).minusNanos(1), cache.statistics(0).oldestServedAge());
+    assertEquals(HARD.plus(WINDOW).minusNanos(1), cache.statistics().oldestServedAge());
     advance(Duration.ofNanos(1));
     assertThrows(RootKeyException.class, () -> use(down()));
   }
@@ -124,9 +124,9 @@ final class OutlivedKeysTest {
     use(down());
     use(down());
     assertEquals(1, asked.get());
-    assertEquals(3, cache.statistics(0).outageServed());
-    assertEquals(2, cache.statistics(0).hits(), "the first was a miss");
-    assertEquals(2, cache.statistics(0).misses());
+    assertEquals(3, cache.statistics().outageServed());
+    assertEquals(2, cache.statistics().hits(), "the first was a miss");
+    assertEquals(2, cache.statistics().misses());
   }
 
   @Test
@@ -141,7 +141,7 @@ final class OutlivedKeysTest {
     assertEquals(1, background.size());
     runBackground();
     assertEquals(2, asked.get());
-    assertEquals(1, cache.statistics(0).refreshFailures());
+    assertEquals(1, cache.statistics().refreshFailures());
     use(down());
     assertEquals(0, background.size(), "not at once");
     advance(RETRY);
@@ -174,7 +174,7 @@ final class OutlivedKeysTest {
     assertEquals(1, old.closes.get());
     Held<Key> held = cache.getIfPresent("k");
     assertTrue(held != null && held.value() == fresh && !held.isOutlived());
-    assertEquals(1, cache.statistics(0).entries());
+    assertEquals(1, cache.statistics().entries());
   }
 
   @Test
@@ -183,7 +183,7 @@ final class OutlivedKeysTest {
     Key fresh = new Key();
     assertSame(fresh, cache.load("k", () -> fresh).value());
     assertEquals(1, old.closes.get());
-    assertEquals(1, cache.statistics(0).entries());
+    assertEquals(1, cache.statistics().entries());
   }
 
   @Test
@@ -191,7 +191,7 @@ final class OutlivedKeysTest {
     meetOutage();
     cache.put("k", new Key());
     assertEquals(1, old.closes.get());
-    assertEquals(1, cache.statistics(0).entries());
+    assertEquals(1, cache.statistics().entries());
   }
 
   @Test
@@ -254,7 +254,7 @@ final class OutlivedKeysTest {
     meetOutage();
     cache.remove("k");
     assertEquals(1, old.closes.get());
-    assertEquals(0, cache.statistics(0).entries());
+    assertEquals(0, cache.statistics().entries());
     assertThrows(RootKeyException.class, () -> use(down()));
   }
 

@@ -84,7 +84,7 @@ final class SharedFailuresTest {
       go.countDown();
       assertSame(denied, assertThrows(ExecutionException.class, loader::get).getCause());
       assertOwn(assertThrows(ExecutionException.class, waiter::get).getCause());
-      assertEquals(1, cache.statistics(0).loadFailures());
+      assertEquals(1, cache.statistics().loadFailures());
     } finally {
       threads.shutdownNow();
     }

@@ -109,6 +109,24 @@ final class OpenKeysetTest {
   }
 
   /** A process whose background threads are real. */
+  private OpenKeysets process(Background background) {
+    return OpenKeysets.open(
+        rig.store,
+        rig.root,
+        CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
+        Rig.REFRESH,
+        rig.time,
+        background,
+        new SecureRandom(),
+        null);
+  }
+
+  /** One without threads of its own. */
+  private OpenKeysets process(LongSupplier clock) {
+    return process(
+        new Background(clock, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED));
+  }
+
   private OpenKeysets liveProcess() {
     Executor threads =
         task -> {
@@ -116,15 +134,7 @@ final class OpenKeysetTest {
           thread.setDaemon(true);
           thread.start();
         };
-    return OpenKeysets.open(
-        rig.store,
-        rig.root,
-        CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
-        Rig.REFRESH,
-        rig.time,
-        new Background(rig.time, threads, threads, threads, TestTimer.SHARED),
-        new SecureRandom(),
-        null);
+    return process(new Background(rig.time, threads, threads, threads, TestTimer.SHARED));
   }
 
   @Test
@@ -184,15 +194,7 @@ final class OpenKeysetTest {
           task.run();
         };
     try (OpenKeysets other =
-        OpenKeysets.open(
-            rig.store,
-            rig.root,
-            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
-            Rig.REFRESH,
-            rig.time,
-            new Background(rig.time, exhausted, exhausted, task -> {}, TestTimer.SHARED),
-            new SecureRandom(),
-            null)) {
+        process(new Background(rig.time, exhausted, exhausted, task -> {}, TestTimer.SHARED))) {
       OpenKeyset keyset = other.open(ORDERS);
       keyset.snapshot(0);
       rig.keysets.disable("orders", 1);
@@ -355,16 +357,7 @@ final class OpenKeysetTest {
           afterTheLook.getAndSet(() -> {}).run();
           return rig.time.getAsLong();
         };
-    try (OpenKeysets cold =
-        OpenKeysets.open(
-            rig.store,
-            rig.root,
-            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
-            Rig.REFRESH,
-            rig.time,
-            new Background(clock, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
-            new SecureRandom(),
-            null)) {
+    try (OpenKeysets cold = process(clock)) {
       OpenKeyset keyset = cold.open(ORDERS);
       rig.store.loads.set(0);
       AtomicReference<Keyset> others = new AtomicReference<>();
@@ -387,16 +380,7 @@ final class OpenKeysetTest {
           }
           return rig.time.getAsLong();
         };
-    try (OpenKeysets cold =
-        OpenKeysets.open(
-            rig.store,
-            rig.root,
-            CachePolicy.of(Rig.SOFT, Rig.HARD, 10),
-            Rig.REFRESH,
-            rig.time,
-            new Background(clock, Runnable::run, Runnable::run, task -> {}, TestTimer.SHARED),
-            new SecureRandom(),
-            null)) {
+    try (OpenKeysets cold = process(clock)) {
       OpenKeyset keyset = cold.open(ORDERS);
       AtomicReference<Future<byte[]>> second = new AtomicReference<>();
       duringPut.set(

@@ -42,7 +42,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * goes on writing. {@code -Dsealwax.rewrapKills=200} is the full measure, for each kind of source.
  */
 class RewrapProcessesTest {
-  private static final int KILLS = Integer.getInteger("sealwax.rewrapKills", 3);
+  private static final int KILLS = Integer.getInteger("sealwax.rewrapKills", 5);
   private static final int RECORDS = 600;
   private static final String KEYSET = "orders";
   private static final String REENCRYPT = "reencrypt";
