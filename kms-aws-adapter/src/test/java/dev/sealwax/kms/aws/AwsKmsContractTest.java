@@ -54,4 +54,9 @@ final class AwsKmsContractTest extends RootKeyContract {
   protected RootKey openOtherRootKey() {
     return AwsKmsRootKey.open(client, keys.get(1));
   }
+
+  @Override
+  protected int callsPerThread() {
+    return 10;
+  }
 }

@@ -23,6 +23,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
@@ -48,6 +49,14 @@ final class AwsProxy implements AutoCloseable {
 
   private static final Set<String> DATA_OPERATIONS =
       Set.of("Encrypt", "Decrypt", "GenerateDataKey", "Sign");
+  private static final Set<String> READ_OPERATIONS =
+      Set.of("DescribeKey", "GetPublicKey", "ListAliases");
+
+  /** Keys that were enabled when last asked for, if no proxy has passed on a change since then. */
+  private static final Set<String> ENABLED = ConcurrentHashMap.newKeySet();
+
+  private static final AtomicLong CHANGES = new AtomicLong();
+
   private static final Set<String> NOT_FORWARDED =
       Set.of("host", "connection", "content-length", "expect", "upgrade");
   private static final Pattern KEY_ID = Pattern.compile("\"KeyId\":\\s*\"([^\"]+)\"");
@@ -70,6 +79,12 @@ final class AwsProxy implements AutoCloseable {
   private AwsProxy(HttpServer server, URI target) {
     this.server = server;
     this.target = target;
+  }
+
+  static {
+    // Else the second of the two packets of an answer waits for a late acknowledgement of the
+    // first.
+    System.setProperty("sun.net.httpserver.nodelay", "true");
   }
 
   static AwsProxy before(Moto moto) {
@@ -211,11 +226,17 @@ final class AwsProxy implements AutoCloseable {
     if (database) {
       dynamoDb.lock();
     }
+    String operation = target.substring(target.indexOf('.') + 1);
+    boolean change =
+        !database && !DATA_OPERATIONS.contains(operation) && !READ_OPERATIONS.contains(operation);
     try {
       Answer answer = ask(exchange, target, database ? body : withContextAsOnePair(body));
-      String operation = target.substring(target.indexOf('.') + 1);
       return DATA_OPERATIONS.contains(operation) ? asAws(exchange, operation, answer) : answer;
     } finally {
+      if (change) {
+        CHANGES.incrementAndGet();
+        ENABLED.clear();
+      }
       if (database) {
         dynamoDb.unlock();
       }
@@ -242,14 +263,22 @@ final class AwsProxy implements AutoCloseable {
       return refusal("IncorrectKeyException");
     }
     Matcher key = KEY_ID.matcher(answer.text());
-    if (answer.status() != 200 || !key.find()) {
+    if (answer.status() != 200 || !key.find() || ENABLED.contains(key.group(1))) {
       return answer;
     }
+    long changes = CHANGES.get();
     String question = "{\"KeyId\":\"" + key.group(1) + "\"}";
     Answer description =
         ask(exchange, "TrentService.DescribeKey", question.getBytes(StandardCharsets.UTF_8));
     Matcher state = KEY_STATE.matcher(description.text());
-    if (!state.find() || state.group(1).equals("Enabled")) {
+    if (!state.find()) {
+      return answer;
+    }
+    if (state.group(1).equals("Enabled")) {
+      ENABLED.add(key.group(1));
+      if (CHANGES.get() != changes) {
+        ENABLED.clear();
+      }
       return answer;
     }
     return refusal(

@@ -76,7 +76,7 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
   /** For each transaction moto copies the whole table. */
   @Override
   protected int writesPerThread() {
-    return 10;
+    return 5;
   }
 
   private WatchableKeysetStore watched() {

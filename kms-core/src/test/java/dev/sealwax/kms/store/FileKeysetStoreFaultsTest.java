@@ -3,8 +3,9 @@ package dev.sealwax.kms.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.store.SystemCallTrace.Call;
-import dev.sealwax.kms.store.SystemCallTrace.Fault;
+import dev.sealwax.kms.store.TracedStoreChild.Call;
+import dev.sealwax.kms.store.TracedStoreChild.Fault;
+import dev.sealwax.kms.store.TracedStoreChild.Script;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
@@ -31,7 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
  * FileKeysetStorePowerLossTest}'s.
  */
 final class FileKeysetStoreFaultsTest {
-  private static final int MIN_POINTS = 100;
+  private static final int MIN_KILLS = 50;
+  private static final int MIN_ERRORS = 80;
   private static final int SMALL = 300;
   private static final String FRESH = "/.changes.";
   private static final Set<String> CALLS_THAT_NEED_SPACE =
@@ -42,7 +44,6 @@ final class FileKeysetStoreFaultsTest {
           PosixFilePermission.OWNER_WRITE,
           PosixFilePermission.OWNER_EXECUTE);
 
-  /** A child and its tracer take turns, so one of them leaves a second processor idle. */
   private static final int CHILDREN = 2;
 
   @TempDir Path temporary;
@@ -60,39 +61,130 @@ final class FileKeysetStoreFaultsTest {
   private record Scene(int size, int keysets, int leftovers) {}
 
   @TestFactory
-  Stream<DynamicTest> anyCall_killedOrFailed_leavesOldOrNewDocument() throws Exception {
+  Stream<DynamicTest> anyCall_killed_leavesOldOrNewDocument() throws Exception {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Scene scene : scenes()) {
+      List<Call> calls = callsOf(scene);
+      assertTrue(calls.size() >= MIN_KILLS, () -> "only " + calls);
+      for (Call call : calls) {
+        Fault fault = new Fault(call.name(), call.number(), "signal=KILL");
+        tests.add(begun(fault + ", " + scene, () -> kill(scene, fault)));
+      }
+    }
+    return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCall_failed_leavesOldOrNewDocument() throws Exception {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (Scene scene : scenes()) {
+      List<Fault> faults = new ArrayList<>();
+      for (Call call : callsOf(scene)) {
+        if (!call.arguments().startsWith("1,")) { // not the child's report on its standard output
+          faults.add(new Fault(call.name(), call.number(), "error=EIO"));
+          if (CALLS_THAT_NEED_SPACE.contains(call.name())) {
+            faults.add(new Fault(call.name(), call.number(), "error=ENOSPC"));
+          }
+        }
+      }
+      assertTrue(faults.size() >= MIN_ERRORS, () -> "only " + faults);
+      for (Failed failed : fail(faults, scratch -> stage(scratch, scene), scene.size)) {
+        tests.add(
+            DynamicTest.dynamicTest(
+                failed.fault + ", " + scene, () -> requireRecovered(scene, failed)));
+      }
+    }
+    return tests.stream();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> anyCallOfTheJournalsRotation_failed_leavesNoFileBehind() throws Exception {
+    List<Call> script = dryRun(FileKeysetStoreFaultsTest::stageFullJournal, SMALL).calls();
+    List<Call> named = script.stream().filter(call -> call.arguments().contains(FRESH)).toList();
+    assertEquals(2, named.size(), () -> "opened and moved into place: " + named);
+    List<Fault> faults =
+        script.subList(script.indexOf(named.get(0)), script.indexOf(named.get(1)) + 1).stream()
+            .map(call -> new Fault(call.name(), call.number(), "error=EIO"))
+            .toList();
+    assertTrue(faults.size() >= 4, () -> "only " + faults);
+    return fail(faults, FileKeysetStoreFaultsTest::stageFullJournal, SMALL).stream()
+        .map(
+            failed ->
+                DynamicTest.dynamicTest(failed.fault.toString(), () -> requireNoFileLeft(failed)));
+  }
+
+  private static List<Scene> scenes() {
     List<Scene> scenes = new ArrayList<>(List.of(new Scene(SMALL, 0, 0)));
     if ("full".equals(System.getProperty("sealwax.faults"))) {
       scenes.add(new Scene(200_000, 0, 0));
       scenes.add(new Scene(4_000, 40, 2));
       scenes.add(new Scene(1, 1, 1));
     }
-    List<DynamicTest> tests = new ArrayList<>();
-    for (Scene scene : scenes) {
-      for (Fault fault : faultsOf(scene)) {
-        tests.add(begun(fault + ", " + scene, () -> inject(scene, fault)));
-      }
-    }
-    assertTrue(
-        tests.size() >= MIN_POINTS * scenes.size(), () -> "only " + tests.size() + " faults");
-    return tests.stream();
+    return scenes;
   }
 
-  @TestFactory
-  Stream<DynamicTest> anyCallOfTheJournalsRotation_failed_leavesNoFileBehind() throws Exception {
+  /** Makes what a script finds, and tells its directory. */
+  private interface Stage {
+    Path in(Path scratch) throws Exception;
+  }
+
+  /** The calls of a script without faults. */
+  private List<Call> callsOf(Scene scene) throws Exception {
+    Script dryRun = dryRun(scratch -> stage(scratch, scene), scene.size);
+    assertTrue(dryRun.finished(), () -> "dry run failed: " + dryRun.output());
+    assertEquals(List.of("ack 1", "ack 2", "ack 3"), dryRun.output());
+    return dryRun.calls();
+  }
+
+  private Script dryRun(Stage stage, int size) throws Exception {
     Path scratch = Files.createTempDirectory(temporary, "dry-run");
-    List<Call> script =
-        SystemCallTrace.run(scratch, stageFullJournal(scratch), SMALL, null).script();
-    List<Call> named = script.stream().filter(call -> call.arguments().contains(FRESH)).toList();
-    assertEquals(2, named.size(), () -> "opened and moved into place: " + named);
-    List<DynamicTest> tests = new ArrayList<>();
-    for (Call call :
-        script.subList(script.indexOf(named.get(0)), script.indexOf(named.get(1)) + 1)) {
-      Fault fault = new Fault(call.name(), call.number(), "error=EIO");
-      tests.add(begun(fault.toString(), () -> failRotation(fault)));
+    try (TracedStoreChild child = TracedStoreChild.start(scratch, size)) {
+      return child.run(stage.in(scratch), null);
     }
-    assertTrue(tests.size() >= 4, () -> "only " + tests.size() + " calls");
-    return tests.stream();
+  }
+
+  private record Failed(Fault fault, Path directory, Script script) {}
+
+  /** One script for each fault, all in one process, which has ended when they are looked at. */
+  private List<Failed> fail(List<Fault> faults, Stage stage, int size) throws Exception {
+    List<Failed> all = new ArrayList<>();
+    Path home = Files.createTempDirectory(temporary, "faults");
+    try (TracedStoreChild child = TracedStoreChild.start(home, size)) {
+      for (Fault fault : faults) {
+        Path directory = stage.in(Files.createTempDirectory(home, "fault"));
+        Script script = child.run(directory, fault);
+        assertTrue(script.finished(), () -> fault + ": did not recover: " + script.output());
+        all.add(new Failed(fault, directory, script));
+      }
+    }
+    return all;
+  }
+
+  private void kill(Scene scene, Fault fault) throws Exception {
+    Path scratch = Files.createTempDirectory(temporary, "kill");
+    Path directory = stage(scratch, scene);
+    try (TracedStoreChild child = TracedStoreChild.start(scratch, scene.size)) {
+      Script script = child.run(directory, fault);
+      assertTrue(!script.finished() && child.isKilled(), () -> "was not killed: " + script);
+      requireOldOrNew(scene, directory, script);
+    }
+  }
+
+  private static void requireRecovered(Scene scene, Failed failed) throws Exception {
+    List<String> output = failed.script.output();
+    assertTrue(failed.script.injected(), () -> "no call was failed: " + output);
+    output.stream()
+        .filter(line -> line.startsWith("fail"))
+        .forEach(line -> assertEquals("UNAVAILABLE", line.split(" ")[2], line));
+    requireOldOrNew(scene, failed.directory, failed.script);
+  }
+
+  private static void requireNoFileLeft(Failed failed) throws Exception {
+    assertTrue(failed.script.injected(), () -> "no call was failed: " + failed.script.output());
+    try (Stream<Path> files = Files.list(failed.directory)) {
+      List<String> names = files.map(file -> file.getFileName().toString()).sorted().toList();
+      assertEquals(List.of(".changes", ".lock", "orders.json"), names);
+    }
   }
 
   private interface Case {
@@ -118,67 +210,19 @@ final class FileKeysetStoreFaultsTest {
         });
   }
 
-  private void failRotation(Fault fault) throws Exception {
-    Path scratch = Files.createTempDirectory(temporary, "fault");
-    Path directory = stageFullJournal(scratch);
-    SystemCallTrace run = SystemCallTrace.run(scratch, directory, SMALL, fault);
-    assertTrue(run.finished() && run.injected(), () -> "did not recover: " + run.output());
-    try (Stream<Path> files = Files.list(directory)) {
-      List<String> names = files.map(file -> file.getFileName().toString()).sorted().toList();
-      assertEquals(List.of(".changes", ".lock", "orders.json"), names);
-    }
-  }
-
   private static Path stageFullJournal(Path scratch) throws Exception {
     Path directory = Files.createDirectory(scratch.resolve("keysets"));
     Files.write(directory.resolve(".changes"), new byte[ChangeJournal.MAX_BYTES]);
     return directory;
   }
 
-  /** A run without faults, to learn which calls the script makes. */
-  private List<Fault> faultsOf(Scene scene) throws Exception {
-    Path scratch = Files.createTempDirectory(temporary, "dry-run");
-    SystemCallTrace dryRun = SystemCallTrace.run(scratch, stage(scratch, scene), scene.size, null);
-    assertTrue(dryRun.finished(), () -> "dry run failed: " + dryRun.output());
-    assertEquals(List.of("ack 1", "ack 2", "ack 3"), dryRun.output());
-    List<Fault> faults = new ArrayList<>();
-    for (Call call : dryRun.script()) {
-      faults.add(new Fault(call.name(), call.number(), "signal=KILL"));
-      if (!call.arguments().startsWith("1,")) { // not the child's report on its standard output
-        faults.add(new Fault(call.name(), call.number(), "error=EIO"));
-        if (CALLS_THAT_NEED_SPACE.contains(call.name())) {
-          faults.add(new Fault(call.name(), call.number(), "error=ENOSPC"));
-        }
-      }
-      assertTrue(dryRun.isUnique(call), () -> call + " cannot be told from the JVM's own calls");
-    }
-    return faults;
-  }
-
-  private void inject(Scene scene, Fault fault) throws Exception {
-    Path scratch = Files.createTempDirectory(temporary, "fault");
-    Path directory = stage(scratch, scene);
-    SystemCallTrace run = SystemCallTrace.run(scratch, directory, scene.size, fault);
-    List<String> output = run.output();
-    if (fault.effect().startsWith("signal")) {
-      assertTrue(run.killed(), () -> "was not killed: " + output);
-    } else {
-      assertTrue(run.finished(), () -> "did not recover: " + output);
-      assertTrue(run.injected(), () -> "no call was failed: " + output);
-      output.stream()
-          .filter(line -> line.startsWith("fail"))
-          .forEach(line -> assertEquals("UNAVAILABLE", line.split(" ")[2], line));
-    }
-    long acknowledged = output.stream().filter(line -> line.startsWith("ack")).count();
-    requireOldOrNew(scene, directory, (int) acknowledged, run.finished());
-    requireOwnerOnly(directory);
-  }
-
-  private static void requireOldOrNew(Scene scene, Path directory, int acknowledged, boolean done) {
+  private static void requireOldOrNew(Scene scene, Path directory, Script script) throws Exception {
+    int acknowledged =
+        (int) script.output().stream().filter(line -> line.startsWith("ack")).count();
     try (FileKeysetStore store = FileKeysetStore.at(directory)) {
       StoredKeyset stored = store.load(KeysetStoreChild.ORDERS).orElse(null);
       int revision = stored == null ? 0 : (int) stored.revision();
-      if (done) {
+      if (script.finished()) {
         assertEquals(KeysetStoreChild.REVISIONS, acknowledged);
         assertEquals(acknowledged, revision, "the last acknowledged document");
       } else {
@@ -195,9 +239,8 @@ final class FileKeysetStoreFaultsTest {
         List<String> names = files.map(file -> file.getFileName().toString()).toList();
         assertTrue(names.stream().noneMatch(name -> name.endsWith(".tmp")), names::toString);
       }
-    } catch (java.io.IOException e) {
-      throw new AssertionError(e);
     }
+    requireOwnerOnly(directory);
   }
 
   private static void requireWorking(FileKeysetStore store, int revision) {

@@ -3,7 +3,7 @@ package dev.sealwax.kms.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.store.SystemCallTrace.Call;
+import dev.sealwax.kms.store.TracedStoreChild.Call;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -36,9 +36,11 @@ final class FileKeysetStorePowerLossTest {
   @BeforeEach
   void recordRun() throws Exception {
     directory = scratch.resolve("keysets");
-    SystemCallTrace run = SystemCallTrace.run(scratch, directory, 5_000, null);
-    assertTrue(run.finished(), () -> "recording failed: " + run.output());
-    calls = run.script();
+    try (TracedStoreChild child = TracedStoreChild.start(scratch, 5_000)) {
+      TracedStoreChild.Script script = child.run(directory, null);
+      assertTrue(script.finished(), () -> "recording failed: " + script.output());
+      calls = script.calls();
+    }
   }
 
   @Test

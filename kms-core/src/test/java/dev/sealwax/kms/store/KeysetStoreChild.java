@@ -3,8 +3,10 @@ package dev.sealwax.kms.store;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
@@ -23,20 +25,20 @@ import java.util.stream.Stream;
 final class KeysetStoreChild {
   static final KeysetId ORDERS = KeysetId.of("orders");
   static final int REVISIONS = 3;
-  static final String MARKER = "the-script-starts-here";
-
-  // Start-up opens some hundred files on the JVM's own threads; strace counts per thread and call,
-  // so the script's thread must be ahead of them for a number to mean one of its calls.
-  private static final int OPENS_BEFORE_SCRIPT = 150;
+  static final String DONE = "done";
+  private static final int WARM_UPS = 3;
 
   private KeysetStoreChild() {}
 
-  /** {@code increment DIRECTORY COUNT}, {@code script DIRECTORY SIZE} or {@code hold DIRECTORY}. */
+  /**
+   * {@code increment DIRECTORY COUNT}, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE},
+   * which prints its thread and then runs the script in each directory that it is given as a line.
+   */
   public static void main(String[] args) throws Exception {
     Path directory = Path.of(args[1]);
     switch (args[0]) {
       case "increment" -> increment(directory, Integer.parseInt(args[2]));
-      case "script" -> scriptOnOwnThread(directory, Integer.parseInt(args[2]));
+      case "scripts" -> scripts(directory, Integer.parseInt(args[2]));
       case "hold" -> hold(directory);
       default -> throw new IllegalArgumentException(args[0]);
     }
@@ -118,36 +120,20 @@ final class KeysetStoreChild {
     lock.unlock();
   }
 
-  private static void scriptOnOwnThread(Path directory, int size) throws Exception {
-    Thread script =
-        new Thread(
-            () -> {
-              PrintStream nowhere =
-                  new PrintStream(PrintStream.nullOutputStream(), true, StandardCharsets.US_ASCII);
-              for (int i = 0; i < OPENS_BEFORE_SCRIPT; i++) {
-                open(Path.of("/dev/null"));
-              }
-              for (int i = 0; i < 3; i++) {
-                script(directory.resolveSibling("warm-up-" + i), size, nowhere);
-              }
-              open(directory.resolveSibling(MARKER));
-              script(directory, size, System.out);
-            },
-            "script");
-    script.setUncaughtExceptionHandler(
-        (thread, e) -> {
-          e.printStackTrace();
-          Runtime.getRuntime().halt(3);
-        });
-    script.start();
-    script.join();
-  }
-
-  private static void open(Path file) {
-    try {
-      Files.newInputStream(file).close();
-    } catch (IOException e) {
-      // The marker does not exist; trying to open it leaves its name in the trace.
+  private static void scripts(Path scratch, int size) throws IOException {
+    PrintStream nowhere =
+        new PrintStream(PrintStream.nullOutputStream(), true, StandardCharsets.US_ASCII);
+    // Classes are loaded by now, so that every call of a script is the store's.
+    for (int i = 0; i < WARM_UPS; i++) {
+      script(scratch.resolve("warm-up-" + i), size, nowhere);
+    }
+    BufferedReader directories =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    System.out.println(
+        Files.readSymbolicLink(Path.of("/proc/thread-self")).getFileName().toString());
+    for (String line; (line = directories.readLine()) != null; ) {
+      script(Path.of(line), size, System.out);
+      System.out.println(DONE);
     }
   }
 

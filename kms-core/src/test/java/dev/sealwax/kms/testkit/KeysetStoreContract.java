@@ -52,7 +52,10 @@ public abstract class KeysetStoreContract {
     return StoredKeyset.MAX_DOCUMENT_CHARS;
   }
 
-  /** Writes of each of 8 threads that contend; override it only where 50 take minutes. */
+  /**
+   * Writes of each thread, where some write at once; override it only where 50 of 8 threads take
+   * minutes.
+   */
   protected int writesPerThread() {
     return 50;
   }

@@ -17,11 +17,14 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 
 /**
  * What a module on top of kms-core keeps to, held against its compiled classes. A test of the
  * module extends it and adds its own rules; needs ArchUnit 1.5 on the class path.
  */
+// One instance for all rules: reading the classes takes seconds.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class ModuleRules {
   /** All classes of the module but its tests. */
   protected final JavaClasses classes;

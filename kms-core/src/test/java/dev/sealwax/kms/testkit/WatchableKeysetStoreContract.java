@@ -38,7 +38,6 @@ public abstract class WatchableKeysetStoreContract extends KeysetStoreContract {
   private static final Duration SOON = Duration.ofSeconds(20);
   private static final int WRITERS = 4;
   private static final int KEYSETS_PER_WRITER = 5;
-  private static final int REVISIONS = 10;
 
   /** Opens a store without any keysets; called once per test. */
   @Override
@@ -129,14 +128,19 @@ public abstract class WatchableKeysetStoreContract extends KeysetStoreContract {
         writer.get();
       }
       assertEquals(WRITERS * KEYSETS_PER_WRITER, seen.size());
-      seen.forEach((id, revision) -> assertEquals(REVISIONS, revision, () -> "seen last of " + id));
+      seen.forEach(
+          (id, revision) -> assertEquals(revisions(), revision, () -> "seen last of " + id));
     } finally {
       threads.shutdownNow();
     }
   }
 
+  private int revisions() {
+    return Math.min(10, writesPerThread());
+  }
+
   private void writeAll(int writer) {
-    for (int revision = 1; revision <= REVISIONS; revision++) {
+    for (int revision = 1; revision <= revisions(); revision++) {
       for (int i = 0; i < KEYSETS_PER_WRITER; i++) {
         KeysetId id = KeysetId.of("k" + writer + "-" + i);
         if (revision == 1) {
