@@ -556,6 +556,7 @@ abstract class JdbcEnvelopeSourceContract {
                   updated.countDown();
                   Thread.sleep(300);
                   connection.commit();
+                  connection.setAutoCommit(true);
                 } catch (Exception e) {
                   failure.set(e);
                   updated.countDown();

@@ -41,7 +41,10 @@ class JdbcEnvelopeSourcePostgresTest extends JdbcEnvelopeSourceContract {
 
   @Test
   void commitsThatAreNotDurable_areMadeSo() throws Exception {
-    ((PGSimpleDataSource) database).setOptions("-c synchronous_commit=off");
+    PGSimpleDataSource notDurable = new PGSimpleDataSource();
+    notDurable.setUrl(RewrapDatabase.lastPostgresUrl());
+    notDurable.setOptions("-c synchronous_commit=off");
+    database = notDurable;
     execute("create table orders (id integer primary key, card bytea)");
     execute(
         "create function seen() returns trigger language plpgsql as $$ begin if"

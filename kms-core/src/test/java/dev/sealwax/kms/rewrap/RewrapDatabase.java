@@ -1,5 +1,6 @@
 package dev.sealwax.kms.rewrap;
 
+import dev.sealwax.kms.store.ConnectionPool;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -9,7 +10,6 @@ import java.sql.Statement;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.sql.DataSource;
 import org.h2.jdbcx.JdbcDataSource;
-import org.postgresql.ds.PGSimpleDataSource;
 
 /**
  * The databases of the tests: one PostgreSQL for the whole JVM, started by the first who asks, and
@@ -22,6 +22,8 @@ final class RewrapDatabase {
 
   private static final class Postgres {
     static final EmbeddedPostgres SERVER = start();
+    // A new connection is a new process there, and half of a test's time.
+    static final ConnectionPool POOL = ConnectionPool.of(SERVER.getPostgresDatabase());
 
     private static EmbeddedPostgres start() {
       try {
@@ -34,12 +36,12 @@ final class RewrapDatabase {
 
   /** A new, empty schema in PostgreSQL, which connections of this source work in. */
   static DataSource postgres() throws SQLException {
-    try (Connection connection = Postgres.SERVER.getPostgresDatabase().getConnection();
+    String schema = "rewrap" + NUMBER.incrementAndGet();
+    DataSource source = Postgres.POOL.inSchema(schema);
+    try (Connection connection = source.getConnection();
         Statement statement = connection.createStatement()) {
-      statement.execute("create schema rewrap" + NUMBER.incrementAndGet());
+      statement.execute("create schema " + schema);
     }
-    PGSimpleDataSource source = new PGSimpleDataSource();
-    source.setUrl(lastPostgresUrl());
     return source;
   }
 

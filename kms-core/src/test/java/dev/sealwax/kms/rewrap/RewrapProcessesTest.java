@@ -60,11 +60,15 @@ class RewrapProcessesTest {
   @ValueSource(strings = {"rewrap", REENCRYPT})
   void table_killedAtAnyMoment_losesNothing(String work) throws Exception {
     DataSource database = RewrapDatabase.postgres();
-    try (Connection connection = database.getConnection();
-        Statement statement = connection.createStatement()) {
-      statement.execute("create table orders (id varchar primary key, card bytea)");
+    // One connection writes and one reads, as a pool would do it: opening one takes a process.
+    try (Connection writing = database.getConnection();
+        Connection reading = database.getConnection()) {
+      try (Statement statement = writing.createStatement()) {
+        statement.execute("create table orders (id varchar primary key, card bytea)");
+      }
+      Table table = new Table(writing, reading);
+      killAgainAndAgain(table, "table", RewrapDatabase.lastPostgresUrl(), work);
     }
-    killAgainAndAgain(new Table(database), "table", RewrapDatabase.lastPostgresUrl(), work);
   }
 
   @ParameterizedTest
@@ -79,14 +83,13 @@ class RewrapProcessesTest {
     }
   }
 
-  private record Table(DataSource database) implements Place {
+  private record Table(Connection writing, Connection reading) implements Place {
     @Override
     public void write(String id, byte[] envelope) throws SQLException {
-      try (Connection connection = database.getConnection();
-          PreparedStatement write =
-              connection.prepareStatement(
-                  "insert into orders values (?, ?) on conflict (id) do update set card ="
-                      + " excluded.card")) {
+      try (PreparedStatement write =
+          writing.prepareStatement(
+              "insert into orders values (?, ?) on conflict (id) do update set card ="
+                  + " excluded.card")) {
         write.setString(1, id);
         write.setBytes(2, envelope);
         write.executeUpdate();
@@ -96,8 +99,7 @@ class RewrapProcessesTest {
     @Override
     public Map<String, byte[]> readAll() throws SQLException {
       Map<String, byte[]> all = new TreeMap<>();
-      try (Connection connection = database.getConnection();
-          Statement statement = connection.createStatement();
+      try (Statement statement = reading.createStatement();
           ResultSet rows = statement.executeQuery("select id, card from orders")) {
         while (rows.next()) {
           all.put(rows.getString(1), rows.getBytes(2));

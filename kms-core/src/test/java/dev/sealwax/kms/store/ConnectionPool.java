@@ -17,7 +17,7 @@ import javax.sql.DataSource;
  * A small pool for tests, which resets nothing and forgives nothing: a connection must come back as
  * it was lent, once, or broken.
  */
-final class ConnectionPool implements AutoCloseable {
+public final class ConnectionPool implements AutoCloseable {
   private final DataSource source;
   private final Deque<Connection> idle = new ConcurrentLinkedDeque<>();
   private final AtomicInteger lent = new AtomicInteger();
@@ -30,7 +30,7 @@ final class ConnectionPool implements AutoCloseable {
     this.isolation = isolation;
   }
 
-  static ConnectionPool of(DataSource source) {
+  public static ConnectionPool of(DataSource source) {
     return of(source, true, Connection.TRANSACTION_READ_COMMITTED);
   }
 
@@ -40,13 +40,31 @@ final class ConnectionPool implements AutoCloseable {
   }
 
   DataSource dataSource() {
+    return lending(this::lend);
+  }
+
+  /** One whose connections work in a schema. */
+  public DataSource inSchema(String name) {
+    return lending(
+        () -> {
+          Connection connection = lend();
+          connection.setSchema(name);
+          return connection;
+        });
+  }
+
+  private interface Lender {
+    Connection lend() throws SQLException;
+  }
+
+  private static DataSource lending(Lender lender) {
     return (DataSource)
         Proxy.newProxyInstance(
             ConnectionPool.class.getClassLoader(),
             new Class<?>[] {DataSource.class},
             (proxy, method, arguments) -> {
               assertEquals("getConnection", method.getName());
-              return lend();
+              return lender.lend();
             });
   }
 
