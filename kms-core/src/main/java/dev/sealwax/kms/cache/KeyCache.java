@@ -9,13 +9,11 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -46,17 +44,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private final @Nullable OutlivedKeys<K, V> outlived;
   private final long softNanos;
   private final long hardNanos;
-  private final LongAdder hits = new LongAdder();
-  private final LongAdder misses = new LongAdder();
-  private final LongAdder loads = new LongAdder();
-  private final LongAdder loadFailures = new LongAdder();
-  private final LongAdder refreshFailures = new LongAdder();
-  private final LongAdder staleServed = new LongAdder();
-  private final LongAdder outageServed = new LongAdder();
-  private final LongAdder evictions = new LongAdder();
-  // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every
-  // hit.
-  private volatile long oldestServedNanos;
+  private final CacheCounts counts = new CacheCounts();
   private volatile boolean closed;
 
   /**
@@ -91,7 +79,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
                 (key, held, cause) -> {
                   if (held != null) {
                     if (cause != RemovalCause.REPLACED) {
-                      evictions.increment();
+                      counts.evictions.increment();
                     }
                     if (!held.isOutlived()) {
                       held.close();
@@ -126,15 +114,8 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     if (age >= hardNanos) {
       return null;
     }
-    served(age);
-    hits.increment();
+    counts.hit(age);
     return held;
-  }
-
-  private void served(long ageNanos) {
-    if (ageNanos > oldestServedNanos) {
-      oldestServedNanos = ageNanos;
-    }
   }
 
   /**
@@ -147,7 +128,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    * @throws IllegalStateException if the cache is closed
    */
   public Held<V> load(K key, Supplier<V> loader) {
-    misses.increment();
+    counts.misses.increment();
     return loadUncounted(key, loader);
   }
 
@@ -169,7 +150,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       } finally {
         abandonIfPending(key, mine);
       }
-      Held<V> held = await(winner);
+      Held<V> held = Load.await(winner);
       if (held == null) {
         continue;
       }
@@ -207,7 +188,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
     Held<V> known = past.within(key, window);
     if (known != null && past.isCutOff(known)) {
-      hits.increment();
+      counts.hits.increment();
       if (known.needsRenewal(nanoClock.getAsLong())) {
         reload(past, key, known, loader);
       }
@@ -225,8 +206,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   }
 
   private Held<V> servedInOutage(Held<V> held) {
-    served(held.ageNanos(nanoClock.getAsLong()));
-    outageServed.increment();
+    counts.servedInOutage(held.ageNanos(nanoClock.getAsLong()));
     return held;
   }
 
@@ -237,7 +217,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
           try {
             loadUncounted(key, loader);
           } catch (RuntimeException e) {
-            refreshFailures.increment(); // what it means for the old one is noted already
+            counts.refreshFailures.increment(); // what it means for the old one is noted already
           } finally {
             // If it has succeeded, nobody asks for the old one any more.
             past.postponeReload(old);
@@ -286,47 +266,11 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private V loaded(Supplier<V> loader) {
     try {
       V value = loader.get();
-      loads.increment();
+      counts.loads.increment();
       return value;
     } catch (RuntimeException | Error e) {
-      loadFailures.increment();
+      counts.loadFailures.increment();
       throw e;
-    }
-  }
-
-  /** What another has loaded; null if that one was interrupted, which must fail nobody else. */
-  private static <V extends AutoCloseable> @Nullable Held<V> await(
-      CompletableFuture<Held<V>> future) {
-    try {
-      return future.join();
-    } catch (CancellationException e) {
-      if (future instanceof Load<V> load && load.interrupted) {
-        return null;
-      }
-      Throwable failure = future instanceof Load<V> load ? load.failure : null;
-      if (failure instanceof RuntimeException runtime) {
-        throw SharedFailures.forAnotherCaller(runtime);
-      }
-      if (failure instanceof Error error) {
-        throw error;
-      }
-      throw e;
-    }
-  }
-
-  /**
-   * A load under way. A failed one is cancelled: Caffeine logs every other failure with its stack
-   * trace, so that whoever sends forged envelopes could fill the log.
-   */
-  private static final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
-    private volatile @Nullable Throwable failure;
-    private volatile boolean interrupted;
-
-    /** To be called by the thread that has failed. */
-    void fail(Throwable cause) {
-      failure = cause;
-      interrupted = OutlivedKeys.isInterrupt(cause);
-      cancel(false);
     }
   }
 
@@ -375,7 +319,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    * per entry.
    */
   public void renew(K key, Held<V> old, Supplier<V> loader) {
-    staleServed.increment();
+    counts.staleServed.increment();
     submitRenewal(old, () -> renewNow(key, old, loader), () -> renewalFailed(old));
   }
 
@@ -404,7 +348,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     boolean ended = false;
     try {
       Held<V> fresh = hold(loader.get());
-      loads.increment();
+      counts.loads.increment();
       CompletableFuture<Held<V>> current = entries.getIfPresent(key);
       // Only an entry that is still in place is replaced: a key revoked meanwhile must not come
       // back.
@@ -433,7 +377,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   }
 
   private void renewalFailed(Held<V> old) {
-    refreshFailures.increment();
+    counts.refreshFailures.increment();
     old.postponeRenewal(nanoClock.getAsLong() + softNanos / RENEWAL_RETRY_DIVISOR);
   }
 
@@ -456,17 +400,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    *     themselves
    */
   public CacheStatistics statistics(long hitsBeside) {
-    return new CacheStatistics(
-        hits.sum() + hitsBeside,
-        misses.sum(),
-        loads.sum(),
-        loadFailures.sum(),
-        refreshFailures.sum(),
-        staleServed.sum(),
-        outageServed.sum(),
-        evictions.sum(),
-        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size()),
-        Duration.ofNanos(oldestServedNanos));
+    return counts.statistics(
+        hitsBeside,
+        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size()));
   }
 
   private void requireOpen() {

@@ -1,0 +1,47 @@
+package dev.sealwax.kms.cache;
+
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A load under way. A failed one is cancelled: Caffeine logs every other failure with its stack
+ * trace, so that whoever sends forged envelopes could fill the log.
+ */
+final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
+  private volatile @Nullable Throwable failure;
+  private volatile boolean interrupted;
+
+  /** To be called by the thread that has failed. */
+  void fail(Throwable cause) {
+    failure = cause;
+    interrupted = OutlivedKeys.isInterrupt(cause);
+    cancel(false);
+  }
+
+  /**
+   * What another has loaded, or had from the start.
+   *
+   * @return null if that one was interrupted, which must fail nobody else
+   */
+  static <V extends AutoCloseable> @Nullable Held<V> await(CompletableFuture<Held<V>> future) {
+    try {
+      return future.join();
+    } catch (CancellationException e) {
+      if (!(future instanceof Load<V> load)) {
+        throw e;
+      }
+      Throwable failure = load.failure;
+      if (load.interrupted) {
+        return null;
+      }
+      if (failure instanceof RuntimeException runtime) {
+        throw SharedFailures.forAnotherCaller(runtime);
+      }
+      if (failure instanceof Error error) {
+        throw error;
+      }
+      throw e;
+    }
+  }
+}
