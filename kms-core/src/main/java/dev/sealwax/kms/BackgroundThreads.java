@@ -1,10 +1,11 @@
 package dev.sealwax.kms;
 
+import dev.sealwax.kms.guard.DaemonThreads;
 import dev.sealwax.kms.keyset.Background;
 import java.util.List;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -28,8 +29,11 @@ final class BackgroundThreads implements AutoCloseable {
   private static final long MAX_CLOSING_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final Logger LOG = LoggerFactory.getLogger(BackgroundThreads.class);
 
-  private final ThreadPoolExecutor refresher = pool("sealwax-refresh");
-  private final ThreadPoolExecutor renewer = pool("sealwax-renew");
+  private final ThreadPoolExecutor refresher =
+      DaemonThreads.pool("sealwax-refresh", 2, Integer.MAX_VALUE);
+  private final ThreadPoolExecutor renewer =
+      DaemonThreads.pool("sealwax-renew", 2, Integer.MAX_VALUE);
+  private final ThreadFactory watches = DaemonThreads.factory("sealwax-watch");
   // These start their thread with their first task.
   private final ScheduledThreadPoolExecutor timer = timer("sealwax-expire");
   private final ScheduledThreadPoolExecutor scheduler = timer("sealwax-schedule");
@@ -38,34 +42,17 @@ final class BackgroundThreads implements AutoCloseable {
 
   private BackgroundThreads() {}
 
-  private static ThreadPoolExecutor pool(String name) {
-    ThreadPoolExecutor pool =
-        new ThreadPoolExecutor(
-            2, 2, 10, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> daemon(task, name));
-    pool.allowCoreThreadTimeOut(true);
-    return pool;
-  }
-
   private static ScheduledThreadPoolExecutor timer(String name) {
     ScheduledThreadPoolExecutor timer =
-        new ScheduledThreadPoolExecutor(1, task -> daemon(task, name));
+        new ScheduledThreadPoolExecutor(1, DaemonThreads.factory(name));
     timer.setRemoveOnCancelPolicy(true);
     return timer;
   }
 
   static BackgroundThreads start() {
     BackgroundThreads threads = new BackgroundThreads();
-    daemon(threads::tick, "sealwax-clock").start();
+    DaemonThreads.factory("sealwax-clock").newThread(threads::tick).start();
     return threads;
-  }
-
-  private static Thread daemon(Runnable task, String name) {
-    // Nothing of the thread that happens to be the first to need it: it may outlive that one's
-    // request, and its application in a container.
-    Thread thread = new Thread(null, task, name, 0, /* inheritThreadLocals= */ false);
-    thread.setContextClassLoader(BackgroundThreads.class.getClassLoader());
-    thread.setDaemon(true);
-    return thread;
   }
 
   private void tick() {
@@ -77,7 +64,7 @@ final class BackgroundThreads implements AutoCloseable {
 
   Background background() {
     return new Background(
-        () -> now, refresher, renewer, task -> daemon(task, "sealwax-watch").start(), timer);
+        () -> now, refresher, renewer, task -> watches.newThread(task).start(), timer);
   }
 
   ScheduledExecutorService scheduler() {

@@ -52,10 +52,11 @@ final class AwsProxy implements AutoCloseable {
   private static final Set<String> READ_OPERATIONS =
       Set.of("DescribeKey", "GetPublicKey", "ListAliases");
 
-  /** Keys that were enabled when last asked for, if no proxy has passed on a change since then. */
-  private static final Set<String> ENABLED = ConcurrentHashMap.newKeySet();
-
+  /** Changes of keys that a proxy has passed on. */
   private static final AtomicLong CHANGES = new AtomicLong();
+
+  /** Keys that were enabled after so many changes. */
+  private static final Map<String, Long> ENABLED_AFTER = new ConcurrentHashMap<>();
 
   private static final Set<String> NOT_FORWARDED =
       Set.of("host", "connection", "content-length", "expect", "upgrade");
@@ -235,7 +236,6 @@ final class AwsProxy implements AutoCloseable {
     } finally {
       if (change) {
         CHANGES.incrementAndGet();
-        ENABLED.clear();
       }
       if (database) {
         dynamoDb.unlock();
@@ -263,10 +263,12 @@ final class AwsProxy implements AutoCloseable {
       return refusal("IncorrectKeyException");
     }
     Matcher key = KEY_ID.matcher(answer.text());
-    if (answer.status() != 200 || !key.find() || ENABLED.contains(key.group(1))) {
+    long changes = CHANGES.get();
+    if (answer.status() != 200
+        || !key.find()
+        || Long.valueOf(changes).equals(ENABLED_AFTER.get(key.group(1)))) {
       return answer;
     }
-    long changes = CHANGES.get();
     String question = "{\"KeyId\":\"" + key.group(1) + "\"}";
     Answer description =
         ask(exchange, "TrentService.DescribeKey", question.getBytes(StandardCharsets.UTF_8));
@@ -275,10 +277,7 @@ final class AwsProxy implements AutoCloseable {
       return answer;
     }
     if (state.group(1).equals("Enabled")) {
-      ENABLED.add(key.group(1));
-      if (CHANGES.get() != changes) {
-        ENABLED.clear();
-      }
+      ENABLED_AFTER.put(key.group(1), changes);
       return answer;
     }
     return refusal(

@@ -2,6 +2,7 @@ package dev.sealwax.kms.cache;
 
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import java.time.Duration;
+import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
 
 /** What a {@link KeyCache} has done. Safe for concurrent use. */
@@ -14,9 +15,8 @@ final class CacheCounts {
   final LongAdder staleServed = new LongAdder();
   final LongAdder evictions = new LongAdder();
   private final LongAdder outageServed = new LongAdder();
-  // Racy maximum: a lost update costs one clock tick of accuracy, a shared counter would cost every
-  // hit.
-  private volatile long oldestServedNanos;
+  // Written only when it grows, so that hits do not contend for it.
+  private final LongAccumulator oldestServedNanos = new LongAccumulator(Math::max, 0);
 
   /** An entry of this age was in memory and within its time. */
   void hit(long ageNanos) {
@@ -31,9 +31,7 @@ final class CacheCounts {
   }
 
   private void served(long ageNanos) {
-    if (ageNanos > oldestServedNanos) {
-      oldestServedNanos = ageNanos;
-    }
+    oldestServedNanos.accumulate(ageNanos);
   }
 
   CacheStatistics statistics(long hitsBeside, long entries) {
@@ -47,6 +45,6 @@ final class CacheCounts {
         outageServed.sum(),
         evictions.sum(),
         entries,
-        Duration.ofNanos(oldestServedNanos));
+        Duration.ofNanos(oldestServedNanos.get()));
   }
 }

@@ -385,7 +385,9 @@ final class OpeningPath {
 
   // --- checks ---
 
-  /** Whoever goes on counts the key that was at hand; it has been looked at also if refused. */
+  /**
+   * Whoever goes on counts the key that was at hand; it has been looked at also if refused here.
+   */
   private void requireFit(DataKey key, boolean atHand) {
     try {
       DataKeys.requireFitToDecrypt(key, keyset.snapshot(key.header().keyVersion()));

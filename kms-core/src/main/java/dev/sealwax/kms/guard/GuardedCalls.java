@@ -80,7 +80,7 @@ public final class GuardedCalls<R extends Enum<R>> implements AutoCloseable {
     this.places = new Semaphore(policy.concurrentAttempts(), /* fair= */ true);
     // The queue is for the moment that a thread takes to come back from an attempt.
     this.threads =
-        CallThreads.pool(
+        DaemonThreads.pool(
             "sealwax-" + name.replace(' ', '-'), policy.concurrentAttempts(), Integer.MAX_VALUE);
   }
 

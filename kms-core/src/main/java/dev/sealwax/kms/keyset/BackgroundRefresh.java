@@ -9,6 +9,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -123,13 +124,7 @@ final class BackgroundRefresh {
   private boolean submit(Executor executor, Run run, Runnable part) {
     boolean submitted = false;
     try {
-      executor.execute(
-          () ->
-              Announcer.untilOver(
-                  () -> {
-                    part.run();
-                    return run;
-                  }));
+      executor.execute(() -> work(run, part));
       submitted = true;
     } catch (RejectedExecutionException e) {
       LOG.debug("no thread to refresh keyset {}", id, e);
@@ -139,6 +134,22 @@ final class BackgroundRefresh {
       }
     }
     return submitted;
+  }
+
+  private void work(Run run, Runnable part) {
+    AtomicBoolean begun = new AtomicBoolean();
+    try {
+      Announcer.untilOver(
+          () -> {
+            begun.set(true);
+            part.run();
+            return run;
+          });
+    } finally {
+      if (!begun.get()) {
+        end(run);
+      }
+    }
   }
 
   private void readFromStore(Run run) {

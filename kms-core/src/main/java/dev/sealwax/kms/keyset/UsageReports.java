@@ -149,8 +149,8 @@ final class UsageReports {
           reportLater();
         } catch (RuntimeException | Error e) {
           // Such as no more threads to be had: no reason to cut an encryption off.
-          LOG.warn("use of keyset {} version {} is reported later", open.id(), version, e);
           reportLater();
+          LOG.warn("use of keyset {} version {} is reported later", open.id(), version, e);
         }
       }
     }

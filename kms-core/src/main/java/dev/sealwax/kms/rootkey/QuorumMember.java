@@ -1,6 +1,6 @@
 package dev.sealwax.kms.rootkey;
 
-import dev.sealwax.kms.guard.CallThreads;
+import dev.sealwax.kms.guard.DaemonThreads;
 import dev.sealwax.kms.rootkey.Answers.Answer;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
@@ -72,7 +72,7 @@ final class QuorumMember implements AutoCloseable {
     this.id = rootKey.currentKeyId();
     this.tags = tags;
     this.nanoClock = nanoClock;
-    this.threads = CallThreads.pool("sealwax-quorum", THREADS, MOST_WAITING);
+    this.threads = DaemonThreads.pool("sealwax-quorum", THREADS, MOST_WAITING);
   }
 
   RootKey rootKey() {

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.RejectedExecutionException;
 
 /** A store, a root key, manual time and any number of "processes" over them. */
 final class Rig implements AutoCloseable {
@@ -27,6 +28,7 @@ final class Rig implements AutoCloseable {
   final ScriptedRootKey root = new ScriptedRootKey("test:one");
   final ManualTime time = new ManualTime();
   final Queue<Runnable> background = new ConcurrentLinkedQueue<>();
+  volatile boolean refusesWork;
   final Queue<KmsEvent> events = new ConcurrentLinkedQueue<>();
   private final Queue<OpenKeysets> processes = new ArrayDeque<>();
   final OpenKeysets process = process();
@@ -53,11 +55,26 @@ final class Rig implements AutoCloseable {
             policy,
             REFRESH,
             clock,
-            new Background(time, background::add, background::add, task -> {}, TestTimer.SHARED),
+            new Background(time, this::submit, this::submit, task -> {}, TestTimer.SHARED),
             new SecureRandom(),
             events::add);
     processes.add(opened);
     return opened;
+  }
+
+  private void submit(Runnable task) {
+    if (refusesWork) {
+      refuse(20);
+    }
+    background.add(task);
+  }
+
+  /** From as deep as a pool may be: there a stack ends, if it does. */
+  private static void refuse(int frames) {
+    if (frames == 0) {
+      throw new RejectedExecutionException();
+    }
+    refuse(frames - 1);
   }
 
   OpenKeyset open(String name) {

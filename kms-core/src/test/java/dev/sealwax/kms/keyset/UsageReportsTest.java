@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.cache.StackDive;
 import dev.sealwax.kms.crypto.UsageMeter;
 import dev.sealwax.kms.store.StoredKeyset;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -23,6 +24,8 @@ import org.junit.jupiter.api.Test;
 final class UsageReportsTest {
   private static final int LIMIT = 1 << 17;
   private static final int BLOCK = LIMIT / UsageReports.BLOCKS_PER_LIMIT;
+
+  private static final int DIVES = 30;
 
   private final Rig rig = new Rig();
 
@@ -80,6 +83,25 @@ final class UsageReportsTest {
     assertTrue(rig.runBackground() > 0);
     assertEquals(3, stored().messages());
     assertEquals(3 << 20, stored().bytes());
+  }
+
+  /** Else none of the version would come any more. */
+  @Test
+  void report_whereverTheStackEnds_isNotTheLast() {
+    KeysetTemplate dated = KeysetTemplate.defaults().withQuietPeriod(Duration.ofDays(1));
+    for (int i = 0; i < DIVES; i++) {
+      String name = "dated-" + i;
+      rig.keysets.create(name, dated);
+      OpenKeyset open = rig.open(name);
+      Keyset keyset = open.snapshot(0);
+      rig.refusesWork = true; // so that each step claims the report and gives it back
+      StackDive.atEveryDepth(() -> open.meter(keyset, keyset.primary()));
+      rig.refusesWork = false;
+      rig.background.clear();
+      open.meter(keyset, keyset.primary());
+      assertEquals(1, rig.background.size(), "dive " + i);
+      rig.background.clear();
+    }
   }
 
   @Test

@@ -542,7 +542,7 @@ abstract class JdbcEnvelopeSourceContract {
     fill(5);
     byte[] written = rig.sealed("2");
     CountDownLatch updated = new CountDownLatch(1);
-    AtomicReference<Exception> failure = new AtomicReference<>();
+    AtomicReference<Throwable> failure = new AtomicReference<>();
     try (EnvelopeSource source = JdbcEnvelopeSource.of(database, "orders", "card")) {
       Thread application =
           new Thread(
@@ -557,7 +557,7 @@ abstract class JdbcEnvelopeSourceContract {
                   Thread.sleep(300);
                   connection.commit();
                   connection.setAutoCommit(true);
-                } catch (Exception e) {
+                } catch (Throwable e) { // an assertion of the pool too
                   failure.set(e);
                   updated.countDown();
                 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.sql.SQLException;
 import javax.sql.DataSource;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.postgresql.ds.PGSimpleDataSource;
 
@@ -11,6 +12,11 @@ class JdbcEnvelopeSourcePostgresTest extends JdbcEnvelopeSourceContract {
   @Override
   DataSource open() throws SQLException {
     return RewrapDatabase.postgres();
+  }
+
+  @AfterEach
+  void everyConnection_isGivenBack() {
+    assertEquals(0, RewrapDatabase.lentByPostgres());
   }
 
   @Override

@@ -45,6 +45,11 @@ final class RewrapDatabase {
     return source;
   }
 
+  /** Connections to PostgreSQL that have not been given back. */
+  static int lentByPostgres() {
+    return Postgres.POOL.lent();
+  }
+
   /** Where another process finds the schema that {@link #postgres} made last. */
   static String lastPostgresUrl() {
     return Postgres.SERVER.getJdbcUrl("postgres", "postgres")

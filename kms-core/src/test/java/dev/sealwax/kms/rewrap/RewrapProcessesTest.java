@@ -146,7 +146,8 @@ class RewrapProcessesTest {
     // Held while it writes, so that a look at the data sees no write half known.
     final ReentrantLock quiet = new ReentrantLock(true);
     volatile boolean stopped;
-    volatile Exception failure;
+    volatile Throwable failure;
+    volatile long writes;
 
     Application(EnvelopeCipher cipher, Place place) {
       this.cipher = cipher;
@@ -169,11 +170,12 @@ class RewrapProcessesTest {
           try {
             // Even ones only: the others must keep their payload to the byte.
             write(id(2 * random.nextInt(RECORDS / 2)), "write " + count);
+            writes = count + 1;
           } finally {
             quiet.unlock();
           }
         }
-      } catch (Exception e) {
+      } catch (Throwable e) { // an assertion too
         failure = e;
       }
     }
@@ -209,51 +211,56 @@ class RewrapProcessesTest {
       int finished = 0;
       int inTheMiddle = 0;
       long longest = TimeUnit.MILLISECONDS.toNanos(600);
-      // On a busy machine the first kills may all come too early: more of them, and later ones.
-      while (kills < KILLS || (inTheMiddle == 0 && kills < 10 * KILLS)) {
-        Process child = RewrapChild.start(home.toString(), kind, where, work);
-        try (BufferedReader out = child.inputReader()) {
-          String line = out.readLine();
-          assertEquals(RewrapChild.STARTS, line, () -> out.lines().toList().toString());
-          long started = System.nanoTime();
-          boolean ended = child.waitFor(random.nextLong(longest), TimeUnit.NANOSECONDS);
-          if (!ended) {
-            child.destroyForcibly();
-          }
-          int status = child.waitFor();
-          if (status == 0) {
-            longest = System.nanoTime() - started;
-          }
-          application.quiet.lock();
-          try {
-            assertTrue(
-                status == 0 || status == 128 + 9, () -> status + ": " + out.lines().toList());
-            assertNull(application.failure);
-            boolean middle =
-                look(
-                    place.readAll(),
-                    application,
-                    before,
-                    target,
-                    status == 0,
-                    work.equals(REENCRYPT));
-            if (status != 0) {
-              kills++;
-              inTheMiddle += middle ? 1 : 0;
-              longest += middle ? 0 : longest / 4;
+      try {
+        // On a busy machine the first kills may all come too early: more of them, and later ones.
+        while (kills < KILLS || (inTheMiddle == 0 && kills < 10 * KILLS)) {
+          Process child = RewrapChild.start(home.toString(), kind, where, work);
+          try (BufferedReader out = child.inputReader()) {
+            String line = out.readLine();
+            assertEquals(RewrapChild.STARTS, line, () -> out.lines().toList().toString());
+            long started = System.nanoTime();
+            boolean ended = child.waitFor(random.nextLong(longest), TimeUnit.NANOSECONDS);
+            if (!ended) {
+              child.destroyForcibly();
             }
-            // A job may be killed when all is done; a new one would only look at it again.
-            if (status == 0 || isComplete(target)) {
-              finished++;
-              target = next(kms, work);
+            int status = child.waitFor();
+            if (status == 0) {
+              longest = System.nanoTime() - started;
             }
-          } finally {
-            application.quiet.unlock();
+            application.quiet.lock();
+            try {
+              assertTrue(
+                  status == 0 || status == 128 + 9, () -> status + ": " + out.lines().toList());
+              assertNull(application.failure);
+              boolean middle =
+                  look(
+                      place.readAll(),
+                      application,
+                      before,
+                      target,
+                      status == 0,
+                      work.equals(REENCRYPT));
+              if (status != 0) {
+                kills++;
+                inTheMiddle += middle ? 1 : 0;
+                longest += middle ? 0 : longest / 4;
+              }
+              // A job may be killed when all is done; a new one would only look at it again.
+              if (status == 0 || isComplete(target)) {
+                finished++;
+                target = next(kms, work);
+              }
+            } finally {
+              application.quiet.unlock();
+            }
           }
         }
+      } finally {
+        application.stopped = true;
+        writer.join();
       }
-      application.stopped = true;
-      writer.join();
+      assertNull(application.failure);
+      assertTrue(application.writes > 0, "the application has written nothing meanwhile");
       String summary =
           String.format(
               "%s, %s: %d kills, %d of them between first and last record, %d complete jobs, %d"

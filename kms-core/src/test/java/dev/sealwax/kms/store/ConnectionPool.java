@@ -48,8 +48,13 @@ public final class ConnectionPool implements AutoCloseable {
     return lending(
         () -> {
           Connection connection = lend();
-          connection.setSchema(name);
-          return connection;
+          try {
+            connection.setSchema(name);
+            return connection;
+          } catch (SQLException e) {
+            connection.close();
+            throw e;
+          }
         });
   }
 
@@ -77,7 +82,8 @@ public final class ConnectionPool implements AutoCloseable {
     }
   }
 
-  int lent() {
+  /** How many have not come back. */
+  public int lent() {
     return lent.get();
   }
 

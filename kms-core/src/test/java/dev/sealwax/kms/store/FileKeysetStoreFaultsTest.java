@@ -44,6 +44,7 @@ final class FileKeysetStoreFaultsTest {
           PosixFilePermission.OWNER_WRITE,
           PosixFilePermission.OWNER_EXECUTE);
 
+  /** Processes to be killed, at once: most of their time is the start of a JVM. */
   private static final int CHILDREN = 2;
 
   @TempDir Path temporary;

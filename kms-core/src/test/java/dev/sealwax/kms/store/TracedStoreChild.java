@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -26,8 +27,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class TracedStoreChild implements AutoCloseable {
   /**
-   * Every call by which a Java program can change a file, its name or its locks, whatever the
-   * architecture.
+   * The calls by which the JDK creates, writes, syncs, renames and removes files and directories,
+   * and sets their permissions and locks, whatever the architecture.
    */
   private static final String CALLS =
       Stream.of(
@@ -39,6 +40,10 @@ final class TracedStoreChild implements AutoCloseable {
               "write",
               "writev",
               "pwrite64",
+              "pwritev",
+              "sendfile",
+              "copy_file_range",
+              "utimensat",
               "fsync",
               "fdatasync",
               "rename",
@@ -64,6 +69,7 @@ final class TracedStoreChild implements AutoCloseable {
           .map(call -> "?" + call) // "?": not every architecture has them all
           .collect(Collectors.joining(","));
 
+  private static final long MAX_SECONDS = 60;
   private static final Pattern LINE = Pattern.compile("(\\w+)\\((.*)\\) += (.*)");
   private static final String INJECTED = "(INJECTED)";
 
@@ -131,6 +137,11 @@ final class TracedStoreChild implements AutoCloseable {
     }
     command.addAll(List.of("-o", trace.toString(), "-p", thread));
     Process tracer = strace(command);
+    // What hangs is told of as a script that has not finished.
+    CompletableFuture<Void> impatience =
+        CompletableFuture.runAsync(
+            process::destroyForcibly,
+            CompletableFuture.delayedExecutor(MAX_SECONDS, TimeUnit.SECONDS));
     List<String> printed = new ArrayList<>();
     try {
       BufferedReader said = tracer.inputReader();
@@ -147,6 +158,7 @@ final class TracedStoreChild implements AutoCloseable {
       tracer.destroy(); // as it is asked politely, the process goes on
       return new Script(callsOf(tracer, trace), printed, line != null);
     } finally {
+      impatience.cancel(false);
       tracer.destroyForcibly();
     }
   }
