@@ -8,7 +8,9 @@ import dev.sealwax.kms.vocabulary.KeysetId;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -16,6 +18,9 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 final class BackgroundRefreshTest {
   private final AtomicInteger reads = new AtomicInteger();
+  private final AtomicInteger readsWithRootKey = new AtomicInteger();
+  private volatile boolean needsRootKey;
+  private volatile boolean refusesWork;
   private final ExecutorService threads = Executors.newSingleThreadExecutor();
 
   @AfterEach
@@ -23,21 +28,28 @@ final class BackgroundRefreshTest {
     threads.shutdownNow();
   }
 
+  private void submit(Runnable task) {
+    if (refusesWork) {
+      throw new RejectedExecutionException();
+    }
+    threads.execute(task);
+  }
+
   private BackgroundRefresh refresh() {
     return new BackgroundRefresh(
         KeysetId.of("orders"),
-        new Background(() -> 0, threads, threads, threads, TestTimer.SHARED),
+        new Background(() -> 0, this::submit, this::submit, threads, TestTimer.SHARED),
         Duration.ofMillis(500).toNanos(),
         new BackgroundRefresh.Work() {
           @Override
           public boolean readFromStore() {
             reads.incrementAndGet();
-            return true;
+            return !needsRootKey;
           }
 
           @Override
           public void readWithRootKey() {
-            throw new AssertionError();
+            readsWithRootKey.incrementAndGet();
           }
 
           @Override
@@ -55,11 +67,32 @@ final class BackgroundRefreshTest {
       // Most find the read of another under way: it is the claim that the stack ends after.
       StackDive.atEveryDepth(refresh::start);
       int before = reads.get();
-      long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
-      while (reads.get() <= before + 1) {
-        assertTrue(System.nanoTime() < end, "a read that nobody works on is under way");
-        refresh.start();
-      }
+      startUntil(refresh, () -> reads.get() > before + 1);
     }
+  }
+
+  private static void startUntil(BackgroundRefresh refresh, BooleanSupplier done) {
+    long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+    while (!done.getAsBoolean()) {
+      assertTrue(System.nanoTime() < end, "a read that nobody works on is under way");
+      refresh.start();
+    }
+  }
+
+  @Test
+  void start_whenNoThreadIsLeft_isNotTheLast() {
+    BackgroundRefresh refresh = refresh();
+    refusesWork = true;
+    refresh.start();
+    refusesWork = false;
+    startUntil(refresh, () -> reads.get() > 0);
+  }
+
+  @Test
+  void start_whenTheRootKeyWasAsked_isNotTheLast() {
+    BackgroundRefresh refresh = refresh();
+    needsRootKey = true;
+    startUntil(refresh, () -> readsWithRootKey.get() > 0);
+    startUntil(refresh, () -> readsWithRootKey.get() > 1);
   }
 }

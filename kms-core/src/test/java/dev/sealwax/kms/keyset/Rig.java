@@ -71,10 +71,11 @@ final class Rig implements AutoCloseable {
 
   /** From as deep as a pool may be: there a stack ends, if it does. */
   private static void refuse(int frames) {
-    if (frames == 0) {
+    if (frames > 0) {
+      refuse(frames - 1);
+    } else {
       throw new RejectedExecutionException();
     }
-    refuse(frames - 1);
   }
 
   OpenKeyset open(String name) {
