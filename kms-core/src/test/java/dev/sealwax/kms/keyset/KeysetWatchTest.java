@@ -131,6 +131,28 @@ class KeysetWatchTest {
     assertEquals(KeyState.DISABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
   }
 
+  /** No change that the store tells of later says so. */
+  @Test
+  void keysetThatWasWrittenJustBeforeTheWatchBegan_isReadAgain() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    CountDownLatch read = new CountDownLatch(1);
+    store.beforePosition =
+        () -> {
+          try {
+            read.await();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          writer.keysets().disable("orders", 1);
+        };
+    assertEquals(KeyState.ENABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
+    read.countDown();
+    pass(Rig.REFRESH);
+    pass(Rig.REFRESH);
+    reader.open(ORDERS).snapshot(0); // the last one that may still be served what it was
+    assertEquals(KeyState.DISABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
+  }
+
   @Test
   void idleKeyset_isConfirmedWithoutARead_forAMinute() throws Exception {
     writer.keysets().create("orders", KeysetTemplate.defaults());
@@ -260,6 +282,7 @@ class KeysetWatchTest {
     private final AtomicInteger loads = new AtomicInteger();
     private final Asked asked = new Asked();
     private volatile Runnable afterLoad = () -> {};
+    private volatile Runnable beforePosition = () -> {};
     private volatile @Nullable StoredKeyset lagging;
     private volatile boolean forgetful;
     private volatile boolean failing;
@@ -289,6 +312,7 @@ class KeysetWatchTest {
 
     @Override
     public Position position() {
+      beforePosition.run();
       return memory.position();
     }
 
