@@ -281,6 +281,8 @@ public final class Kms implements AutoCloseable {
 
     /**
      * Opens the {@code Kms}. Neither store nor root key is touched before the first operation.
+     * They, and the listener, are also called on its own threads, whose context class loader is
+     * that of the thread that calls this.
      *
      * @throws IllegalStateException if the root key or the store is missing, or if this builder has
      *     built a {@code Kms} already: two would close the same root key and store
