@@ -66,6 +66,12 @@ final class AwsProxy implements AutoCloseable {
   private static final Pattern CONTEXT =
       Pattern.compile("\"EncryptionContext\":(\\{(?:\"(?:[^\"\\\\]++|\\\\.)*+\"|[^\"}])*+\\})");
 
+  static {
+    // Else the second of the two packets of an answer waits for a late acknowledgement of the
+    // first.
+    System.setProperty("sun.net.httpserver.nodelay", "true");
+  }
+
   private final HttpServer server;
   private final URI target;
   private final HttpClient client =
@@ -80,12 +86,6 @@ final class AwsProxy implements AutoCloseable {
   private AwsProxy(HttpServer server, URI target) {
     this.server = server;
     this.target = target;
-  }
-
-  static {
-    // Else the second of the two packets of an answer waits for a late acknowledgement of the
-    // first.
-    System.setProperty("sun.net.httpserver.nodelay", "true");
   }
 
   static AwsProxy before(Moto moto) {

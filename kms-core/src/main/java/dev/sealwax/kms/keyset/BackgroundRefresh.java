@@ -124,7 +124,8 @@ final class BackgroundRefresh {
   private boolean submit(Executor executor, Run run, Runnable part) {
     boolean submitted = false;
     try {
-      executor.execute(() -> work(run, part));
+      AtomicBoolean begun = new AtomicBoolean();
+      executor.execute(() -> work(run, part, begun));
       submitted = true;
     } catch (RejectedExecutionException e) {
       LOG.debug("no thread to refresh keyset {}", id, e);
@@ -136,8 +137,7 @@ final class BackgroundRefresh {
     return submitted;
   }
 
-  private void work(Run run, Runnable part) {
-    AtomicBoolean begun = new AtomicBoolean();
+  private void work(Run run, Runnable part, AtomicBoolean begun) {
     try {
       Announcer.untilOver(
           () -> {
@@ -146,7 +146,7 @@ final class BackgroundRefresh {
             return run;
           });
     } finally {
-      if (!begun.get()) {
+      if (!begun.get()) { // else the part ends it
         end(run);
       }
     }

@@ -167,6 +167,16 @@ final class KeyCacheTest {
   }
 
   @Test
+  void oldestServedAge_isTheGreatestAndNotTheLast() {
+    cache.load("old", Key::new);
+    advance(SOFT.dividedBy(2));
+    present("old");
+    cache.load("young", Key::new);
+    present("young");
+    assertEquals(SOFT.dividedBy(2), cache.statistics().oldestServedAge());
+  }
+
+  @Test
   void renewal_manyAskers_runsOnceAndReplaces() {
     Key old = new Key();
     Held<Key> held = cache.load("k", () -> old);

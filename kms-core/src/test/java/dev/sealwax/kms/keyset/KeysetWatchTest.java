@@ -80,6 +80,14 @@ class KeysetWatchTest {
     store.asked.release();
   }
 
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
   /** The store is asked once more, at the present time. */
   private void pass(Duration duration) throws Exception {
     time.advance(duration);
@@ -138,11 +146,7 @@ class KeysetWatchTest {
     CountDownLatch read = new CountDownLatch(1);
     store.beforePosition =
         () -> {
-          try {
-            read.await();
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
+          await(read);
           writer.keysets().disable("orders", 1);
         };
     assertEquals(KeyState.ENABLED, reader.open(ORDERS).snapshot(0).versions().get(0).state());
@@ -191,14 +195,7 @@ class KeysetWatchTest {
     orders.snapshot(0);
     settle();
     CountDownLatch goOn = new CountDownLatch(1);
-    store.afterLoad =
-        () -> {
-          try {
-            goOn.await();
-          } catch (InterruptedException e) {
-            throw new AssertionError(e);
-          }
-        };
+    store.afterLoad = () -> await(goOn);
     onThreads = true;
     writer.keysets().disable("orders", 1);
     pass(Rig.REFRESH.multipliedBy(2));

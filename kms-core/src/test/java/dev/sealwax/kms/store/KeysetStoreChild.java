@@ -25,6 +25,7 @@ import java.util.stream.Stream;
 final class KeysetStoreChild {
   static final KeysetId ORDERS = KeysetId.of("orders");
   static final int REVISIONS = 3;
+  static final String THREAD = "thread ";
   static final String DONE = "done";
   private static final int WARM_UPS = 3;
 
@@ -129,8 +130,7 @@ final class KeysetStoreChild {
     }
     BufferedReader directories =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    System.out.println(
-        Files.readSymbolicLink(Path.of("/proc/thread-self")).getFileName().toString());
+    System.out.println(THREAD + Files.readSymbolicLink(Path.of("/proc/thread-self")).getFileName());
     for (String line; (line = directories.readLine()) != null; ) {
       script(Path.of(line), size, System.out);
       System.out.println(DONE);

@@ -108,10 +108,18 @@ final class TracedStoreChild implements AutoCloseable {
     this.process = process;
     this.output = process.inputReader(StandardCharsets.UTF_8);
     this.directories = process.outputWriter(StandardCharsets.UTF_8);
-    this.thread = String.valueOf(output.readLine());
-    if (!thread.matches("\\d+")) {
-      throw new AssertionError(thread + output.lines().toList());
+    this.thread = threadOf(output);
+  }
+
+  /** What the child says of itself, after whatever a JVM says first, as of its environment. */
+  private static String threadOf(BufferedReader output) throws IOException {
+    List<String> others = new ArrayList<>();
+    for (String line; (line = output.readLine()) != null; others.add(line)) {
+      if (line.startsWith(KeysetStoreChild.THREAD)) {
+        return line.substring(KeysetStoreChild.THREAD.length());
+      }
     }
+    throw new AssertionError("the child has ended: " + others);
   }
 
   /** A process that waits for its first script, with a directory of its own. */
