@@ -73,6 +73,14 @@ public final class OpenKeyset {
     long overdueNanos() {
       return refreshNanos + refreshNanos / 2;
     }
+
+    /**
+     * Age from which the store's word that nothing was written serves nobody: half an interval more
+     * than one, so that its next word is there before it is asked for.
+     */
+    long wordNanos() {
+      return Math.min(overdueNanos(), hardNanos);
+    }
   }
 
   /** A document that was refused while nothing else is known, and when. */
@@ -217,10 +225,7 @@ public final class OpenKeyset {
   /** Not again what another has read between the caller's look and its turn. */
   private Snapshot readUnlessKnown(int wanted) {
     Snapshot known = published.get();
-    long now = shared.nanoClock.getAsLong();
-    return known != null
-            && now - known.refreshNanos() < 0
-            && now - known.knownNanos() < shared.hardNanos
+    return known != null && shared.nanoClock.getAsLong() - known.refreshNanos() < 0
         ? known
         : read(wanted);
   }
@@ -266,13 +271,12 @@ public final class OpenKeyset {
         || (told.get() > 0 && now - toldNanos < SETTLING_NANOS)
         || snapshot.doubt() != null
         || !snapshot.isAuthenticated()
-        || now - confirmed >= shared.overdueNanos()
+        || now - confirmed >= shared.wordNanos()
         || confirmed - snapshot.knownNanos() <= 0
         || confirmed - snapshot.readNanos() >= Math.min(BELIEF_NANOS, shared.hardNanos / 4)) {
       return null;
     }
-    // Half an interval more, so that the next confirmation is there before it is asked for.
-    return published.confirm(snapshot, confirmed, confirmed + shared.overdueNanos());
+    return published.confirm(snapshot, confirmed, confirmed + shared.wordNanos());
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.sealwax.kms.keyset;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.cache.TestTimer;
@@ -12,6 +13,7 @@ import dev.sealwax.kms.store.WatchableKeysetStore;
 import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
@@ -41,10 +43,14 @@ class KeysetWatchTest {
   private final CountDownLatch ended = new CountDownLatch(1);
 
   private OpenKeysets open(KeysetStore over, Executor watcher) {
+    return open(over, watcher, CachePolicy.of(Rig.SOFT, Rig.HARD, 10_000));
+  }
+
+  private OpenKeysets open(KeysetStore over, Executor watcher, CachePolicy policy) {
     return OpenKeysets.open(
         over,
         root,
-        CachePolicy.of(Rig.SOFT, Rig.HARD, 10_000),
+        policy,
         Rig.REFRESH,
         time,
         new Background(time, this::refresh, Runnable::run, watcher, TestTimer.SHARED),
@@ -169,6 +175,30 @@ class KeysetWatchTest {
     pass(Duration.ofSeconds(40));
     reader.open(ORDERS).snapshot(0);
     assertEquals(1, store.loads.get());
+  }
+
+  @Test
+  void confirmedKeyset_isServedNoLongerThanItsHardTimeToLive() throws Exception {
+    writer.keysets().create("orders", KeysetTemplate.defaults());
+    Duration hard = Rig.REFRESH.plusMillis(100);
+    try (OpenKeysets brief = open(store, this::start, CachePolicy.of(hard, hard, 10))) {
+      OpenKeyset orders = brief.open(ORDERS);
+      orders.snapshot(0);
+      pass(Duration.ZERO);
+      pass(Duration.ofSeconds(11)); // what was said before has settled
+      orders.snapshot(0);
+      store.loads.set(0);
+      pass(Duration.ofMillis(100));
+      time.advance(Rig.REFRESH.minusMillis(50));
+      orders.snapshot(0);
+      assertEquals(0, store.loads.get(), "confirmed, 450 ms ago");
+      store.afterLoad = ScriptedStore::fail;
+      time.advance(Duration.ofMillis(149));
+      orders.snapshot(0);
+      time.advance(Duration.ofMillis(1));
+      assertThrows(KeysetStoreException.class, () -> orders.snapshot(0));
+      store.asked.release();
+    }
   }
 
   /** A replica may tell of a write before it, or another one, can show it. */
