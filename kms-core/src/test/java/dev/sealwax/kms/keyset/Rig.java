@@ -74,7 +74,17 @@ final class Rig implements AutoCloseable {
     if (frames > 0) {
       refuse(frames - 1);
     } else {
-      throw new RejectedExecutionException();
+      throw new Refusal();
+    }
+  }
+
+  /** Without its stack, which is deep: to note it would take most of the time of a test. */
+  private static final class Refusal extends RejectedExecutionException {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public Throwable fillInStackTrace() {
+      return this;
     }
   }
 
