@@ -25,7 +25,7 @@ final class UsageReportsTest {
   private static final int LIMIT = 1 << 17;
   private static final int BLOCK = LIMIT / UsageReports.BLOCKS_PER_LIMIT;
 
-  private static final int DIVES = 30;
+  private static final int DIVES = 5;
 
   private final Rig rig = new Rig();
 

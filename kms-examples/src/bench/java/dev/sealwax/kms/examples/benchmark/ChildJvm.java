@@ -51,9 +51,9 @@ final class ChildJvm {
   private void runOnce(Figures figures, Class<?> program, String... arguments)
       throws IOException, InterruptedException {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    List<String> command =
-        new ArrayList<>(
-            List.of(java, "-Xmx2g", "-XX:+UseG1GC", "-cp", System.getProperty("java.class.path")));
+    List<String> command = new ArrayList<>(List.of(java, "-Xmx2g"));
+    command.addAll(scale.jvmOptions());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     // Measured by the parent: what happens before main is part of a start.
     command.add("-Dbenchmark.started=" + System.currentTimeMillis());
     // A hundred thousand keysets would otherwise log as many lines.

@@ -1,11 +1,17 @@
 package dev.sealwax.kms.examples.benchmark;
 
 import java.time.Duration;
+import java.util.List;
 
 /** How long and how often everything is measured. */
 enum Scale {
   /** Seconds for the whole table: proves that it runs, its figures mean nothing. */
-  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5),
+  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5) {
+    @Override
+    List<String> jvmOptions() {
+      return List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1");
+    }
+  },
   /** Minutes: enough to see a regression of ten percent. */
   QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20),
   /** About twenty minutes: the published figures. */
@@ -55,5 +61,10 @@ enum Scale {
   /** Tenths of a second for which a fresh JVM is watched; twenty are the window of the bar. */
   int freshSlots() {
     return freshSlots;
+  }
+
+  /** What the JVMs that measure are started with, beside the size of their heap. */
+  List<String> jvmOptions() {
+    return List.of("-XX:+UseG1GC");
   }
 }
