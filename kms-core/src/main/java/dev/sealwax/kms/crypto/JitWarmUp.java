@@ -29,7 +29,8 @@ public final class JitWarmUp {
   /** Starts the warm-up on a daemon thread, unless it has run before. */
   static void inBackground() {
     if (STARTED.compareAndSet(false, true)) {
-      Thread thread = new Thread(JitWarmUp::run, "sealwax-warm-up");
+      Thread thread =
+          new Thread(null, JitWarmUp::run, "sealwax-warm-up", 0, /* inheritThreadLocals= */ false);
       thread.setDaemon(true);
       thread.start();
     }

@@ -75,7 +75,7 @@ final class CryptokiModule {
     }
     Call<Boolean> start =
         new Call<>(() -> startNow(loader, deadline), ignored -> {}, new AtomicInteger());
-    TokenConnection.newThread(start).start();
+    ModuleThreads.of(start).start();
     return start.await(deadline);
   }
 

@@ -43,7 +43,7 @@ record Deadline(long nanoTime) {
    * @return whether it has ended in time
    */
   boolean run(Runnable body) {
-    Thread thread = TokenConnection.newThread(body);
+    Thread thread = ModuleThreads.of(body);
     thread.start();
     boolean interrupted = false;
     try {

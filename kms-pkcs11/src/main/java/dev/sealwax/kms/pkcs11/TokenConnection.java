@@ -33,7 +33,6 @@ import org.slf4j.LoggerFactory;
  */
 final class TokenConnection implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(TokenConnection.class);
-  private static final AtomicInteger THREADS = new AtomicInteger();
   private static final long IDLE_SECONDS = 60;
 
   /** What is done with a session. */
@@ -81,15 +80,8 @@ final class TokenConnection implements AutoCloseable {
             IDLE_SECONDS,
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(),
-            TokenConnection::newThread);
+            ModuleThreads::of);
     threads.allowCoreThreadTimeOut(true);
-  }
-
-  static Thread newThread(Runnable body) {
-    Thread thread = new Thread(body, "sealwax-pkcs11-" + THREADS.incrementAndGet());
-    // A call that hangs in the module must not keep the JVM from ending.
-    thread.setDaemon(true);
-    return thread;
   }
 
   /**
