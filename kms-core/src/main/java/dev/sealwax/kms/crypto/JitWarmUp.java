@@ -31,6 +31,7 @@ public final class JitWarmUp {
     if (STARTED.compareAndSet(false, true)) {
       Thread thread =
           new Thread(null, JitWarmUp::run, "sealwax-warm-up", 0, /* inheritThreadLocals= */ false);
+      thread.setContextClassLoader(JitWarmUp.class.getClassLoader());
       thread.setDaemon(true);
       thread.start();
     }

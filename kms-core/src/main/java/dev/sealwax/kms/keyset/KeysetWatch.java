@@ -31,11 +31,13 @@ final class KeysetWatch {
   /** Between two questions, however often the store says that something was written. */
   private static final long MIN_PAUSE_MILLIS = 5;
 
-  private static final long MAX_CLOSING_MILLIS = 1000;
+  /** How long {@link #close} waits for a store that is being asked. */
+  static final Duration CLOSING_PATIENCE = Duration.ofSeconds(1);
 
   private final WatchableKeysetStore store;
   private final LongSupplier nanoClock;
   private final Duration interval;
+  private final Duration closingPatience;
   private final Consumer<@Nullable KeysetId> onWritten;
   private final AtomicBoolean started = new AtomicBoolean();
   private volatile @Nullable Position position; // written by the watching thread only
@@ -56,10 +58,12 @@ final class KeysetWatch {
       WatchableKeysetStore store,
       LongSupplier nanoClock,
       Duration interval,
+      Duration closingPatience,
       Consumer<@Nullable KeysetId> onWritten) {
     this.store = store;
     this.nanoClock = nanoClock;
     this.interval = interval;
+    this.closingPatience = closingPatience;
     this.onWritten = onWritten;
   }
 
@@ -194,7 +198,7 @@ final class KeysetWatch {
       lock.unlock();
     }
     try {
-      if (running && !ended.await(MAX_CLOSING_MILLIS, TimeUnit.MILLISECONDS)) {
+      if (running && !ended.await(closingPatience.toNanos(), TimeUnit.NANOSECONDS)) {
         LOG.warn("the store takes long to answer; it is closed all the same");
       }
     } catch (InterruptedException e) {

@@ -30,12 +30,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OpenKeyset {
   /**
-   * An attacker can put any version into a header; at least this many nanoseconds lie between looks
-   * for unknown ones.
-   */
-  static final long LOOK_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
-
-  /**
    * For so long after a word of a write the keyset is read at every interval, whatever the store
    * says: the one who told may be ahead of the one who was read, such as a replica.
    */
@@ -76,7 +70,8 @@ public final class OpenKeyset {
 
     /**
      * Age from which the store's word that nothing was written serves nobody: half an interval more
-     * than one, so that its next word is there before it is asked for.
+     * than one, so that its next word is there before it is asked for; or the hard time to live, if
+     * that is shorter.
      */
     long wordNanos() {
       return Math.min(overdueNanos(), hardNanos);
@@ -91,11 +86,8 @@ public final class OpenKeyset {
   private final PublishedSnapshot published;
   private final UnwrappedKeys keys;
   private final SingleFlight<Snapshot> reads = new SingleFlight<>();
-  private final SingleFlight<Long> looks = new SingleFlight<>();
+  private final VersionLooks looks;
   private final BackgroundRefresh refresh;
-  // Written within the single flight of looks only.
-  private volatile long looksBegun;
-  private volatile long lastLookNanos;
   // How often the store has told of a write, when it last did, and how many of these words a read
   // that is published began after.
   private final AtomicLong told = new AtomicLong();
@@ -109,6 +101,7 @@ public final class OpenKeyset {
     this.shared = shared;
     this.published = new PublishedSnapshot(id, shared);
     this.keys = new UnwrappedKeys(id, published, shared);
+    this.looks = new VersionLooks(shared.nanoClock, this::read);
     this.refresh =
         new BackgroundRefresh(
             id,
@@ -197,12 +190,13 @@ public final class OpenKeyset {
       usable = firstRead(wanted, now);
     } else if (now - usable.refreshNanos() >= 0) {
       Snapshot confirmed = confirmedByWatch(usable, now);
-      usable = confirmed != null ? confirmed : refreshed(usable, now);
+      usable = confirmed != null ? confirmed : refreshed(usable, wanted, now);
     }
     if (wanted == 0 || usable.keyset().has(wanted) || wanted > Keyset.MAX_VERSIONS) {
       return usable;
     }
-    return lookedFor(wanted);
+    looks.lookFor(wanted, () -> published.require().keyset().has(wanted));
+    return published.require();
   }
 
   /**
@@ -279,52 +273,15 @@ public final class OpenKeyset {
     return published.confirm(snapshot, confirmed, confirmed + shared.wordNanos());
   }
 
-  /**
-   * Looks into the store because a header names a version that the snapshot lacks. What is answered
-   * is never older than the call, so that a version just published is never called unknown.
-   */
-  private Snapshot lookedFor(int wanted) {
-    long begunBefore = looksBegun;
-    while (true) {
-      long look = looks.run(() -> look(wanted));
-      Snapshot known = published.require();
-      if (known.keyset().has(wanted) || look > begunBefore) {
-        return known;
-      }
-      // That was somebody's look that had read the store before this envelope came.
-    }
-  }
-
-  private long look(int wanted) {
-    waitForTurn();
-    long number = looksBegun + 1;
-    looksBegun = number;
-    try {
-      read(wanted);
-    } finally {
-      lastLookNanos = shared.nanoClock.getAsLong();
-    }
-    return number;
-  }
-
-  private void waitForTurn() {
-    long early = lastLookNanos + LOOK_PAUSE_NANOS - shared.nanoClock.getAsLong();
-    if (looksBegun > 0 && early > 0) {
-      try {
-        TimeUnit.NANOSECONDS.sleep(early);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt(); // looks early rather than not at all
-      }
-    }
-  }
-
-  private Snapshot refreshed(Snapshot old, long now) {
+  private Snapshot refreshed(Snapshot old, int wanted, long now) {
     if (now - old.knownNanos() < shared.overdueNanos()) {
       refresh.start();
       return old;
     }
     refresh.startAndWait();
-    return published.require();
+    Snapshot latest = published.require();
+    long after = shared.nanoClock.getAsLong();
+    return after - latest.knownNanos() < shared.hardNanos ? latest : firstRead(wanted, after);
   }
 
   /** Whether this process has ever authenticated a document of this keyset. */

@@ -53,7 +53,8 @@ public final class OpenKeysets implements AutoCloseable {
     this.watcher = background.watcher();
     this.watch =
         store instanceof WatchableKeysetStore watchable
-            ? new KeysetWatch(watchable, nanoClock, refreshInterval, this::written)
+            ? new KeysetWatch(
+                watchable, nanoClock, refreshInterval, KeysetWatch.CLOSING_PATIENCE, this::written)
             : null;
     this.rootCalls = new RootCalls(rootKey, announcer, nanoClock, this::denied);
     this.keys = new KeyCache<>(keyVersions, nanoClock, background.renewer(), background.timer());

@@ -163,7 +163,10 @@ final class PublishedSnapshot {
     publishing.lock();
     try {
       Snapshot latest = current;
-      if (latest == null || latest.keyset() != snapshot.keyset() || latest.doubt() != null) {
+      if (latest == null
+          || latest.keyset() != snapshot.keyset()
+          || latest.doubt() != null
+          || confirmedNanos - latest.knownNanos() <= 0) {
         return latest;
       }
       return replace(latest, latest.confirmed(confirmedNanos, nextNanos));

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.store;
 
+import dev.sealwax.kms.guard.DaemonThreads;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -40,9 +41,7 @@ final class PostgresListener implements AutoCloseable {
 
   static PostgresListener start(DataSource dataSource, String channel, WriteSignal signal) {
     PostgresListener listener = new PostgresListener(dataSource, channel, signal);
-    Thread thread = new Thread(listener::run, "sealwax-store-listener");
-    thread.setDaemon(true);
-    thread.start();
+    DaemonThreads.factory("sealwax-store-listener").newThread(listener::run).start();
     return listener;
   }
 

@@ -74,6 +74,20 @@ final class ExpiryTest {
     assertEquals(loads, rig.store.loads.get());
   }
 
+  @Test
+  void snapshot_isLookedAtAgainWhenSomethingExpires_orWhenItIsDueBefore() {
+    Keyset keyset = keysets.setExpiry("orders", 1, EXPIRY);
+    long now = rig.time.getAsLong();
+    long expiry = now + HOUR.toNanos();
+    for (Duration due : List.of(HOUR.minusNanos(1), HOUR, HOUR.plusNanos(1))) {
+      Snapshot snapshot = new Snapshot(keyset, "", null, now, now, now + due.toNanos(), null);
+      long again = snapshot.untilExpiry(ManualTime.START, now).refreshNanos();
+      assertEquals(Math.min(due.toNanos(), HOUR.toNanos()), again - now);
+    }
+    Snapshot later = new Snapshot(keyset, "", null, now, now, expiry + 7, null);
+    assertEquals(expiry + 7, later.untilExpiry(EXPIRY, expiry).refreshNanos(), "nothing is left");
+  }
+
   /** Cites KS-29. */
   @Test
   void keyset_atItsDate_refusesAllVersions_andTheEarlierDateCounts() {

@@ -178,9 +178,28 @@ final class OpenKeysetTest {
     keyset.snapshot(0);
     rig.runBackground();
     rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
-    long start = System.nanoTime();
-    assertSame(known, keyset.snapshot(0));
-    assertTrue(System.nanoTime() - start < Rig.REFRESH.toNanos());
+    long fastest = Long.MAX_VALUE;
+    for (int i = 0; i < 3; i++) { // on a machine that does other things too
+      long start = System.nanoTime();
+      assertSame(known, keyset.snapshot(0));
+      fastest = Math.min(fastest, System.nanoTime() - start);
+    }
+    assertTrue(fastest < Rig.REFRESH.toNanos());
+  }
+
+  @Test
+  void idleKeyset_whoseHardTimeEndsWhileItIsWaitedFor_isNotServed() {
+    try (OpenKeysets other = process(rig.time)) {
+      OpenKeyset keyset = other.open(ORDERS);
+      keyset.snapshot(0);
+      rig.time.advance(Rig.HARD.minusMillis(1));
+      rig.store.beforeLoad =
+          () -> {
+            rig.time.advance(Duration.ofMillis(1));
+            ScriptedStore.fail();
+          };
+      assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
+    }
   }
 
   @Test
@@ -708,7 +727,7 @@ final class OpenKeysetTest {
     keyset.snapshot(8);
     long early = System.nanoTime() - start;
     assertEquals(1, rig.store.loads.get(), "refused without a look");
-    assertTrue(early >= OpenKeyset.LOOK_PAUSE_NANOS, () -> "waited only " + early + " ns");
+    assertTrue(early >= VersionLooks.PAUSE_NANOS, () -> "waited only " + early + " ns");
     rig.store.loads.set(0);
     keyset.snapshot(Keyset.MAX_VERSIONS + 1);
     assertEquals(0, rig.store.loads.get(), "no keyset can ever have it");

@@ -61,7 +61,7 @@ final class QuorumKeysetFaultsTest extends QuorumKeysetFixture {
         QuorumRootKey.builder()
             .required(REQUIRED)
             .patience(Duration.ofMillis(500))
-            .deadline(Duration.ofSeconds(2)),
+            .deadline(Duration.ofSeconds(5)),
         0,
         1,
         2);

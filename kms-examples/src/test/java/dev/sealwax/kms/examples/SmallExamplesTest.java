@@ -133,7 +133,7 @@ final class SmallExamplesTest {
     boolean passed;
     try (EmbeddedPostgres server = EmbeddedPostgres.start()) {
       String url = server.getJdbcUrl("postgres", "postgres");
-      passed = RotateAFleet.run(directory, url, Duration.ofSeconds(5), captured.terminal());
+      passed = RotateAFleet.run(directory, url, Duration.ofSeconds(8), captured.terminal());
     }
 
     assertTrue(passed, captured::out);

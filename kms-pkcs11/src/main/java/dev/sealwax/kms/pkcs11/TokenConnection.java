@@ -80,7 +80,7 @@ final class TokenConnection implements AutoCloseable {
             IDLE_SECONDS,
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(),
-            ModuleThreads::of);
+            ModuleThreads.factory());
     threads.allowCoreThreadTimeOut(true);
   }
 
