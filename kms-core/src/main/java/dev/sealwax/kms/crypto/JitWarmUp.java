@@ -31,6 +31,7 @@ public final class JitWarmUp {
     if (STARTED.compareAndSet(false, true)) {
       Thread thread =
           new Thread(null, JitWarmUp::run, "sealwax-warm-up", 0, /* inheritThreadLocals= */ false);
+      // Nothing of whoever happens to be the first.
       thread.setContextClassLoader(JitWarmUp.class.getClassLoader());
       thread.setDaemon(true);
       thread.start();

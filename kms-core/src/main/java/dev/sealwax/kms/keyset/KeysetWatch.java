@@ -31,7 +31,7 @@ final class KeysetWatch {
   /** Between two questions, however often the store says that something was written. */
   private static final long MIN_PAUSE_MILLIS = 5;
 
-  /** How long {@link #close} waits for a store that is being asked. */
+  /** Longer than a store takes that is well. */
   static final Duration CLOSING_PATIENCE = Duration.ofSeconds(1);
 
   private final WatchableKeysetStore store;
@@ -52,6 +52,8 @@ final class KeysetWatch {
   /**
    * Prepares a watch.
    *
+   * @param interval between two questions, unless the store says sooner that something was written
+   * @param closingPatience how long {@link #close} waits for a question under way
    * @param onWritten told of a keyset that was written, or of null if any may have been
    */
   KeysetWatch(

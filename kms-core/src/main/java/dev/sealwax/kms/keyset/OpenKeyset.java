@@ -78,7 +78,7 @@ public final class OpenKeyset {
     }
   }
 
-  /** A document that was refused while nothing else is known, and when. */
+  /** A document that was refused while nothing else is known that may serve, and when. */
   private record Refusal(KeysetCorruptedException why, long endedNanos) {}
 
   private final KeysetId id;
@@ -280,6 +280,7 @@ public final class OpenKeyset {
     }
     refresh.startAndWait();
     Snapshot latest = published.require();
+    // Its hard time may have ended while it was waited for.
     long after = shared.nanoClock.getAsLong();
     return after - latest.knownNanos() < shared.hardNanos ? latest : firstRead(wanted, after);
   }
@@ -324,6 +325,7 @@ public final class OpenKeyset {
 
   private @Nullable Snapshot readAndPublish(
       Function<@Nullable Snapshot, @Nullable Loaded> reading) {
+    published.requireOpen(); // who waited for its turn may find the store closed
     long started = shared.nanoClock.getAsLong();
     long toldBefore = told.get();
     Snapshot known = published.get();

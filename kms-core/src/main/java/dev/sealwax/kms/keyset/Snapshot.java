@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param readNanos when the read that it came from, or that found it unchanged, began
  * @param knownNanos when it was last known to be what the store holds, by a read or by the store's
  *     word that nothing was written
- * @param refreshNanos when it should be read again, before which it serves without another look: at
- *     the latest when its hard time to live is over
+ * @param refreshNanos when it should be read again; until then it serves unchecked, so it is never
+ *     later than {@code knownNanos} and the hard time to live
  * @param doubt why the store no longer bears it out, if so: the document is damaged, of another
  *     history, or gone, or it has changed and the root key does not let this process authenticate
  *     it. What this keyset has encrypted still opens; encrypting on could be for nobody to open

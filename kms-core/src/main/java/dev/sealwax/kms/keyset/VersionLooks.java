@@ -6,11 +6,14 @@ import java.util.function.IntConsumer;
 import java.util.function.LongSupplier;
 
 /**
- * Looks into the store for versions of one keyset that headers name and nobody here knows. Anybody
- * can put any version into a header, so looks are shared, and spaced. Safe for any thread.
+ * Looks into the store for versions of one keyset that headers name and this process does not know.
+ * Anybody can put any version into a header, so looks are shared, and spaced. Safe for any thread.
  */
 final class VersionLooks {
-  /** At least this many nanoseconds lie between the end of a look and the next one. */
+  /**
+   * At least this many nanoseconds lie between the end of a look and the next one, unless the
+   * thread that is to look is interrupted.
+   */
   static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
   private final LongSupplier nanoClock;
@@ -21,7 +24,7 @@ final class VersionLooks {
   private volatile long endedNanos;
 
   /**
-   * Starts with none.
+   * No look has begun yet.
    *
    * @param read reads the keyset, for the sake of the version that it is given
    */
@@ -31,15 +34,17 @@ final class VersionLooks {
   }
 
   /**
-   * Returns once the version is known, or a look has ended that began after this call: so that a
-   * version just published is never called unknown.
+   * Makes a look or joins the one under way, and another if that began before this call and has not
+   * found the version: so that a version just published is never called unknown.
+   *
+   * @throws RuntimeException what the look has thrown that this call made or joined
    */
   void lookFor(int version, BooleanSupplier isKnown) {
     long begunBefore = begun;
     long look;
     do {
+      // One of a number that was given before may have read the store before this envelope came.
       look = looks.run(() -> look(version));
-      // An earlier one was somebody's that had read the store before this envelope came.
     } while (look <= begunBefore && !isKnown.getAsBoolean());
   }
 

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.rewrap;
 
+import dev.sealwax.kms.guard.DaemonThreads;
 import dev.sealwax.kms.keyset.KeyUse;
 import dev.sealwax.kms.keyset.KeyVersion;
 import dev.sealwax.kms.keyset.Keyset;
@@ -20,7 +21,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,16 +54,10 @@ final class RewrapRun {
     this.job = job;
     this.patience = new Patience(rewrapper.patience(), rewrapper.listener());
     this.rate = new RateLimit(rewrapper.recordsPerSecond());
-    AtomicInteger number = new AtomicInteger();
     // One more than the workers: it reads ahead.
     this.threads =
         Executors.newFixedThreadPool(
-            rewrapper.workers() + 1,
-            task -> {
-              Thread thread = new Thread(task, "sealwax-rewrap-" + number.incrementAndGet());
-              thread.setDaemon(true);
-              return thread;
-            });
+            rewrapper.workers() + 1, DaemonThreads.factory("sealwax-rewrap"));
   }
 
   RewrapReport run() {

@@ -46,6 +46,12 @@ final class KeysetWatchThreadTest {
     thread.start();
   }
 
+  private void awaitQuestions(int count) throws InterruptedException {
+    while (store.questions.get() < count) {
+      Thread.sleep(1);
+    }
+  }
+
   private boolean hasEnded() throws InterruptedException {
     return ended.await(20, TimeUnit.SECONDS);
   }
@@ -123,9 +129,7 @@ final class KeysetWatchThreadTest {
     KeysetWatch watch = watch(AGES);
     long start = System.nanoTime();
     watch.start(this::onThread);
-    while (store.questions.get() < 20) {
-      Thread.sleep(1);
-    }
+    awaitQuestions(20);
     int questions = store.questions.get();
     long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     watch.close();
@@ -138,8 +142,7 @@ final class KeysetWatchThreadTest {
     KeysetWatch watch = watch(Duration.ofMillis(40));
     long start = System.nanoTime();
     watch.start(this::onThread);
-    store.asked.await();
-    Thread.sleep(200);
+    awaitQuestions(4);
     int questions = store.questions.get();
     long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     watch.close();

@@ -176,10 +176,10 @@ final class OpenKeysetTest {
     rig.store.beforeLoad = ScriptedStore::fail;
     rig.time.advance(Rig.REFRESH);
     keyset.snapshot(0);
-    rig.runBackground();
-    rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
     long fastest = Long.MAX_VALUE;
     for (int i = 0; i < 3; i++) { // on a machine that does other things too
+      rig.runBackground();
+      rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
       long start = System.nanoTime();
       assertSame(known, keyset.snapshot(0));
       fastest = Math.min(fastest, System.nanoTime() - start);
@@ -199,6 +199,23 @@ final class OpenKeysetTest {
             ScriptedStore.fail();
           };
       assertThrows(KeysetStoreException.class, () -> keyset.snapshot(0));
+    }
+  }
+
+  @Test
+  void idleKeyset_whoseHardTimeEndsWhileItIsWaitedFor_isReadAnew() {
+    try (OpenKeysets other = process(rig.time)) {
+      OpenKeyset keyset = other.open(ORDERS);
+      keyset.snapshot(0);
+      rig.keysets.disable("orders", 1);
+      rig.time.advance(Rig.HARD.minusMillis(1));
+      rig.store.beforeLoad =
+          ScriptedStore.once(
+              () -> {
+                rig.time.advance(Duration.ofMillis(1));
+                ScriptedStore.fail();
+              });
+      assertEquals(KeyState.DISABLED, keyset.snapshot(0).versions().get(0).state());
     }
   }
 

@@ -309,11 +309,12 @@ final class QuorumKeysetFaultsTest extends QuorumKeysetFixture {
           for (Use use : Use.values()) {
             if (failing.containsAll(others(missing))) {
               KmsException failure =
-                  assertThrows(KmsException.class, () -> use.of(cipher, sealed), use + cell);
-              assertReason(reason, failure, use + cell);
+                  assertThrows(KmsException.class, () -> use.of(cipher, sealed), use + " " + cell);
+              assertReason(reason, failure, use + " " + cell);
             } else {
               byte[] made = use.of(cipher, sealed);
-              assertEquals(use.version(), EnvelopeInfo.inspect(made).keyVersion(), use + cell);
+              assertEquals(
+                  use.version(), EnvelopeInfo.inspect(made).keyVersion(), use + " " + cell);
               assertOpens(cold, name, made);
             }
           }

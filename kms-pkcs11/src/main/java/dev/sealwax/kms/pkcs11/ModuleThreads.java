@@ -4,9 +4,9 @@ import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Daemon threads on which a module is called, so that a call that hangs in it costs a thread of
- * ours. They have neither the thread locals nor the context class loader of whoever happens to need
- * one: they may outlive that one's request.
+ * Threads on which a module is called, so that a call that hangs in it costs a thread of ours, and
+ * does not keep the JVM from ending. They have neither the thread locals nor the context class
+ * loader of whoever happens to need one: they may outlive that one's request.
  */
 final class ModuleThreads {
   private static final AtomicInteger NUMBER = new AtomicInteger();

@@ -6,9 +6,9 @@ import java.nio.file.Path;
  * Where the user PIN of a token comes from. It is asked at each login, the first and those after a
  * failure; Sealwax wipes what it gets and keeps nothing.
  *
- * <p>Called by threads of Sealwax, one at a time for each module, which have the context class
- * loader of whoever opened the token. It must answer at once: it is waited for within the timeout
- * of a call.
+ * <p>Called by threads of Sealwax that have the context class loader of whoever opened the token,
+ * one at a time for each module. It must answer at once: it is waited for within the timeout of a
+ * call.
  */
 @FunctionalInterface
 public interface PinSource {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.rootkey.WrappedKey;
 import dev.sealwax.kms.vocabulary.RootKeyException;
@@ -15,6 +16,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -64,6 +67,33 @@ final class PinTest extends FakeTokenTest {
       Files.writeString(file, FakeModule.PIN);
       assertOpens(rootKey, wrapped);
       assertEquals(PinState.ACCEPTED, rootKey.health().pin());
+    }
+  }
+
+  /** Its providers are where the application that opened the token is, whoever uses it later. */
+  @Test
+  void theSource_isAskedWithTheLoaderOfWhoOpenedTheToken() {
+    Thread current = Thread.currentThread();
+    ClassLoader before = current.getContextClassLoader();
+    ClassLoader opener = new ClassLoader() {};
+    List<ClassLoader> asked = new CopyOnWriteArrayList<>();
+    config =
+        config.withPin(
+            () -> {
+              asked.add(Thread.currentThread().getContextClassLoader());
+              return FakeModule.PIN.toCharArray();
+            });
+    current.setContextClassLoader(opener);
+    try (Pkcs11RootKey rootKey = create()) {
+      WrappedKey wrapped = wrap(rootKey);
+      current.setContextClassLoader(before);
+      module.closeAllSessions();
+      int logins = asked.size();
+      assertOpens(rootKey, wrapped);
+      assertTrue(asked.size() > logins, "never asked again");
+      assertEquals(Set.of(opener), Set.copyOf(asked));
+    } finally {
+      current.setContextClassLoader(before);
     }
   }
 
