@@ -11,6 +11,8 @@ import dev.sealwax.kms.testkit.ForwardingKeysetStore;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -24,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 final class KeysetWatchThreadTest {
   private static final Duration AGES = Duration.ofDays(1);
 
-  private final CountDownLatch ended = new CountDownLatch(1);
+  private final ExecutorService thread = Executors.newSingleThreadExecutor();
   private final FollowedStore store = new FollowedStore();
 
   private KeysetWatch watch(Duration interval) {
@@ -35,36 +37,35 @@ final class KeysetWatchThreadTest {
     return new KeysetWatch(store, System::nanoTime, interval, closingPatience, id -> {});
   }
 
-  private void onThread(Runnable watching) {
-    Thread thread =
-        new Thread(
-            () -> {
-              watching.run();
-              ended.countDown();
-            });
-    thread.setDaemon(true);
-    thread.start();
+  private boolean hasEnded() throws InterruptedException {
+    thread.shutdown();
+    return thread.awaitTermination(20, TimeUnit.SECONDS);
   }
 
-  private void awaitQuestions(int count) throws InterruptedException {
-    while (store.questions.get() < count) {
+  /** Runs a watch until it has asked so often. */
+  private void assertPauses(KeysetWatch watch, int times, long atLeastMillis) throws Exception {
+    long start = System.nanoTime();
+    watch.start(thread);
+    while (store.questions.get() < times) {
       Thread.sleep(1);
     }
-  }
-
-  private boolean hasEnded() throws InterruptedException {
-    return ended.await(20, TimeUnit.SECONDS);
+    int questions = store.questions.get();
+    long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    watch.close();
+    assertTrue(
+        questions <= millis / atLeastMillis + 1, questions + " questions in " + millis + " ms");
   }
 
   @AfterEach
   void letGo() {
     store.answers.release(1_000_000);
+    thread.shutdownNow();
   }
 
   @Test
   void close_wakesAWatchThatWaitsForAWrite() throws Exception {
     KeysetWatch watch = watch(AGES);
-    watch.start(this::onThread);
+    watch.start(thread);
     store.waiting.await();
     watch.close();
     assertTrue(hasEnded());
@@ -74,7 +75,7 @@ final class KeysetWatchThreadTest {
   void close_wakesAWatchThatWaitsForAStoreThatFailed() throws Exception {
     store.failing = true;
     KeysetWatch watch = watch(AGES);
-    watch.start(this::onThread);
+    watch.start(thread);
     store.asked.await();
     Thread.sleep(20); // most likely asleep by now; if not yet, it must not fall asleep
     watch.close();
@@ -88,7 +89,7 @@ final class KeysetWatchThreadTest {
   void close_waitsForAQuestionUnderWay() throws Exception {
     store.answers.drainPermits();
     KeysetWatch watch = watch(AGES);
-    watch.start(this::onThread);
+    watch.start(thread);
     store.asked.await();
     Thread closing = new Thread(watch::close);
     closing.start();
@@ -104,10 +105,11 @@ final class KeysetWatchThreadTest {
   void close_ofAStoreThatHangs_waitsAMomentOnly() throws Exception {
     store.answers.drainPermits();
     KeysetWatch watch = watch(AGES, Duration.ofMillis(50));
-    watch.start(this::onThread);
+    watch.start(thread);
     store.asked.await();
     watch.close();
-    assertEquals(1, ended.getCount());
+    thread.shutdown();
+    assertFalse(thread.isTerminated(), "the store still hangs");
     store.answers.release();
     assertTrue(hasEnded());
   }
@@ -116,7 +118,7 @@ final class KeysetWatchThreadTest {
   void close_onAnInterruptedThread_leavesItInterrupted() throws Exception {
     store.answers.drainPermits();
     KeysetWatch watch = watch(AGES);
-    watch.start(this::onThread);
+    watch.start(thread);
     store.asked.await();
     Thread.currentThread().interrupt();
     watch.close();
@@ -126,27 +128,13 @@ final class KeysetWatchThreadTest {
   @Test
   void storeThatSaysAllTheTimeThatSomethingWasWritten_isNotAskedAllTheTime() throws Exception {
     store.alwaysWritten = true;
-    KeysetWatch watch = watch(AGES);
-    long start = System.nanoTime();
-    watch.start(this::onThread);
-    awaitQuestions(20);
-    int questions = store.questions.get();
-    long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-    watch.close();
-    assertTrue(questions <= millis / 5 + 1, questions + " questions in " + millis + " ms");
+    assertPauses(watch(AGES), 20, 5);
   }
 
   @Test
   void storeThatFails_isAskedOnceAnInterval() throws Exception {
     store.failing = true;
-    KeysetWatch watch = watch(Duration.ofMillis(40));
-    long start = System.nanoTime();
-    watch.start(this::onThread);
-    awaitQuestions(4);
-    int questions = store.questions.get();
-    long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-    watch.close();
-    assertTrue(questions <= millis / 40 + 1, questions + " questions in " + millis + " ms");
+    assertPauses(watch(Duration.ofMillis(40)), 4, 40);
   }
 
   @Test

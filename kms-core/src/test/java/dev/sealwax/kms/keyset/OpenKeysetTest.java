@@ -176,15 +176,23 @@ final class OpenKeysetTest {
     rig.store.beforeLoad = ScriptedStore::fail;
     rig.time.advance(Rig.REFRESH);
     keyset.snapshot(0);
-    long fastest = Long.MAX_VALUE;
-    for (int i = 0; i < 3; i++) { // on a machine that does other things too
-      rig.runBackground();
-      rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
-      long start = System.nanoTime();
-      assertSame(known, keyset.snapshot(0));
-      fastest = Math.min(fastest, System.nanoTime() - start);
-    }
-    assertTrue(fastest < Rig.REFRESH.toNanos());
+    rig.runBackground();
+    rig.time.advance(Rig.REFRESH.multipliedBy(2).minusNanos(1));
+    long start = System.nanoTime();
+    assertSame(known, keyset.snapshot(0));
+    assertTrue(System.nanoTime() - start < Rig.REFRESH.toNanos());
+  }
+
+  @Test
+  void refreshThatComesAfterTheClose_asksNobody() {
+    OpenKeysets other = rig.process();
+    other.open(ORDERS).snapshot(0);
+    rig.time.advance(Rig.REFRESH);
+    other.open(ORDERS).snapshot(0);
+    other.close();
+    rig.store.loads.set(0);
+    assertTrue(rig.runBackground() > 0);
+    assertEquals(0, rig.store.loads.get());
   }
 
   @Test

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** Whatever is not published, or not any more, is wiped; what still is, is not. */
+/** What is published, and until when; whatever is not, or not any more, is wiped. */
 final class PublishedSnapshotTest {
   private static final KeysetId ORDERS = KeysetId.of("orders");
   private static final byte[] KEK = new byte[32];
@@ -136,6 +136,15 @@ final class PublishedSnapshotTest {
     assertThrows(IllegalStateException.class, () -> published.publish(loaded(first, own, key), 0));
     assertTrue(isWiped(own));
     assertWiped(key);
+  }
+
+  @Test
+  void olderWordOfTheStore_doesNotTakeBackWhatALaterReadKnows() {
+    Snapshot early = published.publish(loaded(first, own, null), 10);
+    Snapshot later = published.publish(loaded(first, own, null), 20);
+    assertEquals(20, later.knownNanos());
+    assertSame(later, published.confirm(early, 15, 16));
+    assertSame(later, published.get());
   }
 
   @Test
