@@ -30,7 +30,10 @@ final class ChangeLog {
     this.tables = tables;
   }
 
-  /** Records a write, in its transaction, and holds back other writers until that ends. */
+  /**
+   * Records a write, in its transaction, and holds back other writers until that ends. To be called
+   * before the write: what it reads and replaces is then nobody else's.
+   */
   void append(JdbcSession session, KeysetId written) throws SQLException {
     boolean locked = session.query(tables.lockChanges(), ResultSet::next);
     if (!locked) {

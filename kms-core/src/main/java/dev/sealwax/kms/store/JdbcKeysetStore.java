@@ -27,12 +27,12 @@ import org.jspecify.annotations.Nullable;
  * never by opening a store. A process that only decrypts needs no more than the right to {@code
  * SELECT} from both.
  *
- * <p><b>Writes</b> are transactions at read committed: an insert, or an update that names the
- * revision it replaces, then an entry into the table of changes. Deadlocks and serialization
- * failures, which the database has undone, are tried again a few times. When the connection fails
- * during the commit, nobody knows whether it took effect: that is {@link Reason#UNAVAILABLE}, whose
- * remedy is to load again. A database that has become read-only (a replica) or denies access is
- * {@link Reason#INACCESSIBLE}; reads go on if it lets them.
+ * <p><b>Writes</b> are transactions at read committed: an entry into the table of changes, for
+ * which writers queue, then an insert, or an update that names the revision it replaces. Deadlocks
+ * and serialization failures, which the database has undone, are tried again a few times. When the
+ * connection fails during the commit, nobody knows whether it took effect: that is {@link
+ * Reason#UNAVAILABLE}, whose remedy is to load again. A database that has become read-only (a
+ * replica) or denies access is {@link Reason#INACCESSIBLE}; reads go on if it lets them.
  *
  * <p><b>Time limits.</b> Each statement is cancelled after the {@link Builder#statementTimeout
  * statement timeout}, but no statement timeout ends the wait for a network or a server that went
@@ -364,8 +364,8 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
     try {
       database.write(
           session -> {
+            changes.append(session, next.id()); // first: from here to the commit nobody else writes
             statement.run(session);
-            changes.append(session, next.id());
             if (notifies) {
               session.query("SELECT pg_notify(?, '')", ResultSet::next, tables.channel());
             }

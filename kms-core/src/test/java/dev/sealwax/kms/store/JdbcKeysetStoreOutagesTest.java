@@ -2,6 +2,7 @@ package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -26,6 +27,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -44,6 +46,8 @@ final class JdbcKeysetStoreOutagesTest {
   private static final KeysetId ORDERS = KeysetStoreChild.ORDERS;
   private static final StoredKeyset FIRST = KeysetStoreChild.keyset(1, 10);
   private static final StoredKeyset SECOND = KeysetStoreChild.keyset(2, 10);
+  private static final String LOCK_CHANGES =
+      "SELECT * FROM sealwax_keysets_changes WHERE change_number = 0 FOR UPDATE";
 
   @TempDir Path directory;
 
@@ -307,6 +311,30 @@ final class JdbcKeysetStoreOutagesTest {
   }
 
   @Test
+  void write_waitingForItsTurn_holdsNoKeyset() throws Exception {
+    ExecutorService thread = Executors.newSingleThreadExecutor();
+    try (JdbcKeysetStore store =
+            JdbcKeysetStore.builder(database).statementTimeout(Duration.ofSeconds(60)).open();
+        Connection other = database.getConnection();
+        Statement sql = other.createStatement()) {
+      store.create(FIRST);
+      other.setAutoCommit(false);
+      sql.execute("SET lock_timeout = 500");
+      sql.execute(LOCK_CHANGES);
+      Future<?> replacing = thread.submit(() -> store.replace(SECOND));
+      PostgresServer.awaitLockWait(database);
+      sql.execute("UPDATE sealwax_keysets SET revision = 7");
+      other.commit();
+      ExecutionException tooLate =
+          assertThrows(ExecutionException.class, () -> replacing.get(30, TimeUnit.SECONDS));
+      assertInstanceOf(KeysetConflictException.class, tooLate.getCause());
+      assertEquals(7, store.load(ORDERS).orElseThrow().revision());
+    } finally {
+      thread.shutdownNow();
+    }
+  }
+
+  @Test
   void deadlock_isTriedAgain() throws Exception {
     ExecutorService thread = Executors.newSingleThreadExecutor();
     // The store is to be the one that notices and gives way, once and while the other waits.
@@ -321,10 +349,10 @@ final class JdbcKeysetStoreOutagesTest {
       long deadlocks = deadlocks();
       other.setAutoCommit(false);
       sql.execute("SET deadlock_timeout = '1min'");
-      sql.execute("SELECT * FROM sealwax_keysets_changes WHERE change_number = 0 FOR UPDATE");
+      sql.execute("UPDATE sealwax_keysets SET revision = revision");
       Future<?> replacing = thread.submit(() -> store.replace(SECOND));
       PostgresServer.awaitLockWait(database);
-      sql.execute("UPDATE sealwax_keysets SET revision = revision"); // returns when it gave way
+      sql.execute(LOCK_CHANGES); // returns when the store gave way
       other.rollback();
       replacing.get(30, TimeUnit.SECONDS);
       assertEquals(Optional.of(SECOND), store.load(ORDERS));
