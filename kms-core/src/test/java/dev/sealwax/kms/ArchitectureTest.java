@@ -1,7 +1,10 @@
 package dev.sealwax.kms;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.methods;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
@@ -195,6 +198,19 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAPackage(library)
+        .check(CLASSES);
+  }
+
+  /** Made anywhere else they would have the class loader and thread locals of a request. */
+  @Test
+  void threads_areMadeByTwoClasses() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(BASE + ".guard.DaemonThreads")
+        .and()
+        .doNotHaveFullyQualifiedName(BASE + ".crypto.JitWarmUp")
+        .should()
+        .callConstructorWhere(target(owner(assignableTo(Thread.class))))
         .check(CLASSES);
   }
 

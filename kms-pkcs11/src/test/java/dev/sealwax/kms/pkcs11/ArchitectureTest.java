@@ -1,6 +1,9 @@
 package dev.sealwax.kms.pkcs11;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import dev.sealwax.kms.testkit.ModuleRules;
@@ -41,6 +44,17 @@ final class ArchitectureTest extends ModuleRules {
         .should()
         .dependOnClassesThat()
         .resideInAPackage("com.sun.jna..")
+        .check(classes);
+  }
+
+  /** Made anywhere else they would have the class loader and thread locals of a request. */
+  @Test
+  void threads_areMadeByOneClass() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(PACKAGE + ".ModuleThreads")
+        .should()
+        .callConstructorWhere(target(owner(assignableTo(Thread.class))))
         .check(classes);
   }
 
