@@ -114,6 +114,7 @@ public final class EnvelopeCipher {
    * a power failure: keep the old header, or a copy of the object, until the write is durable.
    *
    * @throws IOException if the channel fails
+   * @throws java.nio.channels.NonWritableChannelException if it cannot be written to
    * @throws MalformedEnvelopeException if there is no envelope, or one without a body
    * @throws DecryptionFailedException if the wrapped data key is not authentic
    * @throws KeyUnavailableException if either key version may not be used for it

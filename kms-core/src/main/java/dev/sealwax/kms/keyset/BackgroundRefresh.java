@@ -202,8 +202,9 @@ final class BackgroundRefresh {
     if (!failing && !closed) {
       failing = true;
       LOG.warn(
-          "keyset {} cannot be refreshed; what is known of it serves until its hard time to live",
+          "keyset {} cannot be refreshed; {} until its hard time to live",
           id,
+          OpenKeyset.isDoubt(e) ? "it decrypts, and nothing else," : "what is known of it serves",
           e);
     }
   }

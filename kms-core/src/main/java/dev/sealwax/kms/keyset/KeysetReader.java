@@ -56,7 +56,7 @@ final class KeysetReader {
         id,
         0,
         () -> {
-          StoredKeyset stored = load(id);
+          StoredKeyset stored = load(id, known);
           Loaded loaded = known == null ? null : authenticateByKnown(stored, known);
           return loaded != null ? loaded : authenticateByRootKey(stored, wanted, known);
         });
@@ -68,17 +68,25 @@ final class KeysetReader {
    */
   @Nullable Loaded readFromStore(KeysetId id, Snapshot known) {
     return announcer.reporting(
-        Operation.KEYSET_LOAD, id, 0, () -> authenticateByKnown(load(id), known));
+        Operation.KEYSET_LOAD, id, 0, () -> authenticateByKnown(load(id, known), known));
   }
 
-  private StoredKeyset load(KeysetId id) {
+  private StoredKeyset load(KeysetId id, @Nullable Snapshot known) {
     return store
         .load(id)
         .orElseThrow(
             () ->
                 new KeysetStoreException(
                     KeysetStoreException.Reason.NOT_FOUND,
-                    "no keyset named " + id + "; create it, or check name and store",
+                    known == null
+                        ? "no keyset named "
+                            + id
+                            + "; check name and store, restore it if it was there before, else"
+                            + " create it"
+                        : "keyset "
+                            + id
+                            + " is gone from the store; restore it from a backup: one created anew"
+                            + " opens nothing of it",
                     null));
   }
 

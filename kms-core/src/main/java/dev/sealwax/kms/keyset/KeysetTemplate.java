@@ -45,7 +45,10 @@ public final class KeysetTemplate {
     this.rootKeyRule = rootKeyRule;
   }
 
-  /** No owner, rotation every 90 days, destruction after 30 days. */
+  /**
+   * No owner, rotation every 90 days (by whoever runs {@code Kms.startScheduler}, else by hand),
+   * destruction after 30 days.
+   */
   public static KeysetTemplate defaults() {
     return DEFAULTS;
   }

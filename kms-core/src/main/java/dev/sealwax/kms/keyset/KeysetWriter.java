@@ -210,6 +210,7 @@ final class KeysetWriter {
     Keyset keyset = open.publish(loaded, started).keyset();
     if (done != null) {
       warnIfMissing(loaded.keyset());
+      warnIfNothingEncrypts(loaded.keyset());
       LOG.info(
           "keyset {} was {}; revision {}, primary {}",
           keyset.id(),
@@ -230,6 +231,18 @@ final class KeysetWriter {
             version.number(),
             version.missingRootKeyIds());
       }
+    }
+  }
+
+  private static void warnIfNothingEncrypts(Keyset keyset) {
+    KeyState state = keyset.versions().get(keyset.primary() - 1).state();
+    if (state == KeyState.DISABLED || state == KeyState.COMPROMISED) {
+      LOG.warn(
+          "keyset {}: primary {} is {}, so nothing is encrypted until another version is primary{}",
+          keyset.id(),
+          keyset.primary(),
+          state,
+          state == KeyState.DISABLED ? " or this one enabled" : "");
     }
   }
 

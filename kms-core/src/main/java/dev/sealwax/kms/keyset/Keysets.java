@@ -89,15 +89,13 @@ public final class Keysets {
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
     KeysetId id = open.id();
-    if (open.isKnown()) {
-      throw new KeysetConflictException(
-          id,
-          "the name is taken, for this process knows a keyset of it; if it is gone from the store,"
-              + " restore it");
-    }
     // Asked first, so that a taken name costs no call of the root key.
     if (store.load(id).isPresent()) {
       throw new KeysetConflictException(id, "the name is taken; get it, or choose another");
+    }
+    if (open.isKnown()) {
+      throw new KeysetConflictException(
+          id, "this process knows a keyset of that name that is gone from the store; restore it");
     }
     DocumentKey documentKey = DocumentKey.random(random);
     KeyEncryptionKey key = null;
@@ -389,7 +387,7 @@ public final class Keysets {
         || !at.isBefore(END_OF_TIME)
         || !at.equals(at.truncatedTo(ChronoUnit.SECONDS))) {
       throw new IllegalArgumentException(
-          "expiry must be whole seconds after now, " + now + ", got " + at);
+          "expiry must be after now, " + now + ", and truncatedTo(SECONDS), got " + at);
     }
   }
 
@@ -490,7 +488,10 @@ public final class Keysets {
    *
    * <p>Does nothing if the current key of {@code target} holds them all already, and none of a
    * quorum is missing. Processes that hold the old root key only go on until the hard time to live
-   * of what they have unwrapped; open them with {@code target} before that.
+   * of what they have unwrapped; open them with {@code target} before that. One that holds it and
+   * goes on, like the one that moves, wraps the next version with the old root key again, which
+   * {@code target} cannot open: give all of them a {@link dev.sealwax.kms.rootkey.RoutingRootKey}
+   * of both first, {@code target} in front.
    *
    * @param target stays the caller's to close
    */

@@ -9,6 +9,7 @@ import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeysetCorruptedException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Clock;
 import java.util.concurrent.TimeUnit;
@@ -337,20 +338,21 @@ public final class OpenKeyset {
       Snapshot result = published.publish(loaded, started);
       heeded.accumulateAndGet(toldBefore, Math::max);
       return result;
-    } catch (KeysetCorruptedException e) {
-      published.doubt(known, e, started);
-      throw e;
-    } catch (KeysetStoreException e) {
-      if (e.reason() == KeysetStoreException.Reason.NOT_FOUND) {
+    } catch (KmsException e) {
+      if (isDoubt(e)) {
         published.doubt(known, e, started);
       }
       throw e;
-    } catch (RootKeyException e) {
-      if (RootCalls.isDenial(e)) {
-        published.doubt(known, e, started); // it was written, and this process may not know what
-      }
-      throw e;
     }
+  }
+
+  /** Whether a failed read means that the stored document may not be the one that is known. */
+  static boolean isDoubt(Exception e) {
+    return e instanceof KeysetCorruptedException
+        || (e instanceof KeysetStoreException store
+            && store.reason() == KeysetStoreException.Reason.NOT_FOUND)
+        // It was written, and this process may not know what.
+        || (e instanceof RootKeyException root && RootCalls.isDenial(root));
   }
 
   /** As {@link PublishedSnapshot#publish}. */

@@ -106,7 +106,9 @@ final class PublishedSnapshot {
           if (!before.hasContentOf(loaded)) {
             throw new KeysetCorruptedException(
                 id,
-                "there are two different documents of revision " + loaded.keyset().revision(),
+                "there are two different documents of revision "
+                    + loaded.keyset().revision()
+                    + ": it was created anew, or restored and changed; restore the one before",
                 null);
           }
           return startedNanos - before.knownNanos() < 0

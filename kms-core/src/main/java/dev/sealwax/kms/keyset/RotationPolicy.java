@@ -118,8 +118,15 @@ public final class RotationPolicy {
     if (value.compareTo(min) < 0 || value.compareTo(max) > 0 || value.toNanosPart() != 0) {
       throw new IllegalArgumentException(
           String.format(
-              "%s must be whole seconds within %s and %s, got %s", name, min, max, value));
+              "%s must be whole seconds within %s and %s, got %s",
+              name, inWords(min), inWords(max), value));
     }
+  }
+
+  private static String inWords(Duration bound) {
+    return bound.compareTo(Duration.ofDays(1)) < 0
+        ? bound.toSeconds() + " seconds"
+        : bound.toDays() + " days";
   }
 
   private static void requireWithin(String name, long value, long min) {

@@ -157,7 +157,7 @@ public final class LocalRootKey implements RootKey {
 
   private static RootKeyFile read(Path file, Sealing sealing) {
     Objects.requireNonNull(file, "file");
-    return RootKeyFile.open(OwnerOnlyFile.read(file, RootKeyFile.TOTAL_LEN), sealing);
+    return RootKeyFile.open(file, OwnerOnlyFile.read(file, RootKeyFile.TOTAL_LEN), sealing);
   }
 
   /**

@@ -8,6 +8,7 @@ import dev.sealwax.kms.crypto.Hkdf;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 
 /**
@@ -78,33 +79,31 @@ final class RootKeyFile {
   /**
    * Opens a file's bytes.
    *
+   * @param place where they come from, for messages
    * @throws RootKeyException with {@code INVALID_CIPHERTEXT} if the bytes are no root key file,
    *     {@code UNSUPPORTED} if of an unknown version, {@code ACCESS_DENIED} if {@code sealing} does
    *     not open it
    */
-  static RootKeyFile open(byte[] file, Sealing sealing) {
+  static RootKeyFile open(Path place, byte[] file, Sealing sealing) {
     if (file.length != TOTAL_LEN) {
       throw new RootKeyException(
           INVALID_CIPHERTEXT,
-          "root key file must be "
+          place
+              + " must be "
               + TOTAL_LEN
               + " bytes, got "
               + file.length
               + "; restore it from a backup");
     }
     if (!Arrays.equals(file, MAGIC_POS, VERSION_POS, MAGIC, 0, MAGIC_LEN)) {
-      throw new RootKeyException(
-          INVALID_CIPHERTEXT, "root key file has a wrong magic; check the path");
+      throw new RootKeyException(INVALID_CIPHERTEXT, place + " is no root key file: wrong magic");
     }
     if (file[VERSION_POS] != VERSION) {
       throw new RootKeyException(
           UNSUPPORTED,
-          "root key file has version "
-              + (file[VERSION_POS] & 0xff)
-              + ", this library reads "
-              + VERSION);
+          place + " has version " + (file[VERSION_POS] & 0xff) + ", this library reads " + VERSION);
     }
-    requireMethod(file[METHOD_POS], sealing.method());
+    requireMethod(place, file[METHOD_POS], sealing.method());
     byte[] header = Arrays.copyOf(file, SEALED_POS);
     byte[] sealed = Arrays.copyOfRange(file, SEALED_POS, TOTAL_LEN);
     byte[] inputKey =
@@ -116,7 +115,8 @@ final class RootKeyFile {
       if (rootKey == null) {
         throw new RootKeyException(
             ACCESS_DENIED,
-            "root key file does not open: wrong "
+            place
+                + " does not open: wrong "
                 + describe(sealing.method())
                 + ", or the file was altered (the two cannot be told apart)");
       }
@@ -126,15 +126,15 @@ final class RootKeyFile {
     }
   }
 
-  private static void requireMethod(byte found, byte offered) {
+  private static void requireMethod(Path place, byte found, byte offered) {
     if (found != PassphraseSealing.METHOD && found != SuppliedKeySealing.METHOD) {
       throw new RootKeyException(
-          INVALID_CIPHERTEXT, "root key file has unknown sealing method " + (found & 0xff));
+          INVALID_CIPHERTEXT, place + " has unknown sealing method " + (found & 0xff));
     }
     if (found != offered) {
       throw new RootKeyException(
           ACCESS_DENIED,
-          "root key file is sealed by a " + describe(found) + ", not by a " + describe(offered));
+          place + " is sealed by a " + describe(found) + ", not by a " + describe(offered));
     }
   }
 

@@ -177,7 +177,10 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
                   return tables;
                 });
       } catch (SQLException e) {
-        throw failure("tables " + tables + " cannot be created", tables, e);
+        throw SqlStates.isExistingTable(e)
+            ? new KeysetStoreException(
+                Reason.INACCESSIBLE, "tables " + tables + " exist already; open them", e)
+            : failure("tables " + tables + " cannot be created", tables, e);
       }
     }
 

@@ -53,6 +53,9 @@ final class SqlStates {
   /** No such table: PostgreSQL, and H2 with and without a guess at what was meant. */
   private static final Set<String> NO_TABLE = Set.of("42P01", "42S02", "42S03", "42S04");
 
+  /** A table that is to be created is there: PostgreSQL, H2. */
+  private static final Set<String> EXISTING_TABLE = Set.of("42P07", "42S01");
+
   private SqlStates() {}
 
   /** Why the store could not serve the request. */
@@ -89,6 +92,11 @@ final class SqlStates {
   /** Whether a table is missing. */
   static boolean isMissingTable(SQLException e) {
     return NO_TABLE.contains(stateOf(e));
+  }
+
+  /** Whether a table is in the way of one to be created. */
+  static boolean isExistingTable(SQLException e) {
+    return EXISTING_TABLE.contains(stateOf(e));
   }
 
   /**

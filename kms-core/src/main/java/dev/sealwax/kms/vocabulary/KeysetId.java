@@ -53,8 +53,8 @@ public record KeysetId(String value) implements Comparable<KeysetId>, Serializab
       if (!alphanumeric && (i == 0 || (c != '.' && c != '_' && c != '-'))) {
         return String.format(
             "keyset name may hold a-z 0-9 . _ - and start with a letter or digit; character %d is"
-                + " U+%04X",
-            i, (int) c);
+                + " U+%04X%s",
+            i, (int) c, c > 0x20 && c < 0x7f ? " (" + c + ")" : "");
       }
     }
     return null;

@@ -9,7 +9,7 @@ public final class KeysetStoreException extends KmsException {
 
   /** What went wrong, and whether trying again can help. */
   public enum Reason {
-    /** No keyset of that name; create it, or check name and store. */
+    /** No keyset of that name: check name and store, restore it if it was there, or create it. */
     NOT_FOUND(false),
     /** The store itself is missing, unreadable or read-only; mend its place or permissions. */
     INACCESSIBLE(false),

@@ -21,6 +21,9 @@ import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -87,8 +90,11 @@ final class KeysetsTest {
   @Test
   void create_nameTaken_throwsWithoutRootCall() {
     int wraps = rig.root.wraps.get();
-    assertThrows(
-        KeysetConflictException.class, () -> keysets.create("orders", KeysetTemplate.defaults()));
+    assertSays(
+        "the name is taken; get it",
+        assertThrows(
+            KeysetConflictException.class,
+            () -> keysets.create("orders", KeysetTemplate.defaults())));
     assertEquals(wraps, rig.root.wraps.get());
   }
 
@@ -114,6 +120,7 @@ final class KeysetsTest {
   void get_noSuchKeyset_saysNotFound() {
     KeysetStoreException e = assertThrows(KeysetStoreException.class, () -> keysets.get("nothing"));
     assertEquals(KeysetStoreException.Reason.NOT_FOUND, e.reason());
+    assertSays("restore it if it was there before, else create it", e);
   }
 
   @Test
@@ -853,8 +860,37 @@ final class KeysetsTest {
   @Test
   void create_nameKnownButGoneFromTheStore_throws() {
     rig.store.forget("orders");
-    assertThrows(
-        KeysetConflictException.class, () -> keysets.create("orders", KeysetTemplate.defaults()));
-    assertThrows(KeysetStoreException.class, () -> keysets.get("orders"));
+    assertSays(
+        "gone from the store; restore it",
+        assertThrows(
+            KeysetConflictException.class,
+            () -> keysets.create("orders", KeysetTemplate.defaults())));
+    assertSays(
+        "gone from the store; restore it from a backup",
+        assertThrows(KeysetStoreException.class, () -> keysets.get("orders")));
+  }
+
+  @Test
+  void disable_ofThePrimary_warnsThatNothingIsEncrypted() {
+    String disabled = logged(() -> keysets.disable("orders", 1));
+    assertTrue(disabled.contains("orders: primary 1 is DISABLED, so nothing is encr"), disabled);
+    assertEquals("", logged(() -> keysets.rotate("orders")));
+    assertEquals("", logged(() -> keysets.compromise("orders", 1)));
+  }
+
+  private static String logged(Runnable work) {
+    PrintStream before = System.err;
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
+    try {
+      work.run();
+    } finally {
+      System.setErr(before);
+    }
+    return log.toString(StandardCharsets.UTF_8);
+  }
+
+  private static void assertSays(String words, Exception e) {
+    assertTrue(e.getMessage().contains(words), e.getMessage());
   }
 }

@@ -239,7 +239,7 @@ class KeyRemnantsMemoryTest {
     putSealingKeys(keys, "root key file", stretched, "sealwax/local-root-key/v1/file", salt);
     PassphraseSealing sealing =
         PassphraseSealing.ofExisting(passphrase, (cost, bytes, again) -> stretched.clone());
-    byte[] rootKey = RootKeyFile.open(file, sealing).rootKey();
+    byte[] rootKey = RootKeyFile.open(Path.of("root.key"), file, sealing).rootKey();
     keys.put("root key", rootKey);
 
     Spy spy = new Spy(LocalRootKey.open(directory.resolve("root.key"), passphrase));

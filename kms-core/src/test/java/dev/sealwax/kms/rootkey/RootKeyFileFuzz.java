@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
+import java.nio.file.Path;
 import java.util.HexFormat;
 
 /** No content of a root key file makes opening it fail in any other way than it says. */
@@ -24,7 +25,7 @@ final class RootKeyFileFuzz {
                 "correct horse battery".toCharArray(), (cost, chars, salt) -> new byte[32])) {
       for (Sealing sealing : new Sealing[] {supplied, passphrase}) {
         try {
-          RootKeyFile file = RootKeyFile.open(bytes, sealing);
+          RootKeyFile file = RootKeyFile.open(Path.of("root.key"), bytes, sealing);
           assertEquals(RootKeyFile.ROOT_KEY_LEN, file.rootKey().length);
         } catch (RootKeyException e) {
           assertNotNull(e.reason());

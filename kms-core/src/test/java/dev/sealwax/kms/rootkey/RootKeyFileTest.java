@@ -15,6 +15,7 @@ import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
 import org.junit.jupiter.api.Test;
@@ -57,8 +58,8 @@ final class RootKeyFileTest {
   void open_ofWhatWasSealed_returnsIdAndKey() {
     for (RootKeyFile opened :
         new RootKeyFile[] {
-          RootKeyFile.open(sealedByPassphrase(), passphrase(PASSPHRASE)),
-          RootKeyFile.open(sealedByKey(), suppliedKey(7))
+          RootKeyFile.open(Path.of("root.key"), sealedByPassphrase(), passphrase(PASSPHRASE)),
+          RootKeyFile.open(Path.of("root.key"), sealedByKey(), suppliedKey(7))
         }) {
       assertArrayEquals(ID, opened.id());
       assertArrayEquals(ROOT_KEY, opened.rootKey());
@@ -79,7 +80,9 @@ final class RootKeyFileTest {
       flipped[bit / 8] ^= (byte) (1 << bit % 8);
       RootKeyException refusal =
           assertThrows(
-              RootKeyException.class, () -> RootKeyFile.open(flipped, sealing), "bit " + bit);
+              RootKeyException.class,
+              () -> RootKeyFile.open(Path.of("root.key"), flipped, sealing),
+              "bit " + bit);
       var expected =
           bit / 8 < RootKeyFile.VERSION_POS
               ? EnumSet.of(INVALID_CIPHERTEXT)
@@ -259,7 +262,8 @@ final class RootKeyFileTest {
   private static RootKeyException assertRefused(
       RootKeyException.Reason reason, byte[] file, Sealing sealing) {
     RootKeyException refusal =
-        assertThrows(RootKeyException.class, () -> RootKeyFile.open(file, sealing));
+        assertThrows(
+            RootKeyException.class, () -> RootKeyFile.open(Path.of("root.key"), file, sealing));
     assertEquals(reason, refusal.reason(), refusal.getMessage());
     return refusal;
   }

@@ -289,12 +289,20 @@ final class JdbcKeysetStoreOutagesTest {
   void createTables_twice_isRefusedAndKeepsWhatIsThere() throws Exception {
     try (JdbcKeysetStore store = JdbcKeysetStore.open(database)) {
       store.create(FIRST);
-      requireReason(Reason.INACCESSIBLE, () -> JdbcKeysetStore.createTables(database));
+      requireExistAlready(database);
       assertEquals(Optional.of(FIRST), store.load(ORDERS));
     }
     DataSource h2 = H2.inMemory();
     JdbcKeysetStore.createTables(h2);
-    requireReason(Reason.INACCESSIBLE, () -> JdbcKeysetStore.createTables(h2));
+    requireExistAlready(h2);
+  }
+
+  private static void requireExistAlready(DataSource database) {
+    KeysetStoreException refusal =
+        requireReason(Reason.INACCESSIBLE, () -> JdbcKeysetStore.createTables(database));
+    assertTrue(
+        refusal.getMessage().contains("tables sealwax_keysets exist already; open them"),
+        refusal.getMessage());
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.sealwax.kms.examples;
 
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.rootkey.RootKey;
+import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.io.Closeable;
 import java.io.Console;
 import java.io.IOException;
@@ -71,6 +72,14 @@ final class WorkDirectory implements Closeable {
       return exists ? LocalRootKey.open(file, passphrase) : LocalRootKey.create(file, passphrase);
     } catch (IllegalArgumentException e) {
       throw new InputException(String.valueOf(e.getMessage()));
+    } catch (RootKeyException e) {
+      if (e.reason() != RootKeyException.Reason.ACCESS_DENIED) {
+        throw e;
+      }
+      throw new InputException(
+          e.getMessage()
+              + "; set SEALWAX_PASSPHRASE as in the run that made it (unset for the demo's), or"
+              + " choose another --work");
     } finally {
       Arrays.fill(passphrase, '\0');
     }

@@ -248,7 +248,7 @@ final class ProtectFilesTest {
   }
 
   @Test
-  void wrongPassphrase_isATypedFailure() throws IOException {
+  void wrongPassphrase_isRefusedAndSaysWhatToDo() throws IOException {
     Path input = csv("id,name\n1,a\n");
     assertDone(run(input.toString()));
 
@@ -256,9 +256,9 @@ final class ProtectFilesTest {
     Terminal terminal = new Terminal(other.out, other.err, null, "another passphrase");
     int status = ProtectFiles.run(terminal, "--work", work.toString(), input.toString());
 
-    assertEquals(1, status);
-    assertTrue(other.err().startsWith("error: RootKeyException: "), other::err);
-    assertTrue(other.err().contains("ACCESS_DENIED"), other::err);
+    assertEquals(2, status);
+    assertTrue(other.err().contains(work.resolve("root.key") + " does not open: "), other::err);
+    assertTrue(other.err().contains("set SEALWAX_PASSPHRASE as in the run"), other::err);
   }
 
   @Test
