@@ -500,11 +500,14 @@ public final class Keysets {
     RootMove move = new RootMove(rootCalls, rootCalls.over(target), random);
     KeysetId id = KeysetId.of(name);
     try {
-      return changes.to(
-          name,
-          Change.MOVE_TO_ROOT_KEY,
-          "moved to root key " + target.currentKeyId(),
-          move::propose);
+      Keyset moved =
+          changes.to(
+              name,
+              Change.MOVE_TO_ROOT_KEY,
+              "moved to root key " + target.currentKeyId(),
+              move::propose);
+      move.warnIfOldOneGoesOn(id);
+      return moved;
     } catch (RootKeyException e) {
       if (e.reason() == RootKeyException.Reason.NOT_FOUND) {
         KeysetReader reader = new KeysetReader(store, rootCalls.over(target), announcer);

@@ -13,6 +13,8 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The step that wraps all versions of a keyset, and a new document key, with a root key: another
@@ -20,6 +22,7 @@ import java.util.List;
  * for any thread.
  */
 final class RootMove {
+  private static final Logger LOG = LoggerFactory.getLogger(RootMove.class);
   private static final int NOT_THE_TARGETS = 2 * QuorumRootKey.MAX_MEMBERS;
 
   private final RootCalls from;
@@ -50,6 +53,18 @@ final class RootMove {
   /** Wraps everything anew under a rule for root keys. */
   Proposal withRule(Snapshot snapshot, RootKeyRule rule) {
     return rewrapped(snapshot, snapshot.keyset().policy().withRootKeyRule(rule), false);
+  }
+
+  /** Says so if this process would wrap the next version with what the keyset was moved from. */
+  void warnIfOldOneGoesOn(KeysetId id) {
+    if (!from.currentKeyId().equals(to.currentKeyId())) {
+      LOG.warn(
+          "keyset {} is held by {}, but this process wraps new versions by {}: open it with the"
+              + " former, or with a RoutingRootKey that has it in front, before anybody rotates",
+          id,
+          to.currentKeyId(),
+          from.currentKeyId());
+    }
   }
 
   private static Proposal nothing(Snapshot snapshot) {

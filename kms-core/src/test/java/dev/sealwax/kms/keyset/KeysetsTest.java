@@ -878,6 +878,16 @@ final class KeysetsTest {
     assertEquals("", logged(() -> keysets.compromise("orders", 1)));
   }
 
+  @Test
+  void moveToRootKey_byAProcessThatKeepsTheOldOne_warns() {
+    ScriptedRootKey target = new ScriptedRootKey("test:two");
+    String moved = logged(() -> keysets.moveToRootKey("orders", target));
+    assertTrue(moved.contains("orders is held by test:two, but this process wraps"), moved);
+    OpenKeysets onBoth =
+        rig.process(RoutingRootKey.of(target, rig.root), CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
+    assertEquals("", logged(() -> onBoth.keysets().moveToRootKey("orders", target)));
+  }
+
   private static String logged(Runnable work) {
     PrintStream before = System.err;
     ByteArrayOutputStream log = new ByteArrayOutputStream();
