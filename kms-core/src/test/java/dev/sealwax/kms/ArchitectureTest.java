@@ -201,7 +201,10 @@ class ArchitectureTest {
         .check(CLASSES);
   }
 
-  /** Made anywhere else they would have the class loader and thread locals of a request. */
+  /**
+   * By their constructors, that is: made anywhere else they would have the class loader and thread
+   * locals of a request.
+   */
   @Test
   void threads_areMadeByTwoClasses() {
     noClasses()

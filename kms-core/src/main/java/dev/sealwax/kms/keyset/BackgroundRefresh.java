@@ -59,6 +59,7 @@ final class BackgroundRefresh {
   private final Work work;
   private final AtomicReference<@Nullable Run> underWay = new AtomicReference<>();
   private volatile boolean failing;
+  private volatile boolean doubtful;
   private volatile long failedNanos;
   private volatile boolean closed;
 
@@ -191,6 +192,7 @@ final class BackgroundRefresh {
   private void succeeded() {
     if (failing) {
       failing = false;
+      doubtful = false;
       LOG.info("keyset {} is refreshed again", id);
     }
   }
@@ -198,13 +200,17 @@ final class BackgroundRefresh {
   private void failed(RuntimeException e) {
     work.onFailure();
     failedNanos = background.nanoClock().getAsLong();
-    // Once per outage: a refresh is tried twice a second while the keyset is in use.
-    if (!failing && !closed) {
+    // Once per outage, and once more if it ends encryption as well: a refresh is tried twice a
+    // second
+    // while the keyset is in use.
+    boolean doubt = OpenKeyset.isDoubt(e);
+    if ((!failing || (doubt && !doubtful)) && !closed) {
       failing = true;
+      doubtful = doubt;
       LOG.warn(
           "keyset {} cannot be refreshed; {} until its hard time to live",
           id,
-          OpenKeyset.isDoubt(e) ? "it decrypts, and nothing else," : "what is known of it serves",
+          doubt ? "it decrypts, and nothing else," : "what is known of it serves",
           e);
     }
   }

@@ -129,6 +129,9 @@ final class KeysetWriter {
               loaded(stored, proposal.documentKey(), proposal.key(), document),
               started);
         }
+        if (done != null) {
+          log(stored, done);
+        }
         return stored;
       } catch (KeysetConflictException e) {
         if (attempt == MAX_ATTEMPTS) {
@@ -209,16 +212,20 @@ final class KeysetWriter {
       OpenKeyset open, @Nullable String done, Loaded loaded, long started) {
     Keyset keyset = open.publish(loaded, started).keyset();
     if (done != null) {
-      warnIfMissing(loaded.keyset());
-      warnIfNothingEncrypts(loaded.keyset());
-      LOG.info(
-          "keyset {} was {}; revision {}, primary {}",
-          keyset.id(),
-          done,
-          loaded.keyset().revision(),
-          loaded.keyset().primary());
+      log(loaded.keyset(), done);
     }
     return keyset;
+  }
+
+  private static void log(Keyset changed, String done) {
+    warnIfMissing(changed);
+    warnIfNothingEncrypts(changed);
+    LOG.info(
+        "keyset {} was {}; revision {}, primary {}",
+        changed.id(),
+        done,
+        changed.revision(),
+        changed.primary());
   }
 
   private static void warnIfMissing(Keyset keyset) {

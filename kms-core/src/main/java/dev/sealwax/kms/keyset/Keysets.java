@@ -89,11 +89,12 @@ public final class Keysets {
 
   private Keyset createNow(OpenKeyset open, KeysetTemplate template) {
     KeysetId id = open.id();
+    boolean known = open.isKnown(); // before the look: another thread may create it meanwhile
     // Asked first, so that a taken name costs no call of the root key.
     if (store.load(id).isPresent()) {
       throw new KeysetConflictException(id, "the name is taken; get it, or choose another");
     }
-    if (open.isKnown()) {
+    if (known) {
       throw new KeysetConflictException(
           id, "this process knows a keyset of that name that is gone from the store; restore it");
     }

@@ -108,7 +108,8 @@ final class PublishedSnapshot {
                 id,
                 "there are two different documents of revision "
                     + loaded.keyset().revision()
-                    + ": it was created anew, or restored and changed; restore the one before",
+                    + ": it was created anew, or restored and changed; restore the one before,"
+                    + " or restart this process if that was meant",
                 null);
           }
           return startedNanos - before.knownNanos() < 0

@@ -179,7 +179,13 @@ public final class JdbcKeysetStore implements WatchableKeysetStore {
       } catch (SQLException e) {
         throw SqlStates.isExistingTable(e)
             ? new KeysetStoreException(
-                Reason.INACCESSIBLE, "tables " + tables + " exist already; open them", e)
+                Reason.INACCESSIBLE,
+                "tables "
+                    + tables
+                    + ", or one of them, exist already; open them, or make what is missing by"
+                    + " JdbcSchema: "
+                    + SqlStates.problemOf(e),
+                e)
             : failure("tables " + tables + " cannot be created", tables, e);
       }
     }

@@ -874,8 +874,12 @@ final class KeysetsTest {
   void disable_ofThePrimary_warnsThatNothingIsEncrypted() {
     String disabled = logged(() -> keysets.disable("orders", 1));
     assertTrue(disabled.contains("orders: primary 1 is DISABLED, so nothing is encr"), disabled);
-    assertEquals("", logged(() -> keysets.rotate("orders")));
-    assertEquals("", logged(() -> keysets.compromise("orders", 1)));
+    assertTrue(disabled.contains("is primary or this one enabled"), disabled);
+    String rotated = logged(() -> keysets.rotate("orders"));
+    assertFalse(rotated.contains("nothing is encrypted"), rotated);
+    String compromised = logged(() -> keysets.compromise("orders", 2));
+    assertTrue(compromised.contains("orders: primary 2 is COMPROMISED"), compromised);
+    assertFalse(compromised.contains("or this one enabled"), compromised);
   }
 
   @Test
@@ -885,7 +889,8 @@ final class KeysetsTest {
     assertTrue(moved.contains("orders is held by test:two, but this process wraps"), moved);
     OpenKeysets onBoth =
         rig.process(RoutingRootKey.of(target, rig.root), CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
-    assertEquals("", logged(() -> onBoth.keysets().moveToRootKey("orders", target)));
+    String again = logged(() -> onBoth.keysets().moveToRootKey("orders", target));
+    assertFalse(again.contains("but this process wraps"), again);
   }
 
   private static String logged(Runnable work) {

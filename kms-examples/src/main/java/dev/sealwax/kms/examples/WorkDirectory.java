@@ -73,13 +73,14 @@ final class WorkDirectory implements Closeable {
     } catch (IllegalArgumentException e) {
       throw new InputException(String.valueOf(e.getMessage()));
     } catch (RootKeyException e) {
-      if (e.reason() != RootKeyException.Reason.ACCESS_DENIED) {
+      if (!exists || e.reason() != RootKeyException.Reason.ACCESS_DENIED) {
         throw e;
       }
       throw new InputException(
           e.getMessage()
-              + "; set SEALWAX_PASSPHRASE as in the run that made it (unset for the demo's), or"
-              + " choose another --work");
+              + "; if it is the passphrase, give that of the run that made it (by"
+              + " SEALWAX_PASSPHRASE or at the prompt; neither for the demo's), or choose another"
+              + " --work");
     } finally {
       Arrays.fill(passphrase, '\0');
     }

@@ -258,7 +258,9 @@ final class ProtectFilesTest {
 
     assertEquals(2, status);
     assertTrue(other.err().contains(work.resolve("root.key") + " does not open: "), other::err);
-    assertTrue(other.err().contains("set SEALWAX_PASSPHRASE as in the run"), other::err);
+    assertTrue(
+        other.err().contains("give that of the run that made it (by SEALWAX_PASSPHRASE"),
+        other::err);
   }
 
   @Test

@@ -47,7 +47,10 @@ final class ArchitectureTest extends ModuleRules {
         .check(classes);
   }
 
-  /** Made anywhere else they would have the class loader and thread locals of a request. */
+  /**
+   * By their constructors, that is: made anywhere else they would have the class loader and thread
+   * locals of a request.
+   */
   @Test
   void threads_areMadeByOneClass() {
     noClasses()
