@@ -200,9 +200,8 @@ final class BackgroundRefresh {
   private void failed(RuntimeException e) {
     work.onFailure();
     failedNanos = background.nanoClock().getAsLong();
-    // Once per outage, and once more if it ends encryption as well: a refresh is tried twice a
-    // second
-    // while the keyset is in use.
+    // Once per outage, and once more if it ends encryption: a refresh is tried twice a second while
+    // the keyset is in use.
     boolean doubt = OpenKeyset.isDoubt(e);
     if ((!failing || (doubt && !doubtful)) && !closed) {
       failing = true;

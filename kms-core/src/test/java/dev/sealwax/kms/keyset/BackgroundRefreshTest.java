@@ -1,16 +1,22 @@
 package dev.sealwax.kms.keyset;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.cache.StackDive;
 import dev.sealwax.kms.cache.TestTimer;
 import dev.sealwax.kms.vocabulary.KeysetId;
+import dev.sealwax.kms.vocabulary.KeysetStoreException;
+import dev.sealwax.kms.vocabulary.KeysetStoreException.Reason;
+import dev.sealwax.kms.vocabulary.KmsException;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -69,6 +75,49 @@ final class BackgroundRefreshTest {
       int before = reads.get();
       startUntil(refresh, () -> reads.get() > before + 1);
     }
+  }
+
+  @Test
+  void failures_areWarnedOfOnceAndOnceMoreWhenEncryptionEnds() {
+    String outage = "what is known of it serves";
+    String refusal = "it decrypts, and nothing else";
+    AtomicReference<@Nullable KmsException> failure = new AtomicReference<>();
+    BackgroundRefresh refresh =
+        new BackgroundRefresh(
+            KeysetId.of("orders"),
+            new Background(() -> 0, Runnable::run, Runnable::run, threads, TestTimer.SHARED),
+            Duration.ofMillis(500).toNanos(),
+            new BackgroundRefresh.Work() {
+              @Override
+              public boolean readFromStore() {
+                KmsException thrown = failure.get();
+                if (thrown != null) {
+                  throw thrown;
+                }
+                return true;
+              }
+
+              @Override
+              public void readWithRootKey() {
+                throw new AssertionError();
+              }
+
+              @Override
+              public void onFailure() {}
+            });
+    KmsException away = new KeysetStoreException(Reason.UNAVAILABLE, "away", null);
+    KmsException gone = new KeysetStoreException(Reason.NOT_FOUND, "gone", null);
+
+    failure.set(away);
+    assertTrue(Logged.during(refresh::start).contains(outage));
+    assertFalse(Logged.during(refresh::start).contains("cannot be refreshed"));
+    failure.set(gone);
+    assertTrue(Logged.during(refresh::start).contains(refusal));
+    assertFalse(Logged.during(refresh::start).contains("cannot be refreshed"));
+    failure.set(null);
+    refresh.start();
+    failure.set(gone);
+    assertTrue(Logged.during(refresh::start).contains(refusal));
   }
 
   private static void startUntil(BackgroundRefresh refresh, BooleanSupplier done) {

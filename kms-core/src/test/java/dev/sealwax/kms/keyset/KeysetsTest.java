@@ -21,9 +21,6 @@ import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Change;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.RootKeyException;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -871,13 +868,23 @@ final class KeysetsTest {
   }
 
   @Test
+  void create_whileAnotherThreadCreates_losesAndIsToldSo() {
+    rig.store.afterLoad =
+        ScriptedStore.once(() -> keysets.create("logs", KeysetTemplate.defaults()));
+    KeysetConflictException taken =
+        assertThrows(
+            KeysetConflictException.class, () -> keysets.create("logs", KeysetTemplate.defaults()));
+    assertSays("exists", taken); // in the words of the store, and nothing of a lost keyset
+  }
+
+  @Test
   void disable_ofThePrimary_warnsThatNothingIsEncrypted() {
-    String disabled = logged(() -> keysets.disable("orders", 1));
+    String disabled = Logged.during(() -> keysets.disable("orders", 1));
     assertTrue(disabled.contains("orders: primary 1 is DISABLED, so nothing is encr"), disabled);
     assertTrue(disabled.contains("is primary or this one enabled"), disabled);
-    String rotated = logged(() -> keysets.rotate("orders"));
+    String rotated = Logged.during(() -> keysets.rotate("orders"));
     assertFalse(rotated.contains("nothing is encrypted"), rotated);
-    String compromised = logged(() -> keysets.compromise("orders", 2));
+    String compromised = Logged.during(() -> keysets.compromise("orders", 2));
     assertTrue(compromised.contains("orders: primary 2 is COMPROMISED"), compromised);
     assertFalse(compromised.contains("or this one enabled"), compromised);
   }
@@ -885,24 +892,12 @@ final class KeysetsTest {
   @Test
   void moveToRootKey_byAProcessThatKeepsTheOldOne_warns() {
     ScriptedRootKey target = new ScriptedRootKey("test:two");
-    String moved = logged(() -> keysets.moveToRootKey("orders", target));
+    String moved = Logged.during(() -> keysets.moveToRootKey("orders", target));
     assertTrue(moved.contains("orders is held by test:two, but this process wraps"), moved);
     OpenKeysets onBoth =
         rig.process(RoutingRootKey.of(target, rig.root), CachePolicy.of(Rig.SOFT, Rig.HARD, 10));
-    String again = logged(() -> onBoth.keysets().moveToRootKey("orders", target));
+    String again = Logged.during(() -> onBoth.keysets().moveToRootKey("orders", target));
     assertFalse(again.contains("but this process wraps"), again);
-  }
-
-  private static String logged(Runnable work) {
-    PrintStream before = System.err;
-    ByteArrayOutputStream log = new ByteArrayOutputStream();
-    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
-    try {
-      work.run();
-    } finally {
-      System.setErr(before);
-    }
-    return log.toString(StandardCharsets.UTF_8);
   }
 
   private static void assertSays(String words, Exception e) {
