@@ -83,11 +83,22 @@ final class JdbcSession {
   }
 
   private void readCommitted() throws SQLException {
-    int isolation = connection.getTransactionIsolation();
+    int isolation = isolation();
     if (isolation != Connection.TRANSACTION_READ_COMMITTED) {
       // Noted first, as above: should the driver change the mode and then fail, it is put back.
       isolationBefore = isolation;
       connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+    }
+  }
+
+  // H2 looks for the answer among all sessions, and fails if it meets one that just ends its
+  // transaction: asking changes nothing, so it is done once more.
+  private int isolation() throws SQLException {
+    try {
+      return connection.getTransactionIsolation();
+    } catch (SQLException e) {
+      LOG.debug("the database did not tell the isolation; it is asked once more", e);
+      return connection.getTransactionIsolation();
     }
   }
 

@@ -201,6 +201,22 @@ final class JdbcKeysetStoreDriverFaultsTest {
     return tests.stream();
   }
 
+  /** H2 now and then fails to tell it, because of what another session does. */
+  @Test
+  void isolationThatIsNotTold_isAskedForOnceMore() throws SQLException {
+    for (Operation operation : operations()) {
+      reset(operation);
+      List<String> calls = new ArrayList<>(dryRun(operation).calls());
+      reset(operation);
+      int ask = calls.indexOf("Connection.getTransactionIsolation");
+      assertEquals(operation.writes, ask >= 0, operation::toString);
+      FaultyDriver driver = driver(ask, Mode.BEFORE, "HY000");
+      assertEquals(operation.expected, run(operation, driver));
+      requireAllGivenBack(driver);
+      requireStored(operation, true, "getTransactionIsolation");
+    }
+  }
+
   @TestFactory
   Stream<DynamicTest> anyCall_failingAndThenTheRollback_writesNothing() throws SQLException {
     List<DynamicTest> tests = new ArrayList<>();
