@@ -37,10 +37,11 @@ final class QuorumOfRegionsTest {
   private static final EncryptionContext ROW = EncryptionContext.of("row", "42");
   private static final byte[] PLAINTEXT = {1, 2, 3};
   private static final Duration LONG = Duration.ofSeconds(60);
+  private static final Moto THERE = Moto.start();
 
   @TempDir private Path directory;
   private final AwsProxy here = AwsProxy.before(Moto.shared());
-  private final AwsProxy there = AwsProxy.before(Moto.start());
+  private final AwsProxy there = AwsProxy.before(THERE);
   private final KmsClient clientHere = Aws.kms(here.endpoint()).build();
   private final KmsClient clientThere = Aws.kms(there.endpoint()).region(Aws.THERE).build();
   private final String keyHere = Aws.createKey(clientHere);

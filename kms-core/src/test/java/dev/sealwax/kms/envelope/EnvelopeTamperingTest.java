@@ -38,6 +38,8 @@ final class EnvelopeTamperingTest {
   private static final int NAME_END = 6 + NAME.length();
   private static final int HEADER = 82 + NAME.length();
   private static final int VERSIONS = 3;
+  private static final String BASE64URL =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   private static final int SUITE_1_BYTES = 50;
   private static final int SUITE_2_BYTES = 16384 + 100;
   private static final int CHUNKS = HEADER + 24 + 32;
@@ -256,7 +258,7 @@ final class EnvelopeTamperingTest {
       return "malformed text prefix at 0";
     }
     for (int i = 5; i < text.length(); i++) {
-      if (!text.substring(i, i + 1).matches("[A-Za-z0-9_-]")) {
+      if (BASE64URL.indexOf(text.charAt(i)) < 0) {
         return "malformed text at " + i;
       }
     }

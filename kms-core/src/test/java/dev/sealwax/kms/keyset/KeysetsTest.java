@@ -890,6 +890,20 @@ final class KeysetsTest {
   }
 
   @Test
+  void disable_ofUnknownOutcome_warnsIfItIsFoundInTheStore() {
+    rig.store.afterWrite = ScriptedStore::fail;
+    String disabled = Logged.during(() -> keysets.disable("orders", 1));
+    assertTrue(disabled.contains("orders: primary 1 is DISABLED"), disabled);
+    rig.store.afterWrite = () -> {};
+    keysets.enable("orders", 1);
+    rig.store.beforeWrite = ScriptedStore::fail;
+    String failed =
+        Logged.during(
+            () -> assertThrows(KeysetStoreException.class, () -> keysets.disable("orders", 1)));
+    assertFalse(failed.contains("is DISABLED"), failed);
+  }
+
+  @Test
   void moveToRootKey_byAProcessThatKeepsTheOldOne_warns() {
     ScriptedRootKey target = new ScriptedRootKey("test:two");
     String moved = Logged.during(() -> keysets.moveToRootKey("orders", target));

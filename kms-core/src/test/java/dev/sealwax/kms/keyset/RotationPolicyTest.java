@@ -62,6 +62,14 @@ final class RotationPolicyTest {
   }
 
   @Test
+  void refusal_namesTheBoundsInWords() {
+    assertEquals(
+        "propagation delay must be whole seconds within 10 seconds and 7 days, got PT1S",
+        assertThrows(IllegalArgumentException.class, () -> MANUAL.withPropagationDelay(SECOND))
+            .getMessage());
+  }
+
+  @Test
   void isReachedBy_anyOfTheLimits() {
     RotationPolicy policy = MANUAL.afterMessages(1L << 20).afterBytes(1L << 30);
     assertFalse(policy.isReachedBy((1L << 20) - 1, (1L << 30) - 1));

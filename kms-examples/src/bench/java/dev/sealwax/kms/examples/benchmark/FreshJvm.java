@@ -22,7 +22,6 @@ import java.util.List;
  */
 final class FreshJvm {
   private static final int ENVELOPE_BYTES = 1 << 20;
-  private static final int STREAM_BYTES = 64 << 20;
   private static final int BUFFER_BYTES = 64 << 10;
   private static final int SLOT_MILLIS = 100;
   private static final double BAR = 0.85;
@@ -90,23 +89,24 @@ final class FreshJvm {
   }
 
   public static void main(String[] arguments) throws Exception {
+    Scale scale = Scale.valueOf(arguments[0]);
     Path directory = Path.of(arguments[1]).resolve("fresh");
     if (arguments[2].equals("prepare")) {
-      prepare(directory);
+      prepare(directory, scale.streamBytes());
       return;
     }
     boolean encrypt = arguments[3].equals("encrypt");
-    Meter meter = new Meter(Scale.valueOf(arguments[0]).freshSlots());
+    Meter meter = new Meter(scale.freshSlots());
     if (arguments[4].equals("1 MiB")) {
       messages(directory, arguments[2], encrypt, meter);
     } else {
-      streams(directory, arguments[2], encrypt, meter);
+      streams(directory, arguments[2], encrypt, scale.streamBytes(), meter);
     }
     meter.report();
   }
 
   /** Leaves keys and ciphertexts behind, so that a decrypting JVM need not encrypt first. */
-  private static void prepare(Path directory) throws Exception {
+  private static void prepare(Path directory, int streamBytes) throws Exception {
     try (Kms kms = Sealwax.onFiles(directory)) {
       kms.keysets().create(Sealwax.KEYSET, KeysetTemplate.defaults());
       for (String library : List.of("raw", "tink", "sealwax")) {
@@ -116,7 +116,7 @@ final class FreshJvm {
       for (String library : List.of("tink", "sealwax")) {
         Path file = directory.resolve(library + ".stream");
         try (OutputStream out = sealing(kms, directory, library, Files.newOutputStream(file))) {
-          out.write(new byte[STREAM_BYTES]);
+          out.write(new byte[streamBytes]);
         }
       }
     }
@@ -139,7 +139,8 @@ final class FreshJvm {
     }
   }
 
-  private static void streams(Path directory, String library, boolean encrypt, Meter meter)
+  private static void streams(
+      Path directory, String library, boolean encrypt, int streamBytes, Meter meter)
       throws Exception {
     byte[] buffer = new byte[BUFFER_BYTES];
     try (Kms kms = Sealwax.onFiles(directory)) {
@@ -155,7 +156,7 @@ final class FreshJvm {
               out.write(buffer);
               meter.did(BUFFER_BYTES);
               done += BUFFER_BYTES;
-            } while (done < STREAM_BYTES && !meter.isOver());
+            } while (done < streamBytes && !meter.isOver());
           }
         } else {
           InputStream in = opening(kms, directory, library, new ByteArrayInputStream(sealed));
@@ -267,7 +268,7 @@ final class FreshJvm {
       measure(scale, "encrypt", MESSAGE_BYTES, InTurn.encrypting(raw, MESSAGE_BYTES));
       measure(scale, "decrypt", MESSAGE_BYTES, InTurn.decrypting(raw, MESSAGE_BYTES));
       // As many bytes as a stream has, which no cache of the processor holds: what memory allows.
-      List<RawColumn> many = Collections.nCopies(STREAM_BYTES / MESSAGE_BYTES, raw.get(0));
+      List<RawColumn> many = Collections.nCopies(scale.streamBytes() / MESSAGE_BYTES, raw.get(0));
       measure(scale, "encrypt" + IN_TURN, MESSAGE_BYTES, InTurn.encrypting(many, MESSAGE_BYTES));
       measure(scale, "decrypt" + IN_TURN, MESSAGE_BYTES, InTurn.decrypting(many, MESSAGE_BYTES));
       // And with a new array of this length for each.

@@ -6,16 +6,16 @@ import java.util.List;
 /** How long and how often everything is measured. */
 enum Scale {
   /** Seconds for the whole table: proves that it runs, its figures mean nothing. */
-  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5) {
+  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5, 2) {
     @Override
     List<String> jvmOptions() {
       return List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1");
     }
   },
   /** Minutes: enough to see a regression of ten percent. */
-  QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20),
+  QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20, 64),
   /** About twenty minutes: the published figures. */
-  FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20);
+  FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20, 64);
 
   private final int jvms;
   private final Duration cell;
@@ -23,14 +23,23 @@ enum Scale {
   private final int tasks;
   private final int keysets;
   private final int freshSlots;
+  private final int streamMebibytes;
 
-  Scale(int jvms, Duration cell, int repetitions, int tasks, int keysets, int freshSlots) {
+  Scale(
+      int jvms,
+      Duration cell,
+      int repetitions,
+      int tasks,
+      int keysets,
+      int freshSlots,
+      int streamMebibytes) {
     this.jvms = jvms;
     this.cell = cell;
     this.repetitions = repetitions;
     this.tasks = tasks;
     this.keysets = keysets;
     this.freshSlots = freshSlots;
+    this.streamMebibytes = streamMebibytes;
   }
 
   /** Fresh JVMs per row, whose median counts. */
@@ -61,6 +70,11 @@ enum Scale {
   /** Tenths of a second for which a fresh JVM is watched; twenty are the window of the bar. */
   int freshSlots() {
     return freshSlots;
+  }
+
+  /** Length of a stream in a fresh JVM; 64 MiB is that of the bar. */
+  int streamBytes() {
+    return streamMebibytes << 20;
   }
 
   /** What the JVMs that measure are started with, beside the size of their heap. */
