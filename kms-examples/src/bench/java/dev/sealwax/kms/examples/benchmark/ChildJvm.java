@@ -13,12 +13,30 @@ import java.util.stream.Stream;
  * report figures. Owned by {@link PerformanceTable}.
  */
 final class ChildJvm {
+  private static final List<String> LARGE_HEAP = List.of("-Xmx2g", "-XX:+UseG1GC");
+  private static final List<String> SMALL_HEAP =
+      List.of("-Xmx512m", "-Xmn128m", "-XX:+UseSerialGC");
+
   private final Path scratch;
   private final Scale scale;
+  private final List<String> heap;
 
   ChildJvm(Path scratch, Scale scale) {
+    this(scratch, scale, LARGE_HEAP);
+  }
+
+  private ChildJvm(Path scratch, Scale scale, List<String> heap) {
     this.scratch = scratch;
     this.scale = scale;
+    this.heap = heap;
+  }
+
+  /**
+   * The same with 128 MiB for new objects, collected by one thread: new arrays soon are in memory
+   * that was used before, and no collector works beside.
+   */
+  ChildJvm withSmallHeap() {
+    return new ChildJvm(scratch, scale, SMALL_HEAP);
   }
 
   Scale scale() {
@@ -51,7 +69,8 @@ final class ChildJvm {
   private void runOnce(Figures figures, Class<?> program, String... arguments)
       throws IOException, InterruptedException {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    List<String> command = new ArrayList<>(List.of(java, "-Xmx2g"));
+    List<String> command = new ArrayList<>(List.of(java));
+    command.addAll(heap);
     command.addAll(scale.jvmOptions());
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     // Measured by the parent: what happens before main is part of a start.

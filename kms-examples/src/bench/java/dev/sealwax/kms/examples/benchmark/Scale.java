@@ -9,7 +9,7 @@ enum Scale {
   SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5, 2) {
     @Override
     List<String> jvmOptions() {
-      return List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1");
+      return List.of("-XX:TieredStopAtLevel=1");
     }
   },
   /** Minutes: enough to see a regression of ten percent. */
@@ -79,6 +79,6 @@ enum Scale {
 
   /** What the JVMs that measure are started with, beside the size of their heap. */
   List<String> jvmOptions() {
-    return List.of("-XX:+UseG1GC");
+    return List.of();
   }
 }
