@@ -91,14 +91,22 @@ final class JdbcSession {
     }
   }
 
-  // H2 looks for the answer among all sessions, and fails if it meets one that just ends its
-  // transaction: asking changes nothing, so it is done once more.
+  // An H2 that serves other processes looks for the answer among all sessions, and fails if it
+  // meets one that just ends its transaction. Asking changes nothing, so it is done once more; what
+  // counts is the first failure, because a connection that is lost says less each time.
   private int isolation() throws SQLException {
     try {
       return connection.getTransactionIsolation();
-    } catch (SQLException e) {
-      LOG.debug("the database did not tell the isolation; it is asked once more", e);
-      return connection.getTransactionIsolation();
+    } catch (SQLException first) {
+      if (SqlStates.isRolledBack(first)) {
+        throw first;
+      }
+      try {
+        return connection.getTransactionIsolation();
+      } catch (SQLException | RuntimeException again) {
+        add(again, first);
+        throw first;
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.envelope;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -30,8 +31,8 @@ final class FaultOrderTest {
   /** A fault to be put into an envelope of the keyset, and what it is reported as if alone. */
   private record Fault(String outcome, UnaryOperator<byte[]> edit) {}
 
-  // §4 in the order of its table, then §13. A name of another keyset, a version that is not there
-  // and one that is compromised exclude each other's bytes only where they are the same ones.
+  // Those of §4 that one envelope of suite 1 can have beside each other, in the order of its table,
+  // then §13.
   private static final List<Fault> FAULTS =
       List.of(
           new Fault("malformed magic", set(0, 'X')),
@@ -40,7 +41,9 @@ final class FaultOrderTest {
           new Fault("malformed keyset name length", set(5, 65)),
           new Fault("malformed keyset name", set(NAME + 1, '/')),
           new Fault("malformed key version", set(VERSION_AT, 0x80)),
-          new Fault("malformed body", envelope -> Arrays.copyOf(envelope, HEADER + 27)),
+          new Fault("malformed wrapped data key", cut(WRAPPED_AT + 39)),
+          new Fault("malformed commitment", cut(HEADER - 1)),
+          new Fault("malformed body", cut(HEADER + 27)),
           new Fault("OTHER_KEYSET", set(NAME, 'x')),
           new Fault("UNKNOWN_VERSION", set(VERSION_AT + 3, 77)),
           new Fault("decryption failed", set(WRAPPED_AT, 0)));
@@ -53,6 +56,10 @@ final class FaultOrderTest {
     };
   }
 
+  private static UnaryOperator<byte[]> cut(int length) {
+    return envelope -> Arrays.copyOf(envelope, Math.min(envelope.length, length));
+  }
+
   @AfterEach
   void close() {
     rig.close();
@@ -62,9 +69,11 @@ final class FaultOrderTest {
   @ValueSource(booleans = {true, false})
   void envelope_withAnySetOfFaults_reportsTheFirst(boolean versionIsDisabled) {
     byte[] good = rig.cipher().encrypt(new byte[100], CONTEXT);
+    assertArrayEquals(new byte[100], rig.cipher().decrypt(good, CONTEXT));
     if (versionIsDisabled) {
       rig.verbs().rotate(EnvelopeRig.NAME);
       rig.verbs().disable(EnvelopeRig.NAME, 1);
+      assertEquals("DISABLED", outcomeOf(() -> rig.cipher().decrypt(good, CONTEXT)));
     }
     for (int set = 1; set < 1 << FAULTS.size(); set++) {
       byte[] bad = good;
@@ -96,7 +105,7 @@ final class FaultOrderTest {
       text = character ? text.substring(0, 7) + "=" + text.substring(8) : text;
       text = prefix ? "SWX1." + text.substring(5) : text;
       requireMalformed(text, prefix ? "text prefix" : "text", prefix ? 0 : character ? 7 : 14);
-      // A length of 1 modulo 4, instead of unused bits or beside them.
+      // Another fault of the end, a length of 1 modulo 4, in the place of that one.
       requireMalformed(
           text + "AAA", prefix ? "text prefix" : "text", prefix ? 0 : character ? 7 : 17);
     }

@@ -2,6 +2,7 @@ package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -16,6 +17,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -37,6 +39,7 @@ final class JdbcKeysetStoreDriverFaultsTest {
   private static final KeysetId OTHER = KeysetId.of("other");
   private static final StoredKeyset FIRST = KeysetStoreChild.keyset(1, 10);
   private static final StoredKeyset SECOND = KeysetStoreChild.keyset(2, 10);
+  private static final String ASK = "Connection.getTransactionIsolation";
 
   // One database for all runs; each starts from tables emptied by SQL, which is quicker than new
   // ones.
@@ -204,17 +207,58 @@ final class JdbcKeysetStoreDriverFaultsTest {
   /** H2 now and then fails to tell it, because of what another session does. */
   @Test
   void isolationThatIsNotTold_isAskedForOnceMore() throws SQLException {
-    for (Operation operation : operations()) {
-      reset(operation);
-      List<String> calls = new ArrayList<>(dryRun(operation).calls());
-      reset(operation);
-      int ask = calls.indexOf("Connection.getTransactionIsolation");
-      assertEquals(operation.writes, ask >= 0, operation::toString);
-      FaultyDriver driver = driver(ask, Mode.BEFORE, "HY000");
-      assertEquals(operation.expected, run(operation, driver));
-      requireAllGivenBack(driver);
-      requireStored(operation, true, "getTransactionIsolation");
+    for (DataSource source : List.of(DATABASE, withoutAutoCommit())) {
+      for (Operation operation : operations()) {
+        reset(operation);
+        FaultyDriver dry = new FaultyDriver(source, -1, Mode.BEFORE, "");
+        run(operation, dry);
+        int ask = new ArrayList<>(dry.calls()).indexOf(ASK);
+        boolean asks = operation.writes || source != DATABASE;
+        assertEquals(asks, ask >= 0, operation::toString);
+        if (asks) {
+          reset(operation);
+          FaultyDriver driver = new FaultyDriver(source, ask, Mode.BEFORE, "HY000");
+          assertEquals(operation.expected, run(operation, driver));
+          assertEquals(2, Collections.frequency(new ArrayList<>(driver.calls()), ASK));
+          requireAllGivenBack(driver);
+          requireStored(operation, true, ASK);
+        }
+      }
     }
+  }
+
+  /** A pool may say of a lost connection only that it is closed, once it has told why. */
+  @Test
+  void isolationThatIsNotToldTwice_failsWithTheFirstReason() throws SQLException {
+    List<SQLException> failures = new ArrayList<>();
+    failures.add(new SQLException("terminated by administrator", "57P01"));
+    failures.add(new SQLException("connection is closed"));
+    List<SQLException> thrown = List.copyOf(failures);
+    DataSource lost =
+        (DataSource)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {DataSource.class},
+                (proxy, method, arguments) -> {
+                  Connection connection = DATABASE.getConnection();
+                  return Proxy.newProxyInstance(
+                      getClass().getClassLoader(),
+                      new Class<?>[] {Connection.class},
+                      (self, call, values) -> {
+                        if (call.getName().equals("getTransactionIsolation")) {
+                          throw failures.remove(0);
+                        }
+                        return call.invoke(connection, values);
+                      });
+                });
+    Operation replace = operations().get(1);
+    reset(replace);
+    KeysetStoreException failure =
+        assertThrows(KeysetStoreException.class, () -> storeOn(lost).replace(SECOND));
+    assertEquals(Reason.UNAVAILABLE, failure.reason());
+    assertSame(thrown.get(0), failure.getCause());
+    assertEquals(List.of(thrown.get(1)), List.of(failure.getCause().getSuppressed()));
+    requireStored(replace, false, ASK);
   }
 
   @TestFactory

@@ -26,55 +26,49 @@ final class FreshJvm {
   private static final int ENVELOPE_BYTES = 1 << 20;
   private static final int BUFFER_BYTES = 64 << 10;
   private static final int SLOT_MILLIS = 100;
-  private static final double BAR = 0.85;
   private static final String IN_TURN = " in turn";
   private static final String WHOLE = " whole";
   private static final String COPY = "copy";
-  private static final String SMALL_HEAP = ", small heap";
+  private static final String MESSAGE = "1 MiB";
+  private static final String STREAM = "64 MiB stream";
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private FreshJvm() {}
 
   static String table(ChildJvm jvm) throws Exception {
     jvm.repeat(1, FreshJvm.class, "prepare");
+    return rows(jvm, "", List.of("raw", "tink", "sealwax"))
+        + "\n"
+        + rows(jvm.withSmallHeap(), ", small heap", List.of("raw", "sealwax"));
+  }
+
+  private static String rows(ChildJvm jvm, String heap, List<String> libraries) throws Exception {
     Figures warm = jvm.repeat(WarmRaw.class);
-    double seconds = jvm.scale().freshSlots() * SLOT_MILLIS / 1000.0;
     StringBuilder out =
         new StringBuilder(
             Figures.format(
-                "| fresh JVM | MB/s in the last quarter of its first %.1f s | of warm raw |"
-                    + " at 0.85 and above from | MB done by then |\n|---|---|---|---|---|\n",
-                seconds));
+                "| fresh JVM%s | MB/s in the last quarter of its first %.1f s | of warm raw | MB"
+                    + " done by then | MB/s in steps of %d ms |\n"
+                    + "|---|---|---|---|---|\n",
+                heap, jvm.scale().freshSlots() * SLOT_MILLIS / 1000.0, SLOT_MILLIS));
+    out.append(row(jvm, COPY, "encrypt", MESSAGE, warm.of("encrypt")));
     for (String operation : List.of("encrypt", "decrypt")) {
       double warmRate = warm.of(operation);
-      out.append(
-          Figures.format(
-              "| %s raw 16 KiB, warm JVM | %.0f | 1.00 | | |\n", operation, warmRate / 1e6));
-      double inTurn = warm.of(operation + IN_TURN);
-      out.append(
-          Figures.format(
-              "| %s raw 16 KiB, warm JVM, 64 MiB of messages in turn | %.0f | %.2f | | |\n",
-              operation, inTurn / 1e6, inTurn / warmRate));
-      double whole = warm.of(operation + WHOLE);
-      out.append(
-          Figures.format(
-              "| %s raw 1 MiB, warm JVM | %.0f | %.2f | | |\n",
-              operation, whole / 1e6, whole / warmRate));
-      for (String library : List.of("raw", "tink", "sealwax")) {
-        out.append(row(jvm, library, operation, "1 MiB", warmRate));
+      for (String what : List.of("", IN_TURN, WHOLE)) {
+        double rate = warm.of(operation + what);
+        out.append(
+            Figures.format(
+                "| %s raw, warm JVM, %s | %.0f | %.2f | | |\n",
+                operation,
+                what.isEmpty() ? "16 KiB" : what.equals(WHOLE) ? MESSAGE : "64 MiB of 16 KiB",
+                rate / 1e6,
+                rate / warmRate));
       }
-      for (String library : List.of("tink", "sealwax")) {
-        out.append(row(jvm, library, operation, "64 MiB stream", warmRate));
-      }
-    }
-    // What new memory costs, whoever asks for it, and Sealwax without that.
-    double encrypted = warm.of("encrypt");
-    out.append(row(jvm, COPY, "encrypt", "1 MiB", encrypted));
-    ChildJvm small = jvm.withSmallHeap();
-    out.append(row(small, COPY, "encrypt", "1 MiB", encrypted, SMALL_HEAP));
-    for (String operation : List.of("encrypt", "decrypt")) {
-      for (String shape : List.of("1 MiB", "64 MiB stream")) {
-        out.append(row(small, "sealwax", operation, shape, warm.of(operation), SMALL_HEAP));
+      for (String library : libraries) {
+        out.append(row(jvm, library, operation, MESSAGE, warmRate));
+        if (!library.equals("raw")) {
+          out.append(row(jvm, library, operation, STREAM, warmRate));
+        }
       }
     }
     return out.toString();
@@ -83,30 +77,24 @@ final class FreshJvm {
   private static String row(
       ChildJvm jvm, String library, String operation, String shape, double warmRate)
       throws Exception {
-    return row(jvm, library, operation, shape, warmRate, "");
-  }
-
-  private static String row(
-      ChildJvm jvm, String library, String operation, String shape, double warmRate, String remark)
-      throws Exception {
     Figures figures = jvm.repeat(FreshJvm.class, library, operation, shape);
-    int slots = jvm.scale().freshSlots();
-    // The first slot of those at the end that all reach the bar: a later dip counts against it.
-    int reached = slots;
-    while (reached > 0 && figures.of("slot" + (reached - 1)) >= BAR * warmRate) {
-      reached--;
+    StringBuilder steps = new StringBuilder();
+    for (int slot = 0; slot < jvm.scale().freshSlots(); slot++) {
+      double rate = figures.of("slot" + slot) / 1e6;
+      if (rate > 0 || !steps.isEmpty()) {
+        steps.append(Figures.format(steps.isEmpty() ? "from %2$d: %1$.0f" : ", %.0f", rate, slot));
+      }
     }
     double rate = figures.of("last");
     return Figures.format(
-        "| %s %s%s%s | %.0f | %.2f | %s | %.0f |\n",
-        library.equals(COPY) ? library : operation,
+        "| %s %s, %s | %.0f | %.2f | %.0f | %s |\n",
+        library.equals(COPY) ? COPY : operation,
         shape,
-        library.equals(COPY) ? " into a new array" : ", " + library,
-        remark,
+        library.equals(COPY) ? "new array" : library,
         rate / 1e6,
         rate / warmRate,
-        reached == slots ? "later" : Figures.format("%.1f s", reached * SLOT_MILLIS / 1000.0),
-        figures.of("done") / 1e6);
+        figures.of("done") / 1e6,
+        steps);
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -118,7 +106,7 @@ final class FreshJvm {
     }
     boolean encrypt = arguments[3].equals("encrypt");
     Meter meter = new Meter(scale.freshSlots());
-    if (arguments[4].equals("1 MiB")) {
+    if (arguments[4].equals(MESSAGE)) {
       messages(directory, arguments[2], encrypt, meter);
     } else {
       streams(directory, arguments[2], encrypt, scale.streamBytes(), meter);
@@ -193,7 +181,7 @@ final class FreshJvm {
     }
   }
 
-  /** Ciphertext that is there without being read: to read it takes a third of the two seconds. */
+  /** Ciphertext that need not be read before: that takes a third of the two seconds. */
   private static ByteBuffer map(Path file) throws IOException {
     try (FileChannel channel = FileChannel.open(file)) {
       return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size());

@@ -77,7 +77,9 @@ enum Scale {
     return streamMebibytes << 20;
   }
 
-  /** What the JVMs that measure are started with, beside the size of their heap. */
+  /**
+   * What the JVMs that measure are started with, beside heap and collector, which ChildJvm sets.
+   */
   List<String> jvmOptions() {
     return List.of();
   }
