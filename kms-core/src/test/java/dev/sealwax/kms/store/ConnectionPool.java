@@ -58,11 +58,13 @@ public final class ConnectionPool implements AutoCloseable {
         });
   }
 
-  private interface Lender {
+  /** What a data source does when it is asked for a connection. */
+  interface Lender {
     Connection lend() throws SQLException;
   }
 
-  private static DataSource lending(Lender lender) {
+  /** A data source that can do nothing else. */
+  static DataSource lending(Lender lender) {
     return (DataSource)
         Proxy.newProxyInstance(
             ConnectionPool.class.getClassLoader(),

@@ -170,16 +170,13 @@ final class JdbcKeysetStoreDriverFaultsTest {
 
   /** Connections as a pool may set them up. */
   private static DataSource withoutAutoCommit() {
-    return (DataSource)
-        Proxy.newProxyInstance(
-            JdbcKeysetStoreDriverFaultsTest.class.getClassLoader(),
-            new Class<?>[] {DataSource.class},
-            (proxy, method, arguments) -> {
-              Connection connection = DATABASE.getConnection();
-              connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
-              connection.setAutoCommit(false);
-              return connection;
-            });
+    return ConnectionPool.lending(
+        () -> {
+          Connection connection = DATABASE.getConnection();
+          connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+          connection.setAutoCommit(false);
+          return connection;
+        });
   }
 
   @TestFactory
@@ -235,13 +232,11 @@ final class JdbcKeysetStoreDriverFaultsTest {
     failures.add(new SQLException("connection is closed"));
     List<SQLException> thrown = List.copyOf(failures);
     DataSource lost =
-        (DataSource)
-            Proxy.newProxyInstance(
-                getClass().getClassLoader(),
-                new Class<?>[] {DataSource.class},
-                (proxy, method, arguments) -> {
-                  Connection connection = DATABASE.getConnection();
-                  return Proxy.newProxyInstance(
+        ConnectionPool.lending(
+            () -> {
+              Connection connection = DATABASE.getConnection();
+              return (Connection)
+                  Proxy.newProxyInstance(
                       getClass().getClassLoader(),
                       new Class<?>[] {Connection.class},
                       (self, call, values) -> {
@@ -250,7 +245,7 @@ final class JdbcKeysetStoreDriverFaultsTest {
                         }
                         return call.invoke(connection, values);
                       });
-                });
+            });
     Operation replace = operations().get(1);
     reset(replace);
     KeysetStoreException failure =
@@ -286,13 +281,10 @@ final class JdbcKeysetStoreDriverFaultsTest {
     Operation replace = operations().get(1);
     reset(replace);
     DataSource alwaysUndone =
-        (DataSource)
-            Proxy.newProxyInstance(
-                getClass().getClassLoader(),
-                new Class<?>[] {DataSource.class},
-                (proxy, method, arguments) -> {
-                  throw new SQLException("deadlock", "40P01");
-                });
+        ConnectionPool.lending(
+            () -> {
+              throw new SQLException("deadlock", "40P01");
+            });
     KeysetStoreException failure =
         assertThrows(KeysetStoreException.class, () -> storeOn(alwaysUndone).replace(SECOND));
     assertEquals(Reason.UNAVAILABLE, failure.reason());
@@ -302,13 +294,10 @@ final class JdbcKeysetStoreDriverFaultsTest {
   @Test
   void poolThatThrowsSomethingElse_isUnavailable() {
     DataSource closed =
-        (DataSource)
-            Proxy.newProxyInstance(
-                getClass().getClassLoader(),
-                new Class<?>[] {DataSource.class},
-                (proxy, method, arguments) -> {
-                  throw new IllegalStateException("pool is shut down");
-                });
+        ConnectionPool.lending(
+            () -> {
+              throw new IllegalStateException("pool is shut down");
+            });
     KeysetStoreException failure =
         assertThrows(KeysetStoreException.class, () -> storeOn(closed).load(ORDERS));
     assertEquals(Reason.UNAVAILABLE, failure.reason());
@@ -352,23 +341,19 @@ final class JdbcKeysetStoreDriverFaultsTest {
       Operation replace = operations().get(1);
       reset(replace);
       List<String> calls = new ArrayList<>();
-      Object gone =
-          Proxy.newProxyInstance(
-              getClass().getClassLoader(),
-              new Class<?>[] {Connection.class},
-              (proxy, method, arguments) -> {
-                calls.add(method.getName());
-                if (calls.size() == 1) {
-                  return false; // autocommit is off, so that there is something to roll back
-                }
-                throw kept;
-              });
-      DataSource source =
-          (DataSource)
+      Connection gone =
+          (Connection)
               Proxy.newProxyInstance(
                   getClass().getClassLoader(),
-                  new Class<?>[] {DataSource.class},
-                  (proxy, method, arguments) -> gone);
+                  new Class<?>[] {Connection.class},
+                  (proxy, method, arguments) -> {
+                    calls.add(method.getName());
+                    if (calls.size() == 1) {
+                      return false; // autocommit is off, so that there is something to roll back
+                    }
+                    throw kept;
+                  });
+      DataSource source = ConnectionPool.lending(() -> gone);
       KeysetStoreException failure =
           assertThrows(KeysetStoreException.class, () -> storeOn(source).replace(SECOND));
       assertEquals(Reason.UNAVAILABLE, failure.reason());
@@ -440,12 +425,7 @@ final class JdbcKeysetStoreDriverFaultsTest {
   /** A store that is open already, so that the first call of the driver is the operation's. */
   private static JdbcKeysetStore storeOn(DataSource source) {
     DataSource[] target = {DATABASE};
-    DataSource switched =
-        (DataSource)
-            Proxy.newProxyInstance(
-                JdbcKeysetStoreDriverFaultsTest.class.getClassLoader(),
-                new Class<?>[] {DataSource.class},
-                (proxy, method, arguments) -> target[0].getConnection());
+    DataSource switched = ConnectionPool.lending(() -> target[0].getConnection());
     JdbcKeysetStore store = JdbcKeysetStore.open(switched);
     target[0] = source;
     return store;
@@ -477,12 +457,7 @@ final class JdbcKeysetStoreDriverFaultsTest {
     try (java.sql.Connection connection = DATABASE.getConnection();
         java.sql.Statement before = connection.createStatement()) {
       before.setQueryTimeout(77); // H2: for the whole connection
-      DataSource one =
-          (DataSource)
-              Proxy.newProxyInstance(
-                  getClass().getClassLoader(),
-                  new Class<?>[] {DataSource.class},
-                  (proxy, method, arguments) -> uncloseable(connection));
+      DataSource one = ConnectionPool.lending(() -> uncloseable(connection));
       reset(operations().get(1));
       JdbcKeysetStore store = JdbcKeysetStore.open(one);
       store.replace(SECOND);

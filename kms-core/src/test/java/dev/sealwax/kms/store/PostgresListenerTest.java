@@ -82,7 +82,7 @@ final class PostgresListenerTest {
   @Test
   void close_connectionThatCannotBeAborted_endsTheWaits() throws Exception {
     DataSource source =
-        source(
+        ConnectionPool.lending(
             () -> {
               Connection real = listening.getConnection();
               return (Connection)
@@ -107,7 +107,7 @@ final class PostgresListenerTest {
   void listenOn_sourceThatFails_harmsNothing() throws Exception {
     AtomicInteger asked = new AtomicInteger();
     DataSource broken =
-        source(
+        ConnectionPool.lending(
             () -> {
               asked.incrementAndGet();
               throw new SQLException("no", "08001");
@@ -119,7 +119,7 @@ final class PostgresListenerTest {
   @Test
   void listenOn_sourceThatThrowsAnythingElse_harmsNothing() throws Exception {
     requireUnharmed(
-        source(
+        ConnectionPool.lending(
             () -> {
               throw new IllegalStateException("pool is closed");
             }));
@@ -141,7 +141,7 @@ final class PostgresListenerTest {
   @Test
   void listenOn_connectionInATransaction_hears() throws Exception {
     DataSource withoutAutoCommit =
-        source(
+        ConnectionPool.lending(
             () -> {
               Connection connection = listening.getConnection();
               connection.setAutoCommit(false);
@@ -188,18 +188,6 @@ final class PostgresListenerTest {
       store.awaitWrite(Duration.ofMillis(300));
       assertEquals(1, store.changesAfter(before).written().size());
     }
-  }
-
-  private interface Lending {
-    Connection get() throws SQLException;
-  }
-
-  private static DataSource source(Lending lending) {
-    return (DataSource)
-        Proxy.newProxyInstance(
-            PostgresListenerTest.class.getClassLoader(),
-            new Class<?>[] {DataSource.class},
-            (proxy, method, arguments) -> lending.get());
   }
 
   private static long listenerThreads() {

@@ -14,7 +14,7 @@ enum Scale {
   },
   /** Minutes: enough to see a regression of ten percent. */
   QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20, 64),
-  /** About twenty minutes: the published figures. */
+  /** About half an hour: the published figures. */
   FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20, 64);
 
   private final int jvms;
