@@ -98,9 +98,6 @@ final class JdbcSession {
     try {
       return connection.getTransactionIsolation();
     } catch (SQLException first) {
-      if (SqlStates.isRolledBack(first)) {
-        throw first;
-      }
       try {
         return connection.getTransactionIsolation();
       } catch (SQLException | RuntimeException again) {
