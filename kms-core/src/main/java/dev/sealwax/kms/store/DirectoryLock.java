@@ -37,7 +37,6 @@ final class DirectoryLock {
   private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
 
   private final Object directoryKey;
-  private final Path file;
   private final ReentrantLock threads = new ReentrantLock();
   // Changes only inside SHARED.compute, which lets one thread at a time in.
   private final AtomicInteger users = new AtomicInteger();
@@ -45,22 +44,20 @@ final class DirectoryLock {
   private @Nullable Object channelKey;
   private @Nullable FileLock held;
 
-  private DirectoryLock(Object directoryKey, Path file) {
+  private DirectoryLock(Object directoryKey) {
     this.directoryKey = directoryKey;
-    this.file = file;
   }
 
   /**
    * Joins the users of a directory's lock; nothing is locked or created yet.
    *
    * @param directoryKey equal for every path that leads to the directory
-   * @param file the lock file, created by the first {@link #lock}
    */
-  static DirectoryLock join(Object directoryKey, Path file) {
+  static DirectoryLock join(Object directoryKey) {
     return SHARED.compute(
         directoryKey,
         (key, present) -> {
-          DirectoryLock lock = present == null ? new DirectoryLock(directoryKey, file) : present;
+          DirectoryLock lock = present == null ? new DirectoryLock(directoryKey) : present;
           lock.users.incrementAndGet();
           return lock;
         });
@@ -85,20 +82,23 @@ final class DirectoryLock {
   /**
    * Waits for the lock and takes it.
    *
+   * @param file the lock file, by the caller's name for the directory; created if it is missing.
+   *     Others may have had another name, for a directory that was moved, or that was deleted and
+   *     whose number a new one has got
    * @throws InterruptedIOException if the thread was interrupted (its interrupt status is set
    *     again) or {@code patience} ran out; nothing is held
    * @throws IOException if the lock file cannot be made or locked; nothing is held
    */
-  void lock(Duration patience) throws IOException {
+  void lock(Path file, Duration patience) throws IOException {
     long deadline = System.nanoTime() + patience.toNanos();
     try {
       if (!threads.tryLock(patience.toNanos(), TimeUnit.NANOSECONDS)) {
-        throw timedOut(patience, "another thread");
+        throw timedOut(file, patience, "another thread");
       }
       try {
-        while ((held = tryLockFile()) == null) {
+        while ((held = tryLockFile(file)) == null) {
           if (System.nanoTime() - deadline >= 0) {
-            throw timedOut(patience, "another process");
+            throw timedOut(file, patience, "another process");
           }
           TimeUnit.NANOSECONDS.sleep(POLL_NANOS);
         }
@@ -134,10 +134,10 @@ final class DirectoryLock {
     }
   }
 
-  private @Nullable FileLock tryLockFile() throws IOException {
+  private @Nullable FileLock tryLockFile(Path file) throws IOException {
     FileChannel open = channel;
     if (open == null || !open.isOpen()) {
-      open = openFile();
+      open = openFile(file);
     }
     FileLock lock;
     try {
@@ -145,14 +145,14 @@ final class DirectoryLock {
     } catch (OverlappingFileLockException e) {
       return null; // a second copy of this class, loaded by another class loader, holds it
     }
-    if (lock != null && !isStillInPlace()) {
-      closeChannel(); // the lock file was removed or replaced: what we hold excludes nobody
+    if (lock != null && !isInPlace(file)) {
+      closeChannel(); // the file was removed, replaced, or another's: what we hold excludes nobody
       return null;
     }
     return lock;
   }
 
-  private boolean isStillInPlace() throws IOException {
+  private boolean isInPlace(Path file) throws IOException {
     try {
       return DirectoryEntry.keyOf(file).equals(channelKey);
     } catch (NoSuchFileException e) {
@@ -163,7 +163,7 @@ final class DirectoryLock {
   // Kept open between writes: POSIX drops every lock a process has on a file as soon as the process
   // closes any descriptor of it, so closing while another class loader's copy holds the lock would
   // take the lock from it. Hence the rule: only a holder closes.
-  private FileChannel openFile() throws IOException {
+  private FileChannel openFile(Path file) throws IOException {
     DirectoryEntry.requireRegularOrAbsent(file);
     FileChannel opened = FileChannel.open(file, OPTIONS, DirectoryEntry.ownerOnlyFile(file));
     channel = opened;
@@ -198,7 +198,7 @@ final class DirectoryLock {
     }
   }
 
-  private InterruptedIOException timedOut(Duration patience, String holder) {
+  private static InterruptedIOException timedOut(Path file, Duration patience, String holder) {
     return new InterruptedIOException(
         holder + " kept the lock " + file + " for " + patience.toMillis() + " ms");
   }

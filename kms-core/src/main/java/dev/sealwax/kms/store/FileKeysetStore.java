@@ -70,7 +70,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
 
   private FileKeysetStore(KeysetDirectory directory, Duration lockPatience) {
     this.directory = directory;
-    this.lock = DirectoryLock.join(directory.key(), directory.lockFile());
+    this.lock = DirectoryLock.join(directory.key());
     this.journal = new ChangeJournal(directory.changesFile());
     this.watch = directory.watch();
     this.lockPatience = lockPatience;
@@ -226,7 +226,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
     requireOpen();
     Step step = Step.LOCK;
     try {
-      lock.lock(lockPatience);
+      lock.lock(directory.lockFile(), lockPatience);
       try {
         step = Step.CHECK;
         directory.requireSame();

@@ -160,6 +160,20 @@ final class FileKeysetStoreBadInputTest {
     }
   }
 
+  /** So too for a new directory that has got the number of a deleted one. */
+  @Test
+  void directoryThatHadAnotherName_whileThatStoreIsOpen_isWritable() throws Exception {
+    Path before = Files.createDirectory(parent.resolve("before"));
+    try (FileKeysetStore left = FileKeysetStore.at(before)) {
+      Path moved = Files.move(before, parent.resolve("after"));
+      try (FileKeysetStore store = FileKeysetStore.at(moved)) {
+        store.create(keyset(1));
+        requireReason(Reason.INACCESSIBLE, "does not exist", () -> left.create(keyset(1)));
+        assertEquals(Optional.of(keyset(1)), store.load(ORDERS));
+      }
+    }
+  }
+
   @Test
   void load_ofEveryTruncation_isCorrupted() throws Exception {
     String document = "{\"revision\":7,\"text\":\"a\"}";

@@ -114,8 +114,8 @@ final class KeysetStoreChild {
 
   private static void hold(Path directory) throws IOException {
     KeysetDirectory files = KeysetDirectory.open(directory);
-    DirectoryLock lock = DirectoryLock.join(files.key(), files.lockFile());
-    lock.lock(Duration.ofSeconds(5));
+    DirectoryLock lock = DirectoryLock.join(files.key());
+    lock.lock(files.lockFile(), Duration.ofSeconds(5));
     System.out.println("holding");
     System.in.read();
     lock.unlock();
