@@ -113,7 +113,8 @@ public final class ChunkCipher implements AutoCloseable {
   }
 
   /**
-   * Opens chunk {@code index}.
+   * Opens chunk {@code index}. If that fails, {@code out} holds zeros where the plaintext would be:
+   * it may be an array of the application, and a JCE provider may have decrypted before it knew.
    *
    * @param length length as stored, tag included
    * @return bytes written to {@code out}: {@code length - TAG_BYTES}
@@ -123,12 +124,19 @@ public final class ChunkCipher implements AutoCloseable {
     if (length < TAG_BYTES) {
       throw new DecryptionFailedException();
     }
+    boolean authentic = false;
     try {
-      return run(Cipher.DECRYPT_MODE, index, in, offset, length, out, outOffset);
+      int opened = run(Cipher.DECRYPT_MODE, index, in, offset, length, out, outOffset);
+      authentic = true;
+      return opened;
     } catch (AEADBadTagException e) {
       throw new DecryptionFailedException();
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("AES-GCM decryption failed in the JCE provider", e);
+    } finally {
+      if (!authentic) {
+        Arrays.fill(out, outOffset, outOffset + length - TAG_BYTES, (byte) 0);
+      }
     }
   }
 

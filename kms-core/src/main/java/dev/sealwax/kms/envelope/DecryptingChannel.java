@@ -89,11 +89,17 @@ final class DecryptingChannel implements SeekableByteChannel {
     }
   }
 
+  /** Makes {@link #chunk} hold chunk {@code index}. */
   private void openChunk(long index) throws IOException {
     if (index == chunkIndex || cipher == null) {
       return;
     }
     chunkIndex = NONE;
+    chunkLength = openChunk(cipher, index, chunk, 0);
+    chunkIndex = index;
+  }
+
+  private int openChunk(ChunkCipher opener, long index, byte[] out, int offset) throws IOException {
     long start = index * SEALED_CHUNK_BYTES;
     int length = (int) Math.min(SEALED_CHUNK_BYTES, sealedBytes - start);
     ByteBuffer in = ByteBuffer.wrap(sealed, 0, length);
@@ -103,19 +109,7 @@ final class DecryptingChannel implements SeekableByteChannel {
         throw new DecryptionFailedException(); // the file was cut after it was opened
       }
     }
-    chunkLength = cipher.open(index, sealed, 0, length, chunk, 0);
-    chunkIndex = index;
-  }
-
-  private void openChunkToRead(long index) throws IOException {
-    try {
-      openChunk(index);
-    } catch (IOException | RuntimeException | Error e) {
-      if (end != null) {
-        end.failed(e);
-      }
-      throw e;
-    }
+    return opener.open(index, sealed, 0, length, out, offset);
   }
 
   @Override
@@ -126,20 +120,41 @@ final class DecryptingChannel implements SeekableByteChannel {
     }
     int done = 0;
     while (out.hasRemaining() && position < size) {
-      int offset;
-      if (cipher == null) {
-        offset = (int) position;
-      } else {
-        openChunkToRead(position / CHUNK_BYTES);
-        offset = (int) (position % CHUNK_BYTES);
-      }
-      int part = Math.min(out.remaining(), chunkLength - offset);
-      out.put(chunk, offset, part);
+      int part = cipher == null ? copy(out, (int) position) : readChunk(cipher, out);
       position += part;
       bytesRead += part;
       done += part;
     }
     return done;
+  }
+
+  private int readChunk(ChunkCipher opener, ByteBuffer out) throws IOException {
+    long index = position / CHUNK_BYTES;
+    int offset = (int) (position % CHUNK_BYTES);
+    try {
+      if (offset == 0
+          && index != chunkIndex
+          && out.hasArray()
+          && out.remaining() >= Math.min(CHUNK_BYTES, size - position)) {
+        // Straight to where it is wanted, which saves copying it.
+        int part = openChunk(opener, index, out.array(), out.arrayOffset() + out.position());
+        out.position(out.position() + part);
+        return part;
+      }
+      openChunk(index);
+    } catch (IOException | RuntimeException | Error e) {
+      if (end != null) {
+        end.failed(e);
+      }
+      throw e;
+    }
+    return copy(out, offset);
+  }
+
+  private int copy(ByteBuffer out, int offset) {
+    int part = Math.min(out.remaining(), chunkLength - offset);
+    out.put(chunk, offset, part);
+    return part;
   }
 
   @Override

@@ -45,47 +45,63 @@ final class DecryptingInputStream extends ReadyInputStream {
 
   @Override
   boolean fill() throws IOException {
+    requireReadable();
+    while (position == limit) {
+      if (openedLast) {
+        return false;
+      }
+      openNext(ready, 0);
+    }
+    return true;
+  }
+
+  @Override
+  int fillDirectly(byte[] out, int offset, int length) throws IOException {
+    requireReadable();
+    if (openedLast || length < CHUNK_BYTES) {
+      return 0;
+    }
+    openNext(out, offset);
+    position = limit;
+    return limit;
+  }
+
+  private void requireReadable() throws IOException {
     if (closed) {
       throw new IOException("the stream is closed");
     }
     if (failure != null) {
       throw failure;
     }
-    while (position == limit) {
-      if (openedLast) {
-        return false;
-      }
-      try {
-        openNext();
-      } catch (RuntimeException e) {
-        failure = e;
-        end.failed(e);
-        throw e;
-      } catch (IOException | Error e) {
-        // Bytes already taken from the source are lost, so a later read could not continue.
-        failure =
-            e instanceof IOException source
-                ? new UncheckedIOException("the source of the stream failed before", source)
-                : new IllegalStateException("the stream failed before", e);
-        end.failed(e);
-        throw e;
-      }
-    }
-    return true;
   }
 
-  private void openNext() throws IOException {
-    if (chunks > 0) {
-      sealedLength = source.readNBytes(sealed, 0, SEALED_CHUNK_BYTES);
+  /** Opens the next chunk into {@code out}, and sets position and limit as if that were ready. */
+  private void openNext(byte[] out, int offset) throws IOException {
+    try {
+      if (chunks > 0) {
+        sealedLength = source.readNBytes(sealed, 0, SEALED_CHUNK_BYTES);
+      }
+      position = 0;
+      limit = 0;
+      limit = cipher.open(chunks, sealed, 0, sealedLength, out, offset);
+      if (sealedLength < SEALED_CHUNK_BYTES) {
+        openedLast = true;
+        end.succeeded(chunks * CHUNK_BYTES + limit);
+      }
+      chunks++;
+    } catch (RuntimeException e) {
+      failure = e;
+      end.failed(e);
+      throw e;
+    } catch (IOException | Error e) {
+      // Bytes already taken from the source are lost, so a later read could not continue.
+      failure =
+          e instanceof IOException source
+              ? new UncheckedIOException("the source of the stream failed before", source)
+              : new IllegalStateException("the stream failed before", e);
+      end.failed(e);
+      throw e;
     }
-    position = 0;
-    limit = 0;
-    limit = cipher.open(chunks, sealed, 0, sealedLength, ready, 0);
-    if (sealedLength < SEALED_CHUNK_BYTES) {
-      openedLast = true;
-      end.succeeded(chunks * CHUNK_BYTES + limit);
-    }
-    chunks++;
   }
 
   /**

@@ -2,11 +2,12 @@ package dev.sealwax.kms.envelope;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.util.Objects;
 
 /** A stream that hands out what its subclass makes ready, a piece at a time. */
 abstract class ReadyInputStream extends InputStream {
-  /** Holds the bytes from {@link #position} to {@link #limit}. */
+  /** Holds the bytes from {@link #position} to {@link #limit}; nothing if these are equal. */
   byte[] ready;
 
   int position;
@@ -19,6 +20,16 @@ abstract class ReadyInputStream extends InputStream {
   /** Makes at least one byte ready unless some are; false at the end of the stream. */
   abstract boolean fill() throws IOException;
 
+  /**
+   * To be called when nothing is ready: puts a piece straight into {@code out}, which saves copying
+   * it.
+   *
+   * @return bytes put there; 0 leaves it to {@link #fill}: there may be no room, or no piece
+   */
+  int fillDirectly(byte[] out, int offset, int length) throws IOException {
+    return 0;
+  }
+
   @Override
   public final int read() throws IOException {
     return fill() ? ready[position++] & 0xff : -1;
@@ -30,6 +41,12 @@ abstract class ReadyInputStream extends InputStream {
     if (length == 0) {
       return 0;
     }
+    if (position == limit) {
+      int direct = fillDirectly(out, offset, length);
+      if (direct > 0) {
+        return direct;
+      }
+    }
     if (!fill()) {
       return -1;
     }
@@ -37,6 +54,21 @@ abstract class ReadyInputStream extends InputStream {
     System.arraycopy(ready, position, out, offset, part);
     position += part;
     return part;
+  }
+
+  @Override
+  public long transferTo(OutputStream sink) throws IOException {
+    Objects.requireNonNull(sink, "sink");
+    long transferred = 0;
+    while (fill()) {
+      int start = position;
+      int part = limit - start;
+      // Before the sink, which may fail: these bytes have been handed out.
+      position = limit;
+      sink.write(ready, start, part);
+      transferred += part;
+    }
+    return transferred;
   }
 
   @Override

@@ -239,6 +239,31 @@ final class EnvelopeReportsTest {
   }
 
   @Test
+  void decryptingStream_readInWholeChunks_countsThemAll() throws IOException {
+    byte[] envelope = cipher.encrypt(new byte[3 * CHUNK], ROW);
+    byte[] buffer = new byte[2 * CHUNK];
+    InputStream abandoned = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW);
+    assertEquals(CHUNK, abandoned.read(buffer));
+    assertEquals(0, abandoned.available());
+    assertEquals(5, abandoned.read(buffer, 0, 5));
+    assertEquals(CHUNK - 5, abandoned.read(buffer));
+    abandoned.close();
+    assertThrows(IOException.class, () -> abandoned.read(buffer));
+    assertAbandoned(Operation.DECRYPT, 2L * CHUNK);
+
+    heard.clear();
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      for (int i = 0; i < 3; i++) {
+        assertEquals(CHUNK, in.read(buffer));
+      }
+      assertEquals(-1, in.read(buffer));
+      assertEquals(-1, in.read(buffer));
+    }
+    assertEquals(Outcome.SUCCESS, only().outcome());
+    assertEquals(3L * CHUNK, only().bytes());
+  }
+
+  @Test
   void decryptingStream_whoseEndWasAuthenticated_isASuccessWhateverWasRead() throws IOException {
     byte[] envelope = cipher.encrypt(new byte[LONG], ROW);
     try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {

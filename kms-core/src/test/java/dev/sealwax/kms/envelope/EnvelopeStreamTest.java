@@ -1,5 +1,7 @@
 package dev.sealwax.kms.envelope;
 
+import static dev.sealwax.kms.crypto.ChunkCipher.CHUNK_BYTES;
+import static dev.sealwax.kms.crypto.ChunkCipher.SEALED_CHUNK_BYTES;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -7,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.crypto.ChunkCipher;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KmsException;
@@ -20,7 +23,10 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NonWritableChannelException;
 import java.nio.channels.SeekableByteChannel;
+import java.security.Provider;
+import java.security.Security;
 import java.util.Arrays;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,6 +37,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class EnvelopeStreamTest {
   private static final EncryptionContext ROW = EncryptionContext.of("row", "42");
   private static final int LENGTH = 40_000;
+
+  /** Where the first chunk begins. */
+  private static final int FIRST_CHUNK = 88 + ChunkCipher.PREFIX_BYTES;
 
   private final EnvelopeRig rig = EnvelopeRig.create();
   private final EnvelopeCipher cipher = rig.cipher();
@@ -195,6 +204,42 @@ final class EnvelopeStreamTest {
     }
   }
 
+  /** With a JCE provider that decrypts while it reads and looks at the tag last. */
+  @Test
+  void read_ofAWholeChunkThatIsBad_leavesNoPlaintextInTheArray() throws Exception {
+    byte[] envelope = cipher.encrypt(bytes(), ROW);
+    envelope[FIRST_CHUNK + 2 * SEALED_CHUNK_BYTES - 1] ^= 1;
+    byte[] out = new byte[40_000];
+    Provider decryptsFirst = new BouncyCastleProvider();
+    Security.insertProviderAt(decryptsFirst, 1);
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW);
+        SeekableByteChannel channel = cipher.decryptingChannel(new ArrayChannel(envelope), ROW)) {
+      assertEquals(CHUNK_BYTES, in.read(out));
+      assertArrayEquals(Arrays.copyOf(bytes(), CHUNK_BYTES), Arrays.copyOf(out, CHUNK_BYTES));
+
+      Arrays.fill(out, (byte) 0x55);
+      assertThrows(DecryptionFailedException.class, () -> in.read(out, 7, 20_000));
+      assertAreZeros(out, 7, CHUNK_BYTES);
+
+      Arrays.fill(out, (byte) 0x55);
+      ByteBuffer buffer = ByteBuffer.wrap(out).position(9);
+      channel.position(CHUNK_BYTES);
+      assertThrows(DecryptionFailedException.class, () -> channel.read(buffer));
+      assertEquals(9, buffer.position());
+      assertAreZeros(out, 9, CHUNK_BYTES);
+    } finally {
+      Security.removeProvider(decryptsFirst.getName());
+    }
+  }
+
+  /** That {@code out}, filled with 0x55, holds {@code length} zeros from {@code offset} on. */
+  private static void assertAreZeros(byte[] out, int offset, int length) {
+    byte[] expected = new byte[out.length];
+    Arrays.fill(expected, (byte) 0x55);
+    Arrays.fill(expected, offset, offset + length, (byte) 0);
+    assertArrayEquals(expected, out);
+  }
+
   @Test
   void decryptingStream_whenTheSourceFails_reportsThatAndNeverReadsOn() throws IOException {
     byte[] envelope = cipher.encrypt(bytes(), ROW);
@@ -274,7 +319,7 @@ final class EnvelopeStreamTest {
   @Test
   void decryptingChannel_whenAChunkInTheMiddleIsBad_failsThereOnly() throws IOException {
     byte[] envelope = cipher.encrypt(bytes(), ROW);
-    envelope[88 + 56 + 16_400 + 100] ^= 1;
+    envelope[FIRST_CHUNK + SEALED_CHUNK_BYTES + 100] ^= 1;
     try (SeekableByteChannel in = cipher.decryptingChannel(new ArrayChannel(envelope), ROW)) {
       ByteBuffer first = ByteBuffer.allocate(16_384);
       assertEquals(16_384, in.read(first));

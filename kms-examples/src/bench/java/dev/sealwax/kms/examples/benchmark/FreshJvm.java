@@ -37,7 +37,8 @@ final class FreshJvm {
 
   static String table(ChildJvm jvm) throws Exception {
     jvm.repeat(1, FreshJvm.class, "prepare");
-    return rows(jvm, "", List.of("raw", "tink", "sealwax"))
+    return TouchedMemory.touch(jvm)
+        + rows(jvm, "", List.of("raw", "tink", "sealwax"))
         + "\n"
         + rows(jvm.withSmallHeap(), ", small heap", List.of("raw", "sealwax"));
   }

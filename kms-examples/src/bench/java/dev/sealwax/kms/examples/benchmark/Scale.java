@@ -6,16 +6,16 @@ import java.util.List;
 /** How long and how often everything is measured. */
 enum Scale {
   /** Seconds for the whole table: proves that it runs, its figures mean nothing. */
-  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5, 2) {
+  SMOKE(1, Duration.ofMillis(5), 1, 20, 50, 5, 2, 128) {
     @Override
     List<String> jvmOptions() {
       return List.of("-XX:TieredStopAtLevel=1");
     }
   },
   /** Minutes: enough to see a regression of ten percent. */
-  QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20, 64),
+  QUICK(1, Duration.ofSeconds(2), 5, 20_000, 10_000, 20, 64, 3584),
   /** About half an hour: the published figures. */
-  FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20, 64);
+  FULL(3, Duration.ofSeconds(4), 10, 200_000, 100_000, 20, 64, 3584);
 
   private final int jvms;
   private final Duration cell;
@@ -24,6 +24,7 @@ enum Scale {
   private final int keysets;
   private final int freshSlots;
   private final int streamMebibytes;
+  private final int memoryMebibytes;
 
   Scale(
       int jvms,
@@ -32,7 +33,8 @@ enum Scale {
       int tasks,
       int keysets,
       int freshSlots,
-      int streamMebibytes) {
+      int streamMebibytes,
+      int memoryMebibytes) {
     this.jvms = jvms;
     this.cell = cell;
     this.repetitions = repetitions;
@@ -40,6 +42,7 @@ enum Scale {
     this.keysets = keysets;
     this.freshSlots = freshSlots;
     this.streamMebibytes = streamMebibytes;
+    this.memoryMebibytes = memoryMebibytes;
   }
 
   /** Fresh JVMs per row, whose median counts. */
@@ -75,6 +78,11 @@ enum Scale {
   /** Length of a stream in a fresh JVM; 64 MiB is that of the bar. */
   int streamBytes() {
     return streamMebibytes << 20;
+  }
+
+  /** Memory that is used once before a fresh JVM is measured: its heap of 2 GiB, and the rest. */
+  int memoryMebibytes() {
+    return memoryMebibytes;
   }
 
   /**

@@ -1,0 +1,48 @@
+package dev.sealwax.kms.examples.benchmark;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Memory that was used before. A virtual machine is often given a page of its memory by its host
+ * only when that is first touched, which takes ten times as long as what the operating system
+ * itself needs for it, and happens once: a machine that has run for a while has it behind it.
+ */
+final class TouchedMemory {
+  private static final int PAGE_BYTES = 4 << 10;
+  private static final int BLOCK_BYTES = 64 << 20;
+
+  private TouchedMemory() {}
+
+  /** Touches as much as a fresh JVM may need; its end gives it back, for the next one to use. */
+  static String touch(ChildJvm jvm) throws Exception {
+    double first = jvm.repeat(1, TouchedMemory.class).of("micros");
+    double again = jvm.repeat(1, TouchedMemory.class).of("micros");
+    return Figures.format(
+        "A page of memory took %.1f us when this section touched it first, and %.1f us when it did"
+            + " so again in another process, as all below.\n\n",
+        first, again);
+  }
+
+  public static void main(String[] arguments) {
+    int blocks = Scale.valueOf(arguments[0]).memoryMebibytes() / (BLOCK_BYTES >> 20);
+    long start = System.nanoTime();
+    List<ByteBuffer> touched = new ArrayList<>();
+    for (int i = 0; i < blocks; i++) {
+      // Half in the heap: each half may be as large as the greatest heap.
+      touched.add(i % 2 == 0 ? ByteBuffer.allocate(BLOCK_BYTES) : direct());
+    }
+    double nanos = System.nanoTime() - start;
+    long pages = touched.size() * (long) (BLOCK_BYTES / PAGE_BYTES);
+    Figures.report("micros", nanos / 1e3 / pages);
+  }
+
+  private static ByteBuffer direct() {
+    ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
+    for (int i = 0; i < BLOCK_BYTES; i += PAGE_BYTES) {
+      block.put(i, (byte) 1);
+    }
+    return block;
+  }
+}
