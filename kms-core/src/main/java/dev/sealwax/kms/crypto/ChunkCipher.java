@@ -124,19 +124,12 @@ public final class ChunkCipher implements AutoCloseable {
     if (length < TAG_BYTES) {
       throw new DecryptionFailedException();
     }
-    boolean authentic = false;
     try {
-      int opened = run(Cipher.DECRYPT_MODE, index, in, offset, length, out, outOffset);
-      authentic = true;
-      return opened;
+      return run(Cipher.DECRYPT_MODE, index, in, offset, length, out, outOffset);
     } catch (AEADBadTagException e) {
       throw new DecryptionFailedException();
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("AES-GCM decryption failed in the JCE provider", e);
-    } finally {
-      if (!authentic) {
-        Arrays.fill(out, outOffset, outOffset + length - TAG_BYTES, (byte) 0);
-      }
     }
   }
 
@@ -149,6 +142,7 @@ public final class ChunkCipher implements AutoCloseable {
     if (!state.compareAndSet(IDLE, BUSY)) {
       throw new IllegalStateException("the stream is closed, or used by two threads at once");
     }
+    boolean done = false;
     try {
       if (mode == Cipher.ENCRYPT_MODE) {
         // Chunks are sealed in order, so that no mistake above can use a nonce twice.
@@ -162,8 +156,13 @@ public final class ChunkCipher implements AutoCloseable {
       }
       LONG.set(nonce, NONCE_BYTES - Long.BYTES, nonceTail ^ index);
       cipher.init(mode, key, AesGcm.parameters(nonce));
-      return cipher.doFinal(in, offset, length, out, outOffset);
+      int written = cipher.doFinal(in, offset, length, out, outOffset);
+      done = true;
+      return written;
     } finally {
+      if (!done && mode == Cipher.DECRYPT_MODE) {
+        Arrays.fill(out, outOffset, outOffset + length - TAG_BYTES, (byte) 0);
+      }
       if (!state.compareAndSet(BUSY, IDLE)) {
         wipe(); // closed meanwhile
       }

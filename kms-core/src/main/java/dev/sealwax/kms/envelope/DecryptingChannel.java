@@ -81,7 +81,7 @@ final class DecryptingChannel implements SeekableByteChannel {
           new DecryptingChannel(
               source, chunksPosition, sealedBytes, size, cipher, end, new byte[CHUNK_BYTES]);
       channel.chunkIndex = NONE;
-      channel.openChunk(size / CHUNK_BYTES);
+      channel.keepChunk(cipher, size / CHUNK_BYTES);
       return channel;
     } catch (IOException | RuntimeException | Error e) {
       cipher.close();
@@ -90,13 +90,12 @@ final class DecryptingChannel implements SeekableByteChannel {
   }
 
   /** Makes {@link #chunk} hold chunk {@code index}. */
-  private void openChunk(long index) throws IOException {
-    if (index == chunkIndex || cipher == null) {
-      return;
+  private void keepChunk(ChunkCipher opener, long index) throws IOException {
+    if (index != chunkIndex) {
+      chunkIndex = NONE;
+      chunkLength = openChunk(opener, index, chunk, 0);
+      chunkIndex = index;
     }
-    chunkIndex = NONE;
-    chunkLength = openChunk(cipher, index, chunk, 0);
-    chunkIndex = index;
   }
 
   private int openChunk(ChunkCipher opener, long index, byte[] out, int offset) throws IOException {
@@ -141,7 +140,7 @@ final class DecryptingChannel implements SeekableByteChannel {
         out.position(out.position() + part);
         return part;
       }
-      openChunk(index);
+      keepChunk(opener, index);
     } catch (IOException | RuntimeException | Error e) {
       if (end != null) {
         end.failed(e);

@@ -9,6 +9,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,13 +57,12 @@ final class DecryptingInputStream extends ReadyInputStream {
   }
 
   @Override
-  int fillDirectly(byte[] out, int offset, int length) throws IOException {
+  int readDirectly(byte[] out, int offset, int length) throws IOException {
     requireReadable();
     if (openedLast || length < CHUNK_BYTES) {
       return 0;
     }
     openNext(out, offset);
-    position = limit;
     return limit;
   }
 
@@ -75,7 +75,10 @@ final class DecryptingInputStream extends ReadyInputStream {
     }
   }
 
-  /** Opens the next chunk into {@code out}, and sets position and limit as if that were ready. */
+  /**
+   * Opens the next chunk into {@code out}, of which {@link #limit} bytes are plaintext then: ready
+   * ones, or handed out already if they went elsewhere.
+   */
   private void openNext(byte[] out, int offset) throws IOException {
     try {
       if (chunks > 0) {
@@ -83,7 +86,9 @@ final class DecryptingInputStream extends ReadyInputStream {
       }
       position = 0;
       limit = 0;
-      limit = cipher.open(chunks, sealed, 0, sealedLength, out, offset);
+      int opened = cipher.open(chunks, sealed, 0, sealedLength, out, offset);
+      limit = opened;
+      position = out == ready ? 0 : opened;
       if (sealedLength < SEALED_CHUNK_BYTES) {
         openedLast = true;
         end.succeeded(chunks * CHUNK_BYTES + limit);
@@ -110,11 +115,20 @@ final class DecryptingInputStream extends ReadyInputStream {
    */
   @Override
   public long transferTo(OutputStream sink) throws IOException {
+    Objects.requireNonNull(sink, "sink");
+    // Not lent from here: a sink may close this stream, which wipes what is ready.
+    byte[] piece = new byte[CHUNK_BYTES];
+    long transferred = 0;
     try {
-      return super.transferTo(sink);
+      for (int length; (length = read(piece)) > 0; transferred += length) {
+        sink.write(piece, 0, length);
+      }
+      return transferred;
     } catch (IOException | RuntimeException | Error e) {
       end.failed(e);
       throw e;
+    } finally {
+      Arrays.fill(piece, (byte) 0);
     }
   }
 

@@ -325,7 +325,9 @@ public final class EnvelopeCipher {
   /**
    * A stream that decrypts {@code envelope}, with constant memory. It returns only authenticated
    * bytes; that the message is complete is known when it returns end of stream. Reads may throw
-   * {@link DecryptionFailedException}. Closing it closes {@code envelope}.
+   * {@link DecryptionFailedException}. Reads of 16 KiB or more are the fastest: they decrypt
+   * straight into your array, where nothing is to be relied on until they return. For one thread at
+   * a time, which also closes it. Closing it closes {@code envelope}.
    *
    * @throws IOException if the source fails while the header is read
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does
@@ -372,7 +374,8 @@ public final class EnvelopeCipher {
   /**
    * A read-only channel with random access to the plaintext of {@code envelope}, which starts at
    * position 0. Opening it authenticates the last chunk and with it the length; a read decrypts the
-   * chunks it touches. For one thread at a time. Closing it closes {@code envelope}.
+   * chunks it touches, whole ones straight into the array of a buffer that has one. For one thread
+   * at a time, which also closes it. Closing it closes {@code envelope}.
    *
    * @throws IOException if the channel fails
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does

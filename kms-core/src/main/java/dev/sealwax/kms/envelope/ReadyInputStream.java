@@ -2,7 +2,6 @@ package dev.sealwax.kms.envelope;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.util.Objects;
 
 /** A stream that hands out what its subclass makes ready, a piece at a time. */
@@ -22,11 +21,11 @@ abstract class ReadyInputStream extends InputStream {
 
   /**
    * To be called when nothing is ready: puts a piece straight into {@code out}, which saves copying
-   * it.
+   * it. If it throws, that part of {@code out} may have changed.
    *
    * @return bytes put there; 0 leaves it to {@link #fill}: there may be no room, or no piece
    */
-  int fillDirectly(byte[] out, int offset, int length) throws IOException {
+  int readDirectly(byte[] out, int offset, int length) throws IOException {
     return 0;
   }
 
@@ -42,7 +41,7 @@ abstract class ReadyInputStream extends InputStream {
       return 0;
     }
     if (position == limit) {
-      int direct = fillDirectly(out, offset, length);
+      int direct = readDirectly(out, offset, length);
       if (direct > 0) {
         return direct;
       }
@@ -54,21 +53,6 @@ abstract class ReadyInputStream extends InputStream {
     System.arraycopy(ready, position, out, offset, part);
     position += part;
     return part;
-  }
-
-  @Override
-  public long transferTo(OutputStream sink) throws IOException {
-    Objects.requireNonNull(sink, "sink");
-    long transferred = 0;
-    while (fill()) {
-      int start = position;
-      int part = limit - start;
-      // Before the sink, which may fail: these bytes have been handed out.
-      position = limit;
-      sink.write(ready, start, part);
-      transferred += part;
-    }
-    return transferred;
   }
 
   @Override

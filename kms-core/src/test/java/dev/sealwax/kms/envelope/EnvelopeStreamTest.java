@@ -19,6 +19,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NonWritableChannelException;
@@ -253,6 +254,32 @@ final class EnvelopeStreamTest {
     assertThrows(RuntimeException.class, in::read);
     in.close();
     assertEquals(1, rig.ciphers.statistics().failures());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1000, LENGTH})
+  void transferTo_aSinkThatClosesTheStream_stillHasItsBytes(int length) throws IOException {
+    byte[] plaintext = Arrays.copyOf(bytes(), length);
+    InputStream in =
+        cipher.decryptingStream(new ByteArrayInputStream(cipher.encrypt(plaintext, ROW)), ROW);
+    ByteArrayOutputStream received = new ByteArrayOutputStream();
+    OutputStream closing =
+        new OutputStream() {
+          @Override
+          public void write(int b) {
+            throw new AssertionError("written in one piece");
+          }
+
+          @Override
+          public void write(byte[] piece, int offset, int count) throws IOException {
+            in.close();
+            received.write(piece, offset, count);
+          }
+        };
+
+    assertThrows(IOException.class, () -> in.transferTo(closing));
+    assertArrayEquals(
+        Arrays.copyOf(plaintext, Math.min(length, CHUNK_BYTES)), received.toByteArray());
   }
 
   @Test
