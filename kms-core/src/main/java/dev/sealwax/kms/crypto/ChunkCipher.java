@@ -113,8 +113,9 @@ public final class ChunkCipher implements AutoCloseable {
   }
 
   /**
-   * Opens chunk {@code index}. If that fails, {@code out} holds zeros where the plaintext would be:
-   * it may be an array of the application, and a JCE provider may have decrypted before it knew.
+   * Opens chunk {@code index}. If decryption was begun and fails, {@code out} holds zeros where the
+   * plaintext would be: it may be an array of the application, and a JCE provider may have written
+   * before it compared the tag.
    *
    * @param length length as stored, tag included
    * @return bytes written to {@code out}: {@code length - TAG_BYTES}
@@ -160,11 +161,11 @@ public final class ChunkCipher implements AutoCloseable {
       done = true;
       return written;
     } finally {
-      if (!done && mode == Cipher.DECRYPT_MODE) {
-        Arrays.fill(out, outOffset, outOffset + length - TAG_BYTES, (byte) 0);
-      }
       if (!state.compareAndSet(BUSY, IDLE)) {
         wipe(); // closed meanwhile
+      }
+      if (!done && mode == Cipher.DECRYPT_MODE) {
+        Arrays.fill(out, outOffset, outOffset + length - TAG_BYTES, (byte) 0);
       }
     }
   }

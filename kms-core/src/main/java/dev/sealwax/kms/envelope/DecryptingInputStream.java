@@ -13,7 +13,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads as the plaintext of a chunked body, with memory for one chunk. Every byte returned is
+ * Reads as the plaintext of a chunked body, with memory for a few chunks. Every byte returned is
  * authentic; the end of stream is returned only after the last chunk has proved that nothing is
  * missing. Who closes it before that has abandoned it. For one thread at a time.
  */
@@ -86,9 +86,10 @@ final class DecryptingInputStream extends ReadyInputStream {
       }
       position = 0;
       limit = 0;
-      int opened = cipher.open(chunks, sealed, 0, sealedLength, out, offset);
-      limit = opened;
-      position = out == ready ? 0 : opened;
+      limit = cipher.open(chunks, sealed, 0, sealedLength, out, offset);
+      if (out != ready) {
+        position = limit;
+      }
       if (sealedLength < SEALED_CHUNK_BYTES) {
         openedLast = true;
         end.succeeded(chunks * CHUNK_BYTES + limit);
@@ -101,8 +102,8 @@ final class DecryptingInputStream extends ReadyInputStream {
     } catch (IOException | Error e) {
       // Bytes already taken from the source are lost, so a later read could not continue.
       failure =
-          e instanceof IOException source
-              ? new UncheckedIOException("the source of the stream failed before", source)
+          e instanceof IOException io
+              ? new UncheckedIOException("the source of the stream failed before", io)
               : new IllegalStateException("the stream failed before", e);
       end.failed(e);
       throw e;
@@ -116,7 +117,7 @@ final class DecryptingInputStream extends ReadyInputStream {
   @Override
   public long transferTo(OutputStream sink) throws IOException {
     Objects.requireNonNull(sink, "sink");
-    // Not lent from here: a sink may close this stream, which wipes what is ready.
+    // Not what is ready here: a sink may close this stream, which wipes that.
     byte[] piece = new byte[CHUNK_BYTES];
     long transferred = 0;
     try {

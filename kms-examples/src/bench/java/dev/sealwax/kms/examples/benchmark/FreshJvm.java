@@ -182,7 +182,7 @@ final class FreshJvm {
     }
   }
 
-  /** Ciphertext that need not be read before: that takes a third of the two seconds. */
+  /** Ciphertext that need not be read before, which would take a good part of the two seconds. */
   private static ByteBuffer map(Path file) throws IOException {
     try (FileChannel channel = FileChannel.open(file)) {
       return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size());

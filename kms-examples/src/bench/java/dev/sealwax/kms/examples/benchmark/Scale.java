@@ -80,7 +80,7 @@ enum Scale {
     return streamMebibytes << 20;
   }
 
-  /** Memory that is used once before a fresh JVM is measured: its heap of 2 GiB, and the rest. */
+  /** Memory that is used before a fresh JVM is measured: more than that needs. */
   int memoryMebibytes() {
     return memoryMebibytes;
   }

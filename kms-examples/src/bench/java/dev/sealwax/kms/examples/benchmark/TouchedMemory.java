@@ -6,8 +6,9 @@ import java.util.List;
 
 /**
  * Memory that was used before. A virtual machine is often given a page of its memory by its host
- * only when that is first touched, which takes ten times as long as what the operating system
- * itself needs for it, and happens once: a machine that has run for a while has it behind it.
+ * only when that is touched, and may have lost it again when nobody used it for a while. That takes
+ * several times as long as what the operating system itself needs for a page, and is a matter of
+ * the host.
  */
 final class TouchedMemory {
   private static final int PAGE_BYTES = 4 << 10;
@@ -20,8 +21,8 @@ final class TouchedMemory {
     double first = jvm.repeat(1, TouchedMemory.class).of("micros");
     double again = jvm.repeat(1, TouchedMemory.class).of("micros");
     return Figures.format(
-        "A page of memory took %.1f us when this section touched it first, and %.1f us when it did"
-            + " so again in another process, as all below.\n\n",
+        "A page of memory took %.1f us, zeros included, when this section used it first, and %.1f"
+            + " us when it did so again, in another process.\n\n",
         first, again);
   }
 
@@ -30,19 +31,13 @@ final class TouchedMemory {
     long start = System.nanoTime();
     List<ByteBuffer> touched = new ArrayList<>();
     for (int i = 0; i < blocks; i++) {
-      // Half in the heap: each half may be as large as the greatest heap.
-      touched.add(i % 2 == 0 ? ByteBuffer.allocate(BLOCK_BYTES) : direct());
+      // Half in the heap, because the JVM bounds each of the two by the greatest heap.
+      // Both fill what they allocate with zeros.
+      touched.add(
+          i % 2 == 0 ? ByteBuffer.allocate(BLOCK_BYTES) : ByteBuffer.allocateDirect(BLOCK_BYTES));
     }
     double nanos = System.nanoTime() - start;
     long pages = touched.size() * (long) (BLOCK_BYTES / PAGE_BYTES);
     Figures.report("micros", nanos / 1e3 / pages);
-  }
-
-  private static ByteBuffer direct() {
-    ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
-    for (int i = 0; i < BLOCK_BYTES; i += PAGE_BYTES) {
-      block.put(i, (byte) 1);
-    }
-    return block;
   }
 }
