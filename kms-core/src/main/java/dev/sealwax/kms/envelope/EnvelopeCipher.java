@@ -374,8 +374,9 @@ public final class EnvelopeCipher {
   /**
    * A read-only channel with random access to the plaintext of {@code envelope}, which starts at
    * position 0. Opening it authenticates the last chunk and with it the length; a read decrypts the
-   * chunks it touches, whole ones straight into the array of a buffer that has one. For one thread
-   * at a time, which also closes it. Closing it closes {@code envelope}.
+   * chunks it touches, whole ones straight into the array of a buffer that has one, where nothing
+   * is to be relied on until it returns. For one thread at a time, which also closes it. Closing it
+   * closes {@code envelope}.
    *
    * @throws IOException if the channel fails
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does

@@ -256,6 +256,17 @@ final class EnvelopeStreamTest {
     assertEquals(1, rig.ciphers.statistics().failures());
   }
 
+  @Test
+  void transferTo_nothing_isRefusedAndHarmsNothing() throws IOException {
+    byte[] envelope = cipher.encrypt(bytes(), ROW);
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      assertThrows(NullPointerException.class, () -> in.transferTo(null));
+      assertEquals(0, rig.ciphers.statistics().failures());
+      assertEquals(LENGTH, in.transferTo(sink));
+    }
+    assertArrayEquals(bytes(), sink.bytes());
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1000, LENGTH})
   void transferTo_aSinkThatClosesTheStream_stillHasItsBytes(int length) throws IOException {
