@@ -1,11 +1,12 @@
 package dev.sealwax.kms.cache;
 
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** One entry of a {@link KeyCache}: a key and its times. Safe for concurrent use. */
 public final class Held<V extends AutoCloseable> {
   private final V value;
-  final long createdNanos;
+  private final long createdNanos;
   private final boolean cached;
   private final AtomicBoolean renewing = new AtomicBoolean();
   private volatile long softDeadlineNanos;
@@ -17,11 +18,18 @@ public final class Held<V extends AutoCloseable> {
   private volatile boolean cutOff;
   private volatile long cutOffNanos;
 
-  Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
+  private Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
     this.value = value;
     this.createdNanos = createdNanos;
     this.softDeadlineNanos = softDeadlineNanos;
     this.cached = cached;
+  }
+
+  /** A key for a cache to keep, made at {@code nowNanos}. */
+  static <V extends AutoCloseable> Held<V> cached(V value, long nowNanos, long softNanos) {
+    // A tenth of jitter, taken off so that the soft time to live stays an upper bound.
+    long jitter = ThreadLocalRandom.current().nextLong(softNanos / 10 + 1);
+    return new Held<>(value, nowNanos, nowNanos + softNanos - jitter, /* cached= */ true);
   }
 
   /** A key that no cache keeps, for callers that bypass theirs. */
@@ -101,6 +109,10 @@ public final class Held<V extends AutoCloseable> {
   }
 
   void close() {
-    KeyCache.closeQuietly(value);
+    try {
+      value.close();
+    } catch (Exception e) {
+      throw new IllegalStateException("closing a key must not fail", e);
+    }
   }
 }

@@ -1,19 +1,13 @@
 package dev.sealwax.kms.cache;
 
-import com.github.benmanes.caffeine.cache.AsyncCache;
-import com.github.benmanes.caffeine.cache.Caffeine;
-import com.github.benmanes.caffeine.cache.RemovalCause;
 import dev.sealwax.kms.events.Announcer;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
-import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -33,19 +27,13 @@ import org.jspecify.annotations.Nullable;
  * @param <V> the key, wiped by {@code close}
  */
 public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable {
-  /** After a failed renewal the next attempt waits this share of the soft time to live. */
-  private static final int RENEWAL_RETRY_DIVISOR = 20;
-
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
-  private final Executor refresher;
-  private final AsyncCache<K, Held<V>> entries;
-  // Null if the policy has no use for them.
-  private final @Nullable OutlivedKeys<K, V> outlived;
   private final long softNanos;
   private final long hardNanos;
   private final CacheCounts counts = new CacheCounts();
-  private volatile boolean closed;
+  private final Entries<K, V> entries;
+  private final Renewals<K, V> renewals;
 
   /**
    * Opens an empty cache.
@@ -62,55 +50,19 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       ScheduledExecutorService timer) {
     this.policy = policy;
     this.nanoClock = nanoClock;
-    this.refresher = refresher;
     this.softNanos = policy.softTtl().toNanos();
     this.hardNanos = policy.hardTtl().toNanos();
-    this.outlived = policy.hasStaleOnOutage() ? new OutlivedKeys<>(policy, nanoClock, timer) : null;
-    this.entries =
-        Caffeine.newBuilder()
-            .maximumSize(Math.max(1, policy.maximumEntries()))
-            .expireAfterWrite(policy.isNone() ? Duration.ofNanos(1) : policy.hardTtl())
-            .ticker(nanoClock::getAsLong)
-            // Removal runs on the thread that causes it, so that a revoked key is wiped when the
-            // call returns.
-            .executor(Runnable::run)
-            .scheduler(new ExpiryTimer(timer))
-            .<K, Held<V>>removalListener(
-                (key, held, cause) -> {
-                  if (held != null) {
-                    if (cause != RemovalCause.REPLACED) {
-                      counts.evictions.increment();
-                    }
-                    if (!held.isOutlived()) {
-                      held.close();
-                    }
-                  }
-                })
-            // Under the lock of the entry, so that whoever removes the key finds it here or there.
-            .evictionListener(
-                (key, held, cause) -> {
-                  if (key != null && held != null && cause == RemovalCause.EXPIRED) {
-                    outlive(key, held);
-                  }
-                })
-            .buildAsync();
-  }
-
-  private void outlive(K key, Held<V> held) {
-    if (outlived != null) {
-      outlived.keep(key, held);
-    }
+    this.entries = new Entries<>(policy, nanoClock, timer, counts);
+    this.renewals = new Renewals<>(entries, counts, nanoClock, softNanos, refresher);
   }
 
   /** The entry if it is in memory and within its hard time to live; counts a hit. */
   public @Nullable Held<V> getIfPresent(K key) {
-    CompletableFuture<Held<V>> future = entries.getIfPresent(key);
-    if (future == null || !future.isDone() || future.isCompletedExceptionally()) {
+    Held<V> held = entries.getIfPresent(key);
+    if (held == null) {
       return null;
     }
-    Held<V> held = future.join();
-    long now = nanoClock.getAsLong();
-    long age = now - held.createdNanos;
+    long age = held.ageNanos(nanoClock.getAsLong());
     if (age >= hardNanos) {
       return null;
     }
@@ -135,7 +87,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private Held<V> loadUncounted(K key, Supplier<V> loader) {
     if (policy.isNone()) {
       requireOpen();
-      return new Held<>(loaded(loader), nanoClock.getAsLong(), 0, /* cached= */ false);
+      return Held.uncached(loaded(loader));
     }
     while (true) {
       requireOpen();
@@ -143,7 +95,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       StackRoom.require();
       CompletableFuture<Held<V>> winner;
       try {
-        winner = entries.get(key, (k, executor) -> mine);
+        winner = entries.getOrBegin(key, mine);
         if (winner == mine) {
           return Announcer.untilOver(() -> loadInto(mine, key, loader));
         }
@@ -154,81 +106,10 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       if (held == null) {
         continue;
       }
-      if (nanoClock.getAsLong() - held.createdNanos < hardNanos) {
+      if (held.ageNanos(nanoClock.getAsLong()) < hardNanos) {
         return held;
       }
-      retire(key, winner, held);
-    }
-  }
-
-  private void retire(K key, CompletableFuture<Held<V>> expired, Held<V> held) {
-    entries
-        .asMap()
-        .computeIfPresent(
-            key,
-            (k, current) -> {
-              if (current != expired) {
-                return current;
-              }
-              outlive(k, held);
-              return null;
-            });
-  }
-
-  /**
-   * As {@link #load}; but if an outage keeps the entry from being loaded, the one that has outlived
-   * its hard time to live by less than {@code window}: served only if the last attempt to load it
-   * anew, seconds ago at most, has failed as throttled or unavailable. The first one in need waits
-   * for such an attempt, later ones are served at once while it is repeated in the background.
-   */
-  public Held<V> loadOrOutlived(K key, Supplier<V> loader, Duration window) {
-    OutlivedKeys<K, V> past = outlived;
-    if (past == null) {
-      return load(key, loader);
-    }
-    Held<V> known = past.within(key, window);
-    if (known != null && past.isCutOff(known)) {
-      counts.hits.increment();
-      if (known.needsRenewal(nanoClock.getAsLong())) {
-        reload(past, key, known, loader);
-      }
-      return servedInOutage(known);
-    }
-    try {
-      return load(key, loader);
-    } catch (RootKeyException e) {
-      Held<V> old = OutlivedKeys.isOutage(e) ? past.within(key, window) : null;
-      if (old == null || !past.isCutOff(old)) {
-        throw e;
-      }
-      return servedInOutage(old);
-    }
-  }
-
-  private Held<V> servedInOutage(Held<V> held) {
-    counts.servedInOutage(held.ageNanos(nanoClock.getAsLong()));
-    return held;
-  }
-
-  private void reload(OutlivedKeys<K, V> past, K key, Held<V> old, Supplier<V> loader) {
-    submitRenewal(
-        old,
-        () -> {
-          try {
-            loadUncounted(key, loader);
-          } catch (RuntimeException e) {
-            counts.refreshFailures.increment(); // what it means for the old one is noted already
-          } finally {
-            // If it has succeeded, nobody asks for the old one any more.
-            past.postponeReload(old);
-          }
-        },
-        () -> past.postponeReload(old));
-  }
-
-  private void removeOutlived(K key) {
-    if (outlived != null) {
-      outlived.remove(key);
+      entries.expire(key, winner, held);
     }
   }
 
@@ -238,7 +119,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   private void abandonIfPending(K key, Load<V> load) {
     if (!load.isDone()) {
-      entries.asMap().remove(key, load);
+      entries.abandon(key, load);
       load.fail(new IllegalStateException("the load of a key was cut off; try again"));
     }
   }
@@ -247,17 +128,12 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     try {
       Held<V> held = hold(loaded(loader));
       load.complete(held);
-      removeOutlived(key);
-      if (closed) {
-        // close() may have emptied the cache before this entry was complete.
-        entries.synchronous().invalidate(key);
+      if (!entries.settle(key)) {
         throw closedCache();
       }
       return held;
     } catch (RuntimeException | Error e) {
-      if (outlived != null) {
-        outlived.judge(key, e);
-      }
+      entries.judge(key, e);
       load.fail(e);
       throw e;
     }
@@ -274,44 +150,43 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private static <V extends AutoCloseable> boolean leadsTo(
-      CompletableFuture<Held<V>> future, Held<V> held) {
-    return future.isDone() && !future.isCompletedExceptionally() && future.join() == held;
+  private Held<V> hold(V value) {
+    return Held.cached(value, nanoClock.getAsLong(), softNanos);
   }
 
-  /** Puts a value that the caller has just made; the cache owns it from now on. */
-  public void put(K key, V value) {
-    if (policy.isNone()) {
-      closeQuietly(value);
-      return;
+  /**
+   * As {@link #load}; but if an outage keeps the entry from being loaded, the one that has outlived
+   * its hard time to live by less than {@code window}: served only if the last attempt to load it
+   * anew, seconds ago at most, has failed as throttled or unavailable. The first one in need waits
+   * for such an attempt, later ones are served at once while it is repeated in the background.
+   */
+  public Held<V> loadOrOutlived(K key, Supplier<V> loader, Duration window) {
+    OutlivedKeys<K, V> kept = entries.outlived();
+    if (kept == null) {
+      return load(key, loader);
     }
-    entries.put(key, CompletableFuture.completedFuture(hold(value)));
-    removeOutlived(key);
-    if (closed) {
-      entries.synchronous().invalidate(key);
+    Held<V> known = kept.within(key, window);
+    if (known != null && kept.isCutOff(known)) {
+      counts.hits.increment();
+      if (known.needsRenewal(nanoClock.getAsLong())) {
+        renewals.reload(kept, known, () -> loadUncounted(key, loader));
+      }
+      return servedInOutage(known);
+    }
+    try {
+      return load(key, loader);
+    } catch (RootKeyException e) {
+      Held<V> old = OutlivedKeys.isOutage(e) ? kept.within(key, window) : null;
+      if (old == null || !kept.isCutOff(old)) {
+        throw e;
+      }
+      return servedInOutage(old);
     }
   }
 
-  /** Removes {@code held} if it is still what {@code key} leads to. */
-  public void remove(K key, Held<V> held) {
-    CompletableFuture<Held<V>> future = entries.getIfPresent(key);
-    if (future != null && leadsTo(future, held)) {
-      entries.asMap().remove(key, future);
-    }
-  }
-
-  /** Removes whatever {@code key} leads to. */
-  public void remove(K key) {
-    entries.synchronous().invalidate(key);
-    removeOutlived(key);
-  }
-
-  /** Removes everything; the next uses load again. */
-  public void clear() {
-    entries.synchronous().invalidateAll();
-    if (outlived != null) {
-      outlived.clear();
-    }
+  private Held<V> servedInOutage(Held<V> held) {
+    counts.servedInOutage(held.ageNanos(nanoClock.getAsLong()));
+    return held;
   }
 
   /**
@@ -320,72 +195,31 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   public void renew(K key, Held<V> old, Supplier<V> loader) {
     counts.staleServed.increment();
-    submitRenewal(old, () -> renewNow(key, old, loader), () -> renewalFailed(old));
+    renewals.renew(key, old, loader);
   }
 
-  private void submitRenewal(Held<V> old, Runnable renewal, Runnable onRejection) {
-    if (old.isRenewing()) {
+  /** Puts a value that the caller has just made; the cache owns it from now on. */
+  public void put(K key, V value) {
+    if (policy.isNone()) {
+      Held.uncached(value).close();
       return;
     }
-    StackRoom.require();
-    if (!old.startRenewal()) {
-      return;
-    }
-    boolean submitted = false;
-    try {
-      refresher.execute(renewal);
-      submitted = true;
-    } catch (RejectedExecutionException e) {
-      // The cache is about to be closed, or the threads are busy; the entry serves on.
-    } finally {
-      if (!submitted) {
-        onRejection.run();
-      }
-    }
+    entries.put(key, hold(value));
   }
 
-  private void renewNow(K key, Held<V> old, Supplier<V> loader) {
-    boolean ended = false;
-    try {
-      Held<V> fresh = hold(loader.get());
-      counts.loads.increment();
-      CompletableFuture<Held<V>> current = entries.getIfPresent(key);
-      // Only an entry that is still in place is replaced: a key revoked meanwhile must not come
-      // back.
-      if (current == null
-          || !leadsTo(current, old)
-          || !entries.asMap().replace(key, current, CompletableFuture.completedFuture(fresh))) {
-        fresh.close();
-      } else if (closed) {
-        entries.synchronous().invalidate(key);
-      }
-      ended = true;
-    } catch (RuntimeException e) {
-      ended = true;
-      if (e instanceof KmsException && !OutlivedKeys.isOutage(e)) {
-        old.refuse();
-        if (outlived != null) {
-          outlived.remove(key, old); // its time was over before this answer came
-        }
-      }
-      renewalFailed(old);
-    } finally {
-      if (!ended) {
-        renewalFailed(old); // an Error goes on its way, but the next renewal is not lost to it
-      }
-    }
+  /** Removes {@code held} if it is still what {@code key} leads to. */
+  public void remove(K key, Held<V> held) {
+    entries.remove(key, held);
   }
 
-  private void renewalFailed(Held<V> old) {
-    counts.refreshFailures.increment();
-    old.postponeRenewal(nanoClock.getAsLong() + softNanos / RENEWAL_RETRY_DIVISOR);
+  /** Removes whatever {@code key} leads to. */
+  public void remove(K key) {
+    entries.remove(key);
   }
 
-  private Held<V> hold(V value) {
-    long now = nanoClock.getAsLong();
-    // A tenth of jitter, taken off so that the soft time to live stays an upper bound.
-    long jitter = ThreadLocalRandom.current().nextLong(softNanos / 10 + 1);
-    return new Held<>(value, now, now + softNanos - jitter, /* cached= */ true);
+  /** Removes everything; the next uses load again. */
+  public void clear() {
+    entries.clear();
   }
 
   /** What the cache has done. */
@@ -400,13 +234,11 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    *     themselves
    */
   public CacheStatistics statistics(long hitsBeside) {
-    return counts.statistics(
-        hitsBeside,
-        entries.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size()));
+    return counts.statistics(hitsBeside, entries.size());
   }
 
   private void requireOpen() {
-    if (closed) {
+    if (entries.isClosed()) {
       throw closedCache();
     }
   }
@@ -418,16 +250,6 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   /** Closes every entry; loads under way fail or close what they loaded. */
   @Override
   public void close() {
-    closed = true;
-    clear();
-    entries.synchronous().cleanUp();
-  }
-
-  static void closeQuietly(AutoCloseable value) {
-    try {
-      value.close();
-    } catch (Exception e) {
-      throw new IllegalStateException("closing a key must not fail", e);
-    }
+    entries.close();
   }
 }
