@@ -18,7 +18,7 @@ final class CacheCounts {
   // Written only when it grows, so that hits do not contend for it.
   private final LongAccumulator oldestServedNanos = new LongAccumulator(Math::max, 0);
 
-  /** An entry of this age was in memory and within its time. */
+  /** An entry of this age was in memory and within its hard time to live. */
   void hit(long ageNanos) {
     served(ageNanos);
     hits.increment();

@@ -11,12 +11,15 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a {@link KeyCache} has in memory: the entries within their hard time to live, the loads that
- * are to become entries, and the entries kept for an outage. Closes what leaves it. Once closed, it
- * holds nothing, whatever a load or a renewal under way still brings. Safe for concurrent use.
+ * What a {@link KeyCache} has in memory: its entries, the loads that are to become entries, and the
+ * entries kept for an outage. What may stay, and for how long, is decided here and, for an outage,
+ * in {@link OutlivedKeys}. Closes what leaves it. Once closed, it keeps nothing of what a load or a
+ * renewal under way still brings. Safe for concurrent use.
  */
 final class Entries<K, V extends AutoCloseable> {
-  private final AsyncCache<K, Held<V>> timely;
+  private final LongSupplier nanoClock;
+  private final long hardNanos;
+  private final AsyncCache<K, Held<V>> current;
   // Null if the policy has no use for them.
   private final @Nullable OutlivedKeys<K, V> outlived;
   private volatile boolean closed;
@@ -26,8 +29,10 @@ final class Entries<K, V extends AutoCloseable> {
       LongSupplier nanoClock,
       ScheduledExecutorService timer,
       CacheCounts counts) {
+    this.nanoClock = nanoClock;
+    this.hardNanos = policy.hardTtl().toNanos();
     this.outlived = policy.hasStaleOnOutage() ? new OutlivedKeys<>(policy, nanoClock, timer) : null;
-    this.timely =
+    this.current =
         Caffeine.newBuilder()
             .maximumSize(Math.max(1, policy.maximumEntries()))
             .expireAfterWrite(policy.isNone() ? Duration.ofNanos(1) : policy.hardTtl())
@@ -57,42 +62,50 @@ final class Entries<K, V extends AutoCloseable> {
             .buildAsync();
   }
 
-  /** The entry if its load is over; it may be past its hard time to live. */
+  /** The entry if its load is over and it is within its hard time to live. */
   @Nullable Held<V> getIfPresent(K key) {
-    CompletableFuture<Held<V>> future = timely.getIfPresent(key);
-    return future == null || !future.isDone() || future.isCompletedExceptionally()
-        ? null
-        : future.join();
+    CompletableFuture<Held<V>> future = current.getIfPresent(key);
+    if (future == null || !future.isDone() || future.isCompletedExceptionally()) {
+      return null;
+    }
+    Held<V> held = future.join();
+    return isOverdue(held) ? null : held;
+  }
+
+  /** Whether the hard time to live of an entry is over. */
+  boolean isOverdue(Held<V> held) {
+    return held.ageNanos(nanoClock.getAsLong()) >= hardNanos;
   }
 
   /** The entry, or the load that is to become it; {@code load} itself if there was neither. */
   CompletableFuture<Held<V>> getOrBegin(K key, Load<V> load) {
-    return timely.get(key, (k, executor) -> load);
+    return current.get(key, (k, executor) -> load);
   }
 
   /** Takes back a load that has come to nothing. */
   void abandon(K key, Load<V> load) {
-    timely.asMap().remove(key, load);
+    current.asMap().remove(key, load);
   }
 
   /**
-   * To be called when a load is complete: {@code key} has outlived nothing any more.
+   * To be called when an entry is in its place: {@code key} has outlived nothing any more.
    *
-   * @return false if all was closed before the entry was complete, which is taken out then
+   * @return false if this is closed, and the entry therefore taken out
    */
   boolean settle(K key) {
     if (outlived != null) {
       outlived.remove(key);
     }
-    if (closed) {
-      timely.synchronous().invalidate(key);
+    boolean open = !closed;
+    if (!open) {
+      remove(key);
     }
-    return !closed;
+    return open;
   }
 
   /** Puts an entry in the place of whatever {@code key} leads to. */
   void put(K key, Held<V> held) {
-    timely.put(key, CompletableFuture.completedFuture(held));
+    current.put(key, CompletableFuture.completedFuture(held));
     settle(key);
   }
 
@@ -100,30 +113,37 @@ final class Entries<K, V extends AutoCloseable> {
    * Puts {@code fresh} in the place of {@code old} if that is still there: a key revoked meanwhile
    * must not come back.
    *
-   * @return whether {@code fresh} belongs to the cache now
+   * @return false if it is not, and {@code fresh} still the caller's
    */
   boolean replace(K key, Held<V> old, Held<V> fresh) {
-    CompletableFuture<Held<V>> current = timely.getIfPresent(key);
-    if (current == null
-        || !leadsTo(current, old)
-        || !timely.asMap().replace(key, current, CompletableFuture.completedFuture(fresh))) {
+    CompletableFuture<Held<V>> found = current.getIfPresent(key);
+    if (found == null
+        || !leadsTo(found, old)
+        || !current.asMap().replace(key, found, CompletableFuture.completedFuture(fresh))) {
       return false;
     }
     if (closed) {
-      timely.synchronous().invalidate(key);
+      remove(key);
     }
     return true;
   }
 
-  /** Takes out an entry that its caller has found past its hard time to live. */
+  /** Whether {@code key} leads to {@code held}, or has outlived it. */
+  boolean holds(K key, Held<V> held) {
+    CompletableFuture<Held<V>> found = current.getIfPresent(key);
+    return (found != null && leadsTo(found, held))
+        || (outlived != null && outlived.holds(key, held));
+  }
+
+  /** Takes out an entry that its caller has found overdue. */
   void expire(K key, CompletableFuture<Held<V>> expired, Held<V> held) {
-    timely
+    current
         .asMap()
         .computeIfPresent(
             key,
-            (k, current) -> {
-              if (current != expired) {
-                return current;
+            (k, found) -> {
+              if (found != expired) {
+                return found;
               }
               outlive(k, held);
               return null;
@@ -131,7 +151,8 @@ final class Entries<K, V extends AutoCloseable> {
   }
 
   private void outlive(K key, Held<V> held) {
-    if (outlived != null) {
+    // Nothing but its age may bring an entry there.
+    if (outlived != null && isOverdue(held)) {
       outlived.keep(key, held);
     }
   }
@@ -157,28 +178,28 @@ final class Entries<K, V extends AutoCloseable> {
   }
 
   void remove(K key, Held<V> held) {
-    CompletableFuture<Held<V>> future = timely.getIfPresent(key);
-    if (future != null && leadsTo(future, held)) {
-      timely.asMap().remove(key, future);
+    CompletableFuture<Held<V>> found = current.getIfPresent(key);
+    if (found != null && leadsTo(found, held)) {
+      current.asMap().remove(key, found);
     }
   }
 
   void remove(K key) {
-    timely.synchronous().invalidate(key);
+    current.synchronous().invalidate(key);
     if (outlived != null) {
       outlived.remove(key);
     }
   }
 
   void clear() {
-    timely.synchronous().invalidateAll();
+    current.synchronous().invalidateAll();
     if (outlived != null) {
       outlived.clear();
     }
   }
 
   long size() {
-    return timely.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size());
+    return current.synchronous().estimatedSize() + (outlived == null ? 0 : outlived.size());
   }
 
   boolean isClosed() {
@@ -188,7 +209,7 @@ final class Entries<K, V extends AutoCloseable> {
   void close() {
     closed = true;
     clear();
-    timely.synchronous().cleanUp();
+    current.synchronous().cleanUp();
   }
 
   private static <V extends AutoCloseable> boolean leadsTo(

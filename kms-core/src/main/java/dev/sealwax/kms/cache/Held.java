@@ -3,13 +3,18 @@ package dev.sealwax.kms.cache;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** One entry of a {@link KeyCache}: a key and its times. Safe for concurrent use. */
+/**
+ * A key that is in use: an entry of a {@link KeyCache}, with its times, or one that no cache keeps.
+ * Safe for concurrent use.
+ */
 public final class Held<V extends AutoCloseable> {
   private final V value;
   private final long createdNanos;
   private final boolean cached;
   private final AtomicBoolean renewing = new AtomicBoolean();
-  private volatile long softDeadlineNanos;
+  private final long softEndNanos;
+  // The end of the soft time to live, until a renewal fails.
+  private volatile long nextRenewalNanos;
   // Past its hard time to live, and kept for an outage.
   private volatile boolean outlived;
   // An answer that is no outage has kept it from being renewed: it must not outlive.
@@ -18,10 +23,11 @@ public final class Held<V extends AutoCloseable> {
   private volatile boolean cutOff;
   private volatile long cutOffNanos;
 
-  private Held(V value, long createdNanos, long softDeadlineNanos, boolean cached) {
+  private Held(V value, long createdNanos, long softEndNanos, boolean cached) {
     this.value = value;
     this.createdNanos = createdNanos;
-    this.softDeadlineNanos = softDeadlineNanos;
+    this.softEndNanos = softEndNanos;
+    this.nextRenewalNanos = softEndNanos;
     this.cached = cached;
   }
 
@@ -32,7 +38,7 @@ public final class Held<V extends AutoCloseable> {
     return new Held<>(value, nowNanos, nowNanos + softNanos - jitter, /* cached= */ true);
   }
 
-  /** A key that no cache keeps, for callers that bypass theirs. */
+  /** A key that no cache keeps: its caller's alone, of no age. */
   public static <V extends AutoCloseable> Held<V> uncached(V value) {
     return new Held<>(value, 0, 0, /* cached= */ false);
   }
@@ -43,11 +49,23 @@ public final class Held<V extends AutoCloseable> {
   }
 
   /**
-   * Whether the soft time to live is over at {@code nowNanos}, be a renewal under way or not; false
-   * for a key that no cache keeps.
+   * Whether the soft time to live is over at {@code nowNanos}; false for a key that no cache keeps.
+   */
+  public boolean isStale(long nowNanos) {
+    return cached && nowNanos - softEndNanos >= 0;
+  }
+
+  /**
+   * Whether it is stale and the pause after the last failed renewal is over, be a renewal under way
+   * or not.
    */
   public boolean needsRenewal(long nowNanos) {
-    return cached && nowNanos - softDeadlineNanos >= 0;
+    return cached && nowNanos - nextRenewalNanos >= 0;
+  }
+
+  /** Whether it is an entry of a cache, or was. */
+  public boolean isCached() {
+    return cached;
   }
 
   /** Closes a key that no cache keeps; does nothing for one that a cache does. */
@@ -62,6 +80,7 @@ public final class Held<V extends AutoCloseable> {
     return outlived;
   }
 
+  /** Time since an entry was made; of no meaning for a key that no cache keeps. */
   public long ageNanos(long nowNanos) {
     return nowNanos - createdNanos;
   }
@@ -103,9 +122,15 @@ public final class Held<V extends AutoCloseable> {
     return renewing.compareAndSet(false, true);
   }
 
-  void postponeRenewal(long untilNanos) {
-    softDeadlineNanos = untilNanos;
+  /** Ends the claim of {@link #startRenewal}, by whoever has it. */
+  void endRenewal(long nextNanos) {
+    nextRenewalNanos = nextNanos;
     renewing.set(false);
+  }
+
+  /** Leaves a renewal under way alone. */
+  void postponeRenewal(long nextNanos) {
+    nextRenewalNanos = nextNanos;
   }
 
   void close() {

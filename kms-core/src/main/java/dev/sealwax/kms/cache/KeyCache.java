@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Concurrent misses of one key cause one load, run by the first caller on its own thread and
  * outside any lock; the others wait for it. A failed load fails its waiters and leaves nothing
  * behind. Between soft and hard time to live an entry serves while one background renewal tries to
- * replace it; a failed renewal is tried again later and hurts nobody, unless its loader removes the
+ * replace it; a failed renewal is tried again later and fails nobody, unless its loader removes the
  * entry. Past its hard time to live an entry serves in an outage only, if the policy says so. Every
  * value that leaves the cache is closed; values are such that closing waits for nobody and harms no
  * call under way. Safe for concurrent use.
@@ -30,7 +31,6 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private final CachePolicy policy;
   private final LongSupplier nanoClock;
   private final long softNanos;
-  private final long hardNanos;
   private final CacheCounts counts = new CacheCounts();
   private final Entries<K, V> entries;
   private final Renewals<K, V> renewals;
@@ -51,23 +51,22 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     this.policy = policy;
     this.nanoClock = nanoClock;
     this.softNanos = policy.softTtl().toNanos();
-    this.hardNanos = policy.hardTtl().toNanos();
     this.entries = new Entries<>(policy, nanoClock, timer, counts);
     this.renewals = new Renewals<>(entries, counts, nanoClock, softNanos, refresher);
   }
 
-  /** The entry if it is in memory and within its hard time to live; counts a hit. */
+  /** The entry if it is in memory and within its hard time to live; see {@link #hit}. */
   public @Nullable Held<V> getIfPresent(K key) {
-    Held<V> held = entries.getIfPresent(key);
-    if (held == null) {
-      return null;
+    return entries.getIfPresent(key);
+  }
+
+  /** To be called when an entry that was found here is going to serve: counts that. */
+  public void hit(Held<V> held) {
+    long now = nanoClock.getAsLong();
+    counts.hit(held.ageNanos(now));
+    if (held.isStale(now)) {
+      counts.staleServed.increment();
     }
-    long age = held.ageNanos(nanoClock.getAsLong());
-    if (age >= hardNanos) {
-      return null;
-    }
-    counts.hit(age);
-    return held;
   }
 
   /**
@@ -81,13 +80,13 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    */
   public Held<V> load(K key, Supplier<V> loader) {
     counts.misses.increment();
-    return loadUncounted(key, loader);
+    return load(key, loader, counts.loadFailures);
   }
 
-  private Held<V> loadUncounted(K key, Supplier<V> loader) {
+  private Held<V> load(K key, Supplier<V> loader, LongAdder failures) {
     if (policy.isNone()) {
       requireOpen();
-      return Held.uncached(loaded(loader));
+      return Held.uncached(loaded(loader, failures));
     }
     while (true) {
       requireOpen();
@@ -97,7 +96,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       try {
         winner = entries.getOrBegin(key, mine);
         if (winner == mine) {
-          return Announcer.untilOver(() -> loadInto(mine, key, loader));
+          return Announcer.untilOver(() -> loadInto(mine, key, loader, failures));
         }
       } finally {
         abandonIfPending(key, mine);
@@ -106,7 +105,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       if (held == null) {
         continue;
       }
-      if (held.ageNanos(nanoClock.getAsLong()) < hardNanos) {
+      if (!entries.isOverdue(held)) {
         return held;
       }
       entries.expire(key, winner, held);
@@ -124,9 +123,9 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private Held<V> loadInto(Load<V> load, K key, Supplier<V> loader) {
+  private Held<V> loadInto(Load<V> load, K key, Supplier<V> loader, LongAdder failures) {
     try {
-      Held<V> held = hold(loaded(loader));
+      Held<V> held = hold(loaded(loader, failures));
       load.complete(held);
       if (!entries.settle(key)) {
         throw closedCache();
@@ -139,13 +138,13 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     }
   }
 
-  private V loaded(Supplier<V> loader) {
+  private V loaded(Supplier<V> loader, LongAdder failures) {
     try {
       V value = loader.get();
       counts.loads.increment();
       return value;
     } catch (RuntimeException | Error e) {
-      counts.loadFailures.increment();
+      failures.increment();
       throw e;
     }
   }
@@ -169,7 +168,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
     if (known != null && kept.isCutOff(known)) {
       counts.hits.increment();
       if (known.needsRenewal(nanoClock.getAsLong())) {
-        renewals.reload(kept, known, () -> loadUncounted(key, loader));
+        renewals.reload(kept, known, () -> load(key, loader, counts.refreshFailures));
       }
       return servedInOutage(known);
     }
@@ -194,7 +193,6 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
    * per entry.
    */
   public void renew(K key, Held<V> old, Supplier<V> loader) {
-    counts.staleServed.increment();
     renewals.renew(key, old, loader);
   }
 
@@ -205,6 +203,11 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
       return;
     }
     entries.put(key, hold(value));
+  }
+
+  /** Whether {@code held} is still what {@code key} leads to, or is kept for an outage. */
+  public boolean holds(K key, Held<V> held) {
+    return entries.holds(key, held);
   }
 
   /** Removes {@code held} if it is still what {@code key} leads to. */

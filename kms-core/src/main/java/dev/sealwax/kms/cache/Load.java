@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * trace, so that whoever sends forged envelopes could fill the log.
  */
 final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
+  private final Thread leader = Thread.currentThread();
   private volatile @Nullable Throwable failure;
   private volatile boolean interrupted;
 
@@ -23,8 +24,15 @@ final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
    * What another has loaded, or had from the start.
    *
    * @return null if that one was interrupted, which must fail nobody else
+   * @throws IllegalStateException if this thread itself is loading it
    */
   static <V extends AutoCloseable> @Nullable Held<V> await(CompletableFuture<Held<V>> future) {
+    if (future instanceof Load<V> load
+        && load.leader == Thread.currentThread()
+        && !future.isDone()) {
+      throw new IllegalStateException(
+          "loading a key needs that key itself: a root key must not use the Kms that it serves");
+    }
     try {
       return future.join();
     } catch (CancellationException e) {

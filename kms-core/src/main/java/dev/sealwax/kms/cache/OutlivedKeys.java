@@ -56,6 +56,9 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
   void keep(K key, Held<V> held) {
     if (held.outlive()) {
       entries.put(key, held);
+      if (held.isRefused()) {
+        remove(key, held); // the answer came in between
+      }
     }
   }
 
@@ -82,7 +85,7 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
     }
     if (isOutage(failure)) {
       old.cutOff(nanoClock.getAsLong());
-      postponeReload(old);
+      old.postponeRenewal(nextReload());
     } else if (failure instanceof KmsException) {
       entries.asMap().remove(key, old);
     } else {
@@ -90,8 +93,9 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
     }
   }
 
-  void postponeReload(Held<V> old) {
-    old.postponeRenewal(nanoClock.getAsLong() + RETRY_NANOS);
+  /** When an entry kept here is to be asked for again. */
+  long nextReload() {
+    return nanoClock.getAsLong() + RETRY_NANOS;
   }
 
   static boolean isOutage(Throwable failure) {
@@ -103,6 +107,10 @@ final class OutlivedKeys<K, V extends AutoCloseable> {
   /** Whether what failed on this thread looks like an outage because the thread is interrupted. */
   static boolean isInterrupt(Throwable failure) {
     return isOutage(failure) && Thread.currentThread().isInterrupted();
+  }
+
+  boolean holds(K key, Held<V> held) {
+    return entries.getIfPresent(key) == held;
   }
 
   void remove(K key) {

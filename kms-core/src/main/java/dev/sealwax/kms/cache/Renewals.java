@@ -8,7 +8,8 @@ import java.util.function.Supplier;
 
 /**
  * Makes keys anew in the background while the old ones serve, at most one attempt per entry at a
- * time. A failed attempt is repeated later and hurts nobody. Safe for concurrent use.
+ * time. A failed attempt is repeated later and fails nobody; but an answer that is no outage keeps
+ * the old one from serving in an outage. Safe for concurrent use.
  */
 final class Renewals<K, V extends AutoCloseable> {
   /** After a failed renewal the next attempt waits this share of the soft time to live. */
@@ -43,6 +44,9 @@ final class Renewals<K, V extends AutoCloseable> {
   }
 
   private void renewNow(K key, Held<V> old, Supplier<V> loader) {
+    if (!entries.holds(key, old)) {
+      return; // removed or replaced since; what the loader makes would serve nobody
+    }
     boolean ended = false;
     try {
       Held<V> fresh = Held.cached(loader.get(), nanoClock.getAsLong(), softNanos);
@@ -66,13 +70,17 @@ final class Renewals<K, V extends AutoCloseable> {
 
   private void failed(Held<V> old) {
     counts.refreshFailures.increment();
-    old.postponeRenewal(nanoClock.getAsLong() + softNanos / RETRY_DIVISOR);
+    OutlivedKeys<K, V> kept = entries.outlived();
+    old.endRenewal(
+        kept != null && old.isOutlived()
+            ? kept.nextReload()
+            : nanoClock.getAsLong() + softNanos / RETRY_DIVISOR);
   }
 
   /**
    * Tries to end the service of an entry that is kept for an outage.
    *
-   * @param load loads the key and notes with {@code kept} what its failure means
+   * @param load loads the key, counts, and notes with {@code kept} what its failure means
    */
   void reload(OutlivedKeys<K, V> kept, Held<V> old, Runnable load) {
     submit(
@@ -81,13 +89,13 @@ final class Renewals<K, V extends AutoCloseable> {
           try {
             load.run();
           } catch (RuntimeException e) {
-            counts.refreshFailures.increment();
+            // Noted already.
           } finally {
             // If it has succeeded, nobody asks for the old one any more.
-            kept.postponeReload(old);
+            old.endRenewal(kept.nextReload());
           }
         },
-        () -> kept.postponeReload(old));
+        () -> old.endRenewal(kept.nextReload()));
   }
 
   private void submit(Held<V> old, Runnable renewal, Runnable onRejection) {

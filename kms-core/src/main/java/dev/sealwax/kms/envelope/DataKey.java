@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +36,7 @@ final class DataKey implements AutoCloseable {
   private final @Nullable GcmKey messages;
   private final @Nullable ChunkedKey streams;
   private final AtomicInteger owners = new AtomicInteger(1);
+  private final AtomicBoolean shared = new AtomicBoolean();
 
   // The last snapshots under which the version was found fit for the use. Racy on purpose:
   // snapshots are immutable, and reading an older one only repeats the check.
@@ -174,8 +176,14 @@ final class DataKey implements AutoCloseable {
     rememberedBy = last;
   }
 
-  /** Counts one more owner, who will {@link #close}; false if the key is wiped already. */
-  boolean share() {
+  /**
+   * Counts a second owner, who will {@link #close}; false if there was one before, or the key is
+   * wiped already.
+   */
+  boolean shareOnce() {
+    if (shared.getAndSet(true)) {
+      return false;
+    }
     while (true) {
       int count = owners.get();
       if (count == 0) {

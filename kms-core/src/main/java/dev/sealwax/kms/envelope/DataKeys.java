@@ -83,10 +83,11 @@ final class DataKeys implements AutoCloseable {
       return null;
     }
     if (held.value().isWithdrawn()
-        || (!held.value().isFitToEncrypt(snapshot) && !isUnderPrimary(held.value(), snapshot))) {
+        || (!held.value().isFitToEncrypt(snapshot) && !becomesFit(purpose, held, snapshot))) {
       encrypting.remove(purpose, held);
       return null;
     }
+    encrypting.hit(held);
     if (held.needsRenewal(nanoClock.getAsLong())) {
       encrypting.renew(purpose, held, () -> make(purpose, keyset, keyset.snapshot(0)));
     }
@@ -115,7 +116,7 @@ final class DataKeys implements AutoCloseable {
       }
       // A load begun before a rotation or a revocation makes a key of the version before it; one
       // begun before a denial, a key that is withdrawn.
-      if (isUnderPrimary(held.value(), snapshot) && !held.value().isWithdrawn()) {
+      if (!held.value().isWithdrawn() && becomesFit(purpose, held, snapshot)) {
         return held;
       }
       encrypting.remove(purpose, held);
@@ -138,30 +139,40 @@ final class DataKeys implements AutoCloseable {
     encrypting.remove(purpose, held);
   }
 
-  private static boolean isUnderPrimary(DataKey key, Keyset snapshot) {
+  /** Whether a key that was not held against {@code snapshot} before may encrypt under it. */
+  private boolean becomesFit(Purpose purpose, Held<DataKey> held, Keyset snapshot) {
     snapshot.requireUse(snapshot.primary(), KeyUse.ENCRYPT);
+    DataKey key = held.value();
     if (key.header().keyVersion() != snapshot.primary()) {
       return false;
     }
+    keepToDecrypt(purpose, held);
     key.markFitToEncrypt(snapshot);
     return true;
   }
 
-  private DataKey make(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
-    DataKey key =
-        generate(
-            purpose,
-            keyset,
-            snapshot,
-            new UsageBudget(
-                policy.maxMessages(),
-                policy.maxBytes(),
-                keyset.meter(snapshot, snapshot.primary())));
-    // What this process encrypts it can decrypt without another unwrap.
-    if (!policy.decryptCache().isNone() && key.share()) {
-      decrypting.put(wrapping(purpose.keyset(), key.header()), key);
+  /**
+   * What this process encrypts it can decrypt without another unwrap. Not before the key is in use:
+   * one that is rejected would stay behind.
+   */
+  private void keepToDecrypt(Purpose purpose, Held<DataKey> held) {
+    if (policy.decryptCache().isNone() || !held.value().shareOnce()) {
+      return;
     }
-    return key;
+    Wrapping wrapping = wrapping(purpose.keyset(), held.value().header());
+    decrypting.put(wrapping, held.value());
+    if (held.isCached() && !encrypting.holds(purpose, held)) {
+      decrypting.remove(wrapping); // all were discarded in between, the keys to encrypt first
+    }
+  }
+
+  private DataKey make(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
+    return generate(
+        purpose,
+        keyset,
+        snapshot,
+        new UsageBudget(
+            policy.maxMessages(), policy.maxBytes(), keyset.meter(snapshot, snapshot.primary())));
   }
 
   private DataKey generate(
@@ -203,6 +214,7 @@ final class DataKeys implements AutoCloseable {
       decrypting.remove(wrapping, held);
       return null;
     }
+    decrypting.hit(held);
     if (held.needsRenewal(nanoClock.getAsLong())) {
       decrypting.renew(
           wrapping, held, () -> unwrap(found, keyset, keyset.snapshot(found.keyVersion())));

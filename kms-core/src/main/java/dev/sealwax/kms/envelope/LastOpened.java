@@ -40,7 +40,8 @@ final class LastOpened {
   void remember(Held<DataKey> held) {
     Entry last = entry;
     long now = nanoClock.getAsLong();
-    if (last == null || last.step != now) {
+    // A stale one is left to the cache, which counts how often it serves.
+    if ((last == null || last.step != now) && !held.isStale(now)) {
       held.value().rememberedBy(this);
       entry = new Entry(held, now);
     }

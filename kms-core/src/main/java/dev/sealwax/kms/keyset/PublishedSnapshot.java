@@ -131,8 +131,10 @@ final class PublishedSnapshot {
       // Before the snapshot, or a thread that sees the one and not the other would ask the root
       // key.
       if (loaded.key() != null) {
-        if (denied && deniedNanos - startedNanos >= 0) {
-          loaded.key().close(); // it may be older than the denial, so the root key is asked again
+        // It may be older than a denial, so the root key is asked again.
+        boolean mayBeDenied = denied && deniedNanos - startedNanos >= 0;
+        if (mayBeDenied || !isOfUse(loaded.keyset(), loaded.key().version())) {
+          loaded.key().close();
         } else {
           keys.put(new VersionId(id, loaded.key().version()), loaded.key());
         }
@@ -142,6 +144,13 @@ final class PublishedSnapshot {
     } finally {
       publishing.unlock();
     }
+  }
+
+  /** Whether a version serves anything today; what has expired would be kept for nobody. */
+  private boolean isOfUse(Keyset keyset, int version) {
+    Keyset today = keyset.asOf(wallClock.instant());
+    KeyVersion found = today.find(version);
+    return found != null && today.allowsAny(found);
   }
 
   /** Wipes what a read took over and nobody will use; keys that it found here stay. */

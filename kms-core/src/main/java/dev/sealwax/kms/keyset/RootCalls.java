@@ -17,8 +17,9 @@ import dev.sealwax.kms.vocabulary.KmsException;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
 import java.time.Duration;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -66,8 +67,10 @@ final class RootCalls {
   private final Counts counts;
   private final Denials denials;
   private final RecentFailures<Unwrapping, KmsException> failed;
-  // Those that last said they are switched off: an outage that follows must not hide it.
-  private final Set<Switch> switchedOff = ConcurrentHashMap.newKeySet();
+  // Those that last said they are switched off: an outage that follows must not hide it. With the
+  // number of calls begun until then, as an answer to one of these is no newer.
+  private final Map<Switch, Long> switchedOff = new ConcurrentHashMap<>();
+  private final AtomicLong begun = new AtomicLong();
 
   RootCalls(RootKey rootKey, Announcer announcer, LongSupplier nanoClock, Denials denials) {
     this(rootKey, announcer, nanoClock, denials, new Counts());
@@ -153,7 +156,7 @@ final class RootCalls {
   /** Before a listener is told, who may ask for the key. */
   private void hear(RootKeyException failure, Unwrapping of) {
     if (failure.reason() == Reason.DISABLED) {
-      switchedOff.add(Switch.of(of.keyset(), of.version(), of.wrapped()));
+      switchedOff.put(Switch.of(of.keyset(), of.version(), of.wrapped()), begun.get());
     }
     if (isDenial(failure)) {
       denials.heard(of.keyset(), of.version(), of.wrapped());
@@ -166,6 +169,7 @@ final class RootCalls {
   }
 
   private VersionSecret unwrapNow(KeysetId keyset, int version, WrappedKey wrapped) {
+    long call = begun.incrementAndGet();
     KeyMaterial material;
     try {
       material = QuorumRootKey.unwrapBy(rootKey, wrapped, context(keyset, version));
@@ -177,7 +181,9 @@ final class RootCalls {
       throw e;
     }
     counts.unwraps.increment();
-    switchedOff.remove(Switch.of(keyset, version, wrapped));
+    switchedOff.computeIfPresent(
+        Switch.of(keyset, version, wrapped),
+        (key, heardAfter) -> call > heardAfter ? null : heardAfter);
     if (material.lengthBytes() != VersionSecret.BYTES) {
       int length = material.lengthBytes();
       material.close();
@@ -191,7 +197,7 @@ final class RootCalls {
 
   /** Whether the root key has said that it is switched off, and has not unwrapped since. */
   boolean isSwitchedOff(KeysetId keyset, int version, WrappedKey wrapped) {
-    return switchedOff.contains(Switch.of(keyset, version, wrapped));
+    return switchedOff.containsKey(Switch.of(keyset, version, wrapped));
   }
 
   /** Tells that a key version has served though the root key could not unwrap it anew. */

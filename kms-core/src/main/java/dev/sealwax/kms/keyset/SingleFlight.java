@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class SingleFlight<T> {
   private static final class Flight<T> extends CompletableFuture<T> {
+    private final Thread leader = Thread.currentThread();
     // Written before it is completed.
     private volatile boolean interrupted;
   }
@@ -33,6 +34,11 @@ final class SingleFlight<T> {
       @Nullable Flight<T> other = underWay.compareAndExchange(null, mine);
       if (other == null) {
         return ledToItsEnd(mine, work);
+      }
+      if (other.leader == Thread.currentThread() && !other.isDone()) {
+        throw new IllegalStateException(
+            "reading a keyset needs that keyset itself: a store or root key must not use the Kms"
+                + " that it serves");
       }
       try {
         return other.join();

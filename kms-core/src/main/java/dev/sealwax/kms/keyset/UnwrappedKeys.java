@@ -77,6 +77,7 @@ final class UnwrappedKeys {
     if (held == null) {
       return load(key, loader, purpose);
     }
+    keys.hit(held);
     if (held.needsRenewal(nanoClock.getAsLong())) {
       keys.renew(key, held, loader);
     }

@@ -9,12 +9,14 @@ import java.time.Duration;
  * @param misses lookups that had to load or to wait for a load
  * @param loads loads that succeeded, renewals included
  * @param loadFailures loads that failed and with them the waiting requests
- * @param refreshFailures renewals that failed while the old entry went on serving
- * @param staleServed lookups served by an entry past its soft and within its hard time to live
+ * @param refreshFailures renewals in the background that failed while the old entry went on serving
+ * @param staleServed those of the hits that an entry past its soft and within its hard time to live
+ *     served
  * @param outageServed lookups served by an entry past its hard time to live, because an outage kept
  *     it from being loaded anew
- * @param evictions entries dropped for age, size, exhaustion or revocation
- * @param entries entries held now
+ * @param evictions entries dropped for age (kept for an outage or not), size, exhaustion or
+ *     revocation, or because all were discarded
+ * @param entries entries held now, loads under way among them
  * @param oldestServedAge the greatest age at which an entry has served since the cache was opened
  */
 public record CacheStatistics(

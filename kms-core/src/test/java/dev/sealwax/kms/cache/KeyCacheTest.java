@@ -65,6 +65,7 @@ final class KeyCacheTest {
   private Held<Key> present(String key) {
     Held<Key> held = cache.getIfPresent(key);
     assertNotNull(held);
+    cache.hit(held);
     return held;
   }
 
@@ -191,7 +192,7 @@ final class KeyCacheTest {
     assertEquals(1, old.closes.get());
     assertTrue(fresh.isOpen());
     assertEquals(2, cache.statistics().loads());
-    assertEquals(2, cache.statistics().staleServed());
+    assertEquals(1, cache.statistics().staleServed());
     assertEquals(0, cache.statistics().evictions(), "a renewal is no eviction");
   }
 
@@ -246,12 +247,68 @@ final class KeyCacheTest {
   }
 
   @Test
+  void stale_isCountedForEachUseBetweenTheLimits_beARenewalDueOrNot() {
+    Held<Key> held = cache.load("k", Key::new);
+    present("k");
+    advance(SOFT);
+    present("k");
+    cache.renew("k", held, KeyCacheTest::fail);
+    runBackground();
+    assertFalse(held.needsRenewal(now.get()));
+    present("k");
+    present("k");
+    assertEquals(3, cache.statistics().staleServed());
+    assertEquals(4, cache.statistics().hits());
+  }
+
+  @Test
+  void found_isNoHitBeforeItServes() {
+    cache.load("k", Key::new);
+    assertNotNull(cache.getIfPresent("k"));
+    assertEquals(0, cache.statistics().hits());
+  }
+
+  @Test
+  void removedBeforeItsRenewalRuns_isNotLoadedForNobody() {
+    Held<Key> held = cache.load("k", Key::new);
+    advance(SOFT);
+    AtomicInteger asked = new AtomicInteger();
+    cache.renew(
+        "k",
+        held,
+        () -> {
+          asked.incrementAndGet();
+          return new Key();
+        });
+    cache.remove("k");
+    runBackground();
+    assertEquals(0, asked.get());
+  }
+
+  @Test
+  void load_withinItsOwnLoad_isRefused() {
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(60),
+        () ->
+            assertThrows(
+                IllegalStateException.class,
+                () -> cache.load("k", () -> cache.load("k", Key::new).value())));
+    Key key = new Key();
+    assertSame(key, cache.load("k", () -> cache.load("other", () -> key).value()).value());
+  }
+
+  @Test
   void removedDuringRenewal_doesNotComeBack() {
     Held<Key> held = cache.load("k", Key::new);
     advance(SOFT);
     Key fresh = new Key();
-    cache.renew("k", held, () -> fresh);
-    cache.remove("k");
+    cache.renew(
+        "k",
+        held,
+        () -> {
+          cache.remove("k");
+          return fresh;
+        });
     runBackground();
     assertNull(cache.getIfPresent("k"));
     assertEquals(1, fresh.closes.get());
@@ -333,8 +390,13 @@ final class KeyCacheTest {
     Held<Key> held = second.load("k", Key::new);
     advance(SOFT);
     Key renewed = new Key();
-    second.renew("k", held, () -> renewed);
-    second.close();
+    second.renew(
+        "k",
+        held,
+        () -> {
+          second.close();
+          return renewed;
+        });
     runBackground();
     assertEquals(1, renewed.closes.get());
     assertEquals(1, held.value().closes.get());

@@ -250,6 +250,35 @@ final class OutlivedKeysTest {
   }
 
   @Test
+  void renewalUnderWayAtItsEnd_isTheOnlyAttempt() {
+    Held<Key> held = cache.load("k", () -> old);
+    advance(SOFT);
+    cache.renew("k", held, down());
+    advance(HARD.minus(SOFT));
+    assertSame(old, use(down()));
+    advance(RETRY);
+    assertSame(old, use(down()));
+    assertEquals(1, background.size(), "no second attempt beside the first");
+    runBackground();
+    use(down());
+    assertEquals(0, background.size(), "not at once");
+    advance(RETRY);
+    use(down());
+    assertEquals(1, background.size(), "a second after it has failed, as others of its age");
+  }
+
+  @Test
+  void attemptInTheBackground_failsNoRequest() {
+    meetOutage();
+    long failed = cache.statistics().loadFailures();
+    advance(RETRY);
+    use(down());
+    runBackground();
+    assertEquals(failed, cache.statistics().loadFailures());
+    assertEquals(1, cache.statistics().refreshFailures());
+  }
+
+  @Test
   void remove_takesTheOldOut() {
     meetOutage();
     cache.remove("k");

@@ -143,6 +143,16 @@ final class ExpiryTest {
     assertEquals(kept - 1, rig.process.keyVersionStatistics().entries());
   }
 
+  @Test
+  void keyThatExpiredBeforeTheFirstRead_isNotKept() {
+    keysets.setExpiry("orders", 2, ManualTime.START.plus(SOON));
+    rig.time.advance(SOON);
+    try (OpenKeysets another = rig.process()) {
+      another.open(KeysetId.of("orders")).snapshot(0);
+      assertEquals(0, another.keyVersionStatistics().entries());
+    }
+  }
+
   /** Cites KS-29. */
   @Test
   void expiredPrimary_isNotReplacedSilently() {

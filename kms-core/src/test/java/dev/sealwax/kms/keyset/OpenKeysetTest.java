@@ -32,6 +32,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executor;
@@ -97,6 +98,18 @@ final class OpenKeysetTest {
       Thread.sleep(100);
     } catch (InterruptedException e) {
       throw new AssertionError(e);
+    }
+  }
+
+  /** Lets the first caller go on only when all others are queued behind it. */
+  private static void awaitAllButThisOne(int count, Set<Thread> callers) {
+    while (callers.size() < count
+        || callers.stream()
+            .anyMatch(
+                caller ->
+                    caller != Thread.currentThread()
+                        && caller.getState() != Thread.State.WAITING)) {
+      Thread.onSpinWait();
     }
   }
 
@@ -731,8 +744,20 @@ final class OpenKeysetTest {
   void unknownVersion_manyCallers_shareTheirLooks() throws Exception {
     OpenKeyset keyset = rig.open("orders");
     rig.store.loads.set(0);
-    rig.store.beforeLoad = OpenKeysetTest::dawdle;
-    for (Object result : together(100, () -> keyset.snapshot(7))) {
+    Set<Thread> callers = ConcurrentHashMap.newKeySet();
+    rig.store.beforeLoad =
+        () -> {
+          if (rig.store.loads.get() <= 1) {
+            awaitAllButThisOne(100, callers);
+          }
+        };
+    for (Object result :
+        together(
+            100,
+            () -> {
+              callers.add(Thread.currentThread());
+              return keyset.snapshot(7);
+            })) {
       Keyset snapshot = assertInstanceOf(Keyset.class, result);
       assertEquals(
           Reason.UNKNOWN_VERSION,

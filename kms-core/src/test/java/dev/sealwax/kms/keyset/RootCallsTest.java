@@ -135,6 +135,22 @@ final class RootCallsTest {
     unwrap();
   }
 
+  /** The answer to a call begun before is older than what was heard since. */
+  @Test
+  void disabledRootKey_staysSwitchedOffIfACallBegunBeforeSucceeds() {
+    root.beforeUnwrap =
+        () -> {
+          fails(Reason.DISABLED);
+          assertFails(Reason.DISABLED);
+          works();
+        };
+    unwrap();
+    assertTrue(calls.isSwitchedOff(ORDERS, 1, wrapped));
+    time.advance(RootCalls.FAILURE_PAUSE);
+    unwrap();
+    assertFalse(calls.isSwitchedOff(ORDERS, 1, wrapped));
+  }
+
   @Test
   void disabledRootKey_isSwitchedOffUntilItUnwraps() {
     fails(Reason.DISABLED);

@@ -29,6 +29,13 @@ final class SingleFlightTest {
   }
 
   @Test
+  void run_withinItself_isRefused() {
+    SingleFlight<String> flight = new SingleFlight<>();
+    assertThrows(IllegalStateException.class, () -> flight.run(() -> flight.run(() -> "inner")));
+    assertEquals("done", flight.run(() -> "done"));
+  }
+
+  @Test
   void failure_isEachCallersOwn() throws InterruptedException {
     SingleFlight<String> flight = new SingleFlight<>();
     KeysetStoreException failure = ScriptedStore.unavailable();
