@@ -119,10 +119,11 @@ public final class ChunkCipher implements AutoCloseable {
    *
    * @param length length as stored, tag included
    * @return bytes written to {@code out}: {@code length - TAG_BYTES}
-   * @throws DecryptionFailedException if the chunk is too short or not authentic at this place
+   * @throws DecryptionFailedException if the chunk is too short, beyond the last that there may be,
+   *     or not authentic at this place
    */
   public int open(long index, byte[] in, int offset, int length, byte[] out, int outOffset) {
-    if (length < TAG_BYTES) {
+    if (length < TAG_BYTES || index >= MAX_CHUNKS) {
       throw new DecryptionFailedException();
     }
     try {

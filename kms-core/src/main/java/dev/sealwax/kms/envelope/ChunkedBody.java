@@ -35,11 +35,14 @@ final class ChunkedBody {
   /**
    * Length of the plaintext in chunks of {@code sealedBytes} altogether.
    *
-   * @throws DecryptionFailedException if no message has that length, that is, if its end is missing
+   * @throws DecryptionFailedException if no message has that length: its end is missing, or it has
+   *     more chunks than a message may have
    */
   static long plaintextLength(long sealedBytes) {
     long tail = sealedBytes % SEALED_CHUNK_BYTES;
-    if (sealedBytes < TAG_BYTES || tail < TAG_BYTES) {
+    if (sealedBytes < TAG_BYTES
+        || tail < TAG_BYTES
+        || sealedBytes / SEALED_CHUNK_BYTES >= ChunkCipher.MAX_CHUNKS) {
       throw new DecryptionFailedException();
     }
     return sealedBytes / SEALED_CHUNK_BYTES * CHUNK_BYTES + tail - TAG_BYTES;

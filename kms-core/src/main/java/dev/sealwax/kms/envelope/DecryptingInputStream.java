@@ -117,19 +117,11 @@ final class DecryptingInputStream extends ReadyInputStream {
   @Override
   public long transferTo(OutputStream sink) throws IOException {
     Objects.requireNonNull(sink, "sink");
-    // Not what is ready here: a sink may close this stream, which wipes that.
-    byte[] piece = new byte[CHUNK_BYTES];
-    long transferred = 0;
     try {
-      for (int length; (length = read(piece)) > 0; transferred += length) {
-        sink.write(piece, 0, length);
-      }
-      return transferred;
+      return super.transferTo(sink);
     } catch (IOException | RuntimeException | Error e) {
       end.failed(e);
       throw e;
-    } finally {
-      Arrays.fill(piece, (byte) 0);
     }
   }
 

@@ -51,13 +51,18 @@ final class EncryptingInputStream extends ReadyInputStream {
       ready = sealed;
       position = 0;
       limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
+    } catch (IllegalStateException e) {
+      end.failed(e);
+      if (closed) {
+        throw closedMeanwhile(); // so says the cipher
+      }
+      throw e;
     } catch (IOException | RuntimeException | Error e) {
       end.failed(e);
       throw e;
     }
     if (closed) {
-      // By another thread, during the read.
-      throw new IOException("the stream was closed");
+      throw closedMeanwhile();
     }
     broken = false;
     if (length < CHUNK_BYTES) {
@@ -68,11 +73,14 @@ final class EncryptingInputStream extends ReadyInputStream {
     return true;
   }
 
+  /** By another thread, during the read. */
+  private static IOException closedMeanwhile() {
+    return new IOException("the stream was closed");
+  }
+
   @Override
   public void close() throws IOException {
-    if (!sealedLast) {
-      end.abandoned(0);
-    }
+    end.abandoned(0);
     closed = true;
     cipher.close();
     Arrays.fill(plaintext, (byte) 0);

@@ -167,8 +167,7 @@ public final class EnvelopeCipher {
     if (header.suite() == AlgorithmSuite.ONE_SHOT) {
       byte[] plaintext = opening.openToReencrypt(header, source, context, observation);
       try {
-        sink.write(sealing.sealAfresh(plaintext, context, observation));
-        sink.flush();
+        sealing.sealAfresh(plaintext, context, sink, observation);
         return plaintext.length;
       } finally {
         Arrays.fill(plaintext, (byte) 0);
@@ -191,7 +190,8 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException as {@link #encrypt} does
    */
   public String encryptToText(byte[] plaintext, EncryptionContext context) {
-    return TextForm.encode(encrypt(plaintext, context));
+    Objects.requireNonNull(plaintext, "plaintext");
+    return sealing.sealText(plaintext, Objects.requireNonNull(context, "context"));
   }
 
   /**
@@ -223,7 +223,8 @@ public final class EnvelopeCipher {
    * @throws KeyUnavailableException as {@link #encrypt} does
    */
   public SplitEnvelope encryptSplit(byte[] plaintext, EncryptionContext context) {
-    return SplitEnvelope.of(encrypt(plaintext, context));
+    Objects.requireNonNull(plaintext, "plaintext");
+    return sealing.sealSplit(plaintext, Objects.requireNonNull(context, "context"));
   }
 
   /**
@@ -326,8 +327,9 @@ public final class EnvelopeCipher {
    * A stream that decrypts {@code envelope}, with constant memory. It returns only authenticated
    * bytes; that the message is complete is known when it returns end of stream. Reads may throw
    * {@link DecryptionFailedException}. Reads of 16 KiB or more are the fastest: they decrypt
-   * straight into your array, where nothing is to be relied on until they return. For one thread at
-   * a time, which also closes it. Closing it closes {@code envelope}.
+   * straight into your array, where nothing is to be relied on until they return. Once open it
+   * reads on, even if the key version is disabled meanwhile. For one thread at a time, which also
+   * closes it. Closing it closes {@code envelope}.
    *
    * @throws IOException if the source fails while the header is read
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does
@@ -357,8 +359,9 @@ public final class EnvelopeCipher {
   }
 
   /**
-   * A channel that decrypts {@code envelope} in one pass; otherwise as {@link
-   * #decryptingStream(InputStream, EncryptionContext)}.
+   * A channel that decrypts {@code envelope} in one pass, a chunk at most with each read; otherwise
+   * as {@link #decryptingStream(InputStream, EncryptionContext)}. A buffer of 16 KiB or more that
+   * has an array is the fastest.
    *
    * @throws IOException if the source fails while the header is read
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does
@@ -368,15 +371,15 @@ public final class EnvelopeCipher {
   public ReadableByteChannel decryptingChannel(
       ReadableByteChannel envelope, EncryptionContext context) throws IOException {
     Objects.requireNonNull(envelope, "envelope");
-    return Channels.newChannel(decryptingStream(Channels.newInputStream(envelope), context));
+    return new OnePassChannel(decryptingStream(Channels.newInputStream(envelope), context));
   }
 
   /**
    * A read-only channel with random access to the plaintext of {@code envelope}, which starts at
    * position 0. Opening it authenticates the last chunk and with it the length; a read decrypts the
    * chunks it touches, whole ones straight into the array of a buffer that has one, where nothing
-   * is to be relied on until it returns. For one thread at a time, which also closes it. Closing it
-   * closes {@code envelope}.
+   * is to be relied on until it returns. Once open it reads on, even if the key version is disabled
+   * meanwhile. For one thread at a time, which also closes it. Closing it closes {@code envelope}.
    *
    * @throws IOException if the channel fails
    * @throws MalformedEnvelopeException as {@link #decrypt(byte[], EncryptionContext)} does

@@ -92,34 +92,8 @@ final class EnvelopeHeader {
    * @throws MalformedEnvelopeException naming the first field that is wrong or missing
    */
   static EnvelopeHeader parse(byte[] in) {
-    for (int i = 0; i < MAGIC_LEN; i++) {
-      if (require(in, "magic", MAGIC_POS, MAGIC_LEN, i) != MAGIC[i]) {
-        throw new MalformedEnvelopeException(
-            "magic",
-            MAGIC_POS,
-            startsAsText(in)
-                ? "is that of the text form; use decryptText, rewrapText or inspectText"
-                : "is not 53 57 58; this is no Sealwax envelope");
-      }
-    }
-    int formatVersion = require(in, "format version", VERSION_POS, 1, 0);
-    if (formatVersion != FORMAT_VERSION) {
-      throw new MalformedEnvelopeException(
-          "format version", VERSION_POS, "is " + (formatVersion & 0xff) + "; this library reads 1");
-    }
-    int suiteId = require(in, "suite", SUITE_POS, 1, 0) & 0xff;
-    AlgorithmSuite suite = AlgorithmSuite.ofId(suiteId);
-    if (suite == null) {
-      throw new MalformedEnvelopeException(
-          "suite", SUITE_POS, "is " + suiteId + "; this library reads 1 and 2");
-    }
-    int nameLength = require(in, "keyset name length", NAME_LENGTH_POS, 1, 0) & 0xff;
-    if (nameLength < 1 || nameLength > KeysetId.MAX_LENGTH) {
-      throw new MalformedEnvelopeException(
-          "keyset name length",
-          NAME_LENGTH_POS,
-          "is " + nameLength + ", allowed are 1 to " + KeysetId.MAX_LENGTH);
-    }
+    AlgorithmSuite suite = suite(in);
+    int nameLength = nameLength(in);
     requireLength(in, "keyset name", NAME_POS, nameLength);
     // ISO-8859-1 keeps every byte apart, so that a byte outside ASCII cannot turn into an allowed
     // character.
@@ -141,6 +115,53 @@ final class EnvelopeHeader {
     requireLength(in, "commitment", nameEnd + COMMITMENT_POS, COMMITMENT_LEN);
     return new EnvelopeHeader(
         suite, KeysetId.of(name), keyVersion, Arrays.copyOf(in, nameEnd + AFTER_NAME_LEN));
+  }
+
+  /**
+   * Bytes of the header that follow its first {@link #NAME_POS}, which is all of it that this looks
+   * at.
+   *
+   * @throws MalformedEnvelopeException naming the first of their fields that is wrong or missing
+   */
+  static int restLength(byte[] start) {
+    suite(start);
+    return nameLength(start) + AFTER_NAME_LEN;
+  }
+
+  private static AlgorithmSuite suite(byte[] in) {
+    for (int i = 0; i < MAGIC_LEN; i++) {
+      if (require(in, "magic", MAGIC_POS, MAGIC_LEN, i) != MAGIC[i]) {
+        throw new MalformedEnvelopeException(
+            "magic",
+            MAGIC_POS,
+            startsAsText(in)
+                ? "is that of the text form; use decryptText, rewrapText or inspectText"
+                : "is not 53 57 58; this is no Sealwax envelope");
+      }
+    }
+    int formatVersion = require(in, "format version", VERSION_POS, 1, 0);
+    if (formatVersion != FORMAT_VERSION) {
+      throw new MalformedEnvelopeException(
+          "format version", VERSION_POS, "is " + (formatVersion & 0xff) + "; this library reads 1");
+    }
+    int suiteId = require(in, "suite", SUITE_POS, 1, 0) & 0xff;
+    AlgorithmSuite suite = AlgorithmSuite.ofId(suiteId);
+    if (suite == null) {
+      throw new MalformedEnvelopeException(
+          "suite", SUITE_POS, "is " + suiteId + "; this library reads 1 and 2");
+    }
+    return suite;
+  }
+
+  private static int nameLength(byte[] in) {
+    int nameLength = require(in, "keyset name length", NAME_LENGTH_POS, 1, 0) & 0xff;
+    if (nameLength < 1 || nameLength > KeysetId.MAX_LENGTH) {
+      throw new MalformedEnvelopeException(
+          "keyset name length",
+          NAME_LENGTH_POS,
+          "is " + nameLength + ", allowed are 1 to " + KeysetId.MAX_LENGTH);
+    }
+    return nameLength;
   }
 
   private static boolean startsAsText(byte[] in) {

@@ -10,12 +10,12 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
-import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.util.Arrays;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,25 +54,29 @@ final class OpeningPath {
   }
 
   byte[] openText(String text, EncryptionContext context) {
-    byte[] envelope;
-    try {
-      envelope = TextForm.decode(text);
-    } catch (MalformedEnvelopeException e) {
-      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
-      throw e;
-    }
-    return open(envelope, context);
+    return open(() -> TextForm.decode(text), context);
   }
 
   byte[] openSplit(SplitEnvelope envelope, EncryptionContext context) {
-    byte[] header = envelope.header();
+    return open(
+        () -> {
+          EnvelopeHeader.parseAlone(envelope.header());
+          return envelope.join();
+        },
+        context);
+  }
+
+  /** Opens what {@code form} makes of another form, which takes part of the time. */
+  private byte[] open(Supplier<byte[]> form, EncryptionContext context) {
+    Observation observation = Observation.start(announcer, Operation.DECRYPT, keyset.id());
     try {
-      EnvelopeHeader.parseAlone(header);
-    } catch (MalformedEnvelopeException e) {
-      failed(Observation.start(announcer, Operation.DECRYPT, keyset.id()), e);
+      byte[] plaintext = openArray(form.get(), context, observation);
+      Observation.succeeded(observation, plaintext.length);
+      return plaintext;
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
       throw e;
     }
-    return open(envelope.join(), context);
   }
 
   private byte[] openArray(
@@ -244,14 +248,24 @@ final class OpeningPath {
 
   private static byte[] readHeader(InputStream envelope) throws IOException {
     byte[] start = envelope.readNBytes(EnvelopeHeader.NAME_POS);
-    if (start.length < EnvelopeHeader.NAME_POS) {
-      return start;
-    }
-    int nameLength = start[EnvelopeHeader.NAME_LENGTH_POS] & 0xff;
-    byte[] rest = envelope.readNBytes(nameLength + EnvelopeHeader.AFTER_NAME_LEN);
-    byte[] header = Arrays.copyOf(start, start.length + rest.length);
-    System.arraycopy(rest, 0, header, EnvelopeHeader.NAME_POS, rest.length);
-    return header;
+    // What is refused by its first bytes does not wait for more of them, which may never come.
+    return start.length < EnvelopeHeader.NAME_POS
+        ? start
+        : joined(start, envelope.readNBytes(EnvelopeHeader.restLength(start)));
+  }
+
+  /** The header at the start of {@code envelope}; reads nothing behind it. */
+  static byte[] readHeader(SeekableByteChannel envelope) throws IOException {
+    byte[] start = read(envelope, 0, EnvelopeHeader.NAME_POS);
+    return start.length < EnvelopeHeader.NAME_POS
+        ? start
+        : joined(start, read(envelope, EnvelopeHeader.NAME_POS, EnvelopeHeader.restLength(start)));
+  }
+
+  private static byte[] joined(byte[] start, byte[] rest) {
+    byte[] joined = Arrays.copyOf(start, start.length + rest.length);
+    System.arraycopy(rest, 0, joined, start.length, rest.length);
+    return joined;
   }
 
   private InputStream stream(
@@ -315,6 +329,9 @@ final class OpeningPath {
       return DecryptingChannel.ofWhole(source, plaintext);
     }
     byte[] prefix = read(source, bodyPosition, ChunkCipher.PREFIX_BYTES);
+    if (prefix.length < ChunkCipher.PREFIX_BYTES) {
+      header.requireBody(prefix.length); // it ends before its size
+    }
     ChunkCipher cipher = cipher(header, prefix, context, observation);
     return DecryptingChannel.ofChunks(
         source,
@@ -333,9 +350,7 @@ final class OpeningPath {
   }
 
   private static byte[] whole(EnvelopeHeader header, byte[] body) {
-    byte[] envelope = Arrays.copyOf(header.encoded(), header.lengthBytes() + body.length);
-    System.arraycopy(body, 0, envelope, header.lengthBytes(), body.length);
-    return envelope;
+    return joined(header.encoded(), body);
   }
 
   /** The cipher of a chunked body, its commitment checked; the caller closes it. */
@@ -411,7 +426,6 @@ final class OpeningPath {
 
   static void requireOwn(
       EnvelopeHeader header, OpenKeyset keyset, @Nullable Observation observation) {
-    Observation.key(observation, header.keyVersion(), CacheResult.MISS);
     if (!header.keyset().equals(keyset.id())) {
       throw new KeyUnavailableException(
           KeyUnavailableException.Reason.OTHER_KEYSET,
@@ -419,6 +433,7 @@ final class OpeningPath {
           header.keyVersion(),
           "the envelope names keyset " + header.keyset() + "; use the cipher of that keyset");
     }
+    Observation.key(observation, header.keyVersion(), CacheResult.MISS);
   }
 
   private void failed(@Nullable Observation observation, Throwable failure) {

@@ -1,7 +1,11 @@
 package dev.sealwax.kms.envelope;
 
+import static dev.sealwax.kms.crypto.ChunkCipher.CHUNK_BYTES;
+
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Arrays;
 import java.util.Objects;
 
 /** A stream that hands out what its subclass makes ready, a piece at a time. */
@@ -53,6 +57,23 @@ abstract class ReadyInputStream extends InputStream {
     System.arraycopy(ready, position, out, offset, part);
     position += part;
     return part;
+  }
+
+  /** As any other stream, by way of an array that is wiped afterwards. */
+  @Override
+  public long transferTo(OutputStream sink) throws IOException {
+    Objects.requireNonNull(sink, "sink");
+    // Not what is ready here: a sink may close this stream, which wipes that.
+    byte[] piece = new byte[CHUNK_BYTES];
+    long transferred = 0;
+    try {
+      for (int length; (length = read(piece)) > 0; transferred += length) {
+        sink.write(piece, 0, length);
+      }
+      return transferred;
+    } finally {
+      Arrays.fill(piece, (byte) 0);
+    }
   }
 
   @Override

@@ -5,7 +5,6 @@ import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
-import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
@@ -32,33 +31,41 @@ final class RewrapPath {
   byte[] rewrap(byte[] envelope) {
     Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
-      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
-      header.requireBody(envelope.length - header.lengthBytes());
-      byte[] moved = envelope.clone();
-      rewrap(header, observation).writeTo(moved);
-      return rewrapped(moved, observation);
+      byte[] moved = rewrapArray(envelope, observation);
+      rewrapped(observation);
+      return moved;
     } catch (RuntimeException | Error e) {
       failed(observation, e);
       throw e;
     }
   }
 
+  private byte[] rewrapArray(byte[] envelope, @Nullable Observation observation) {
+    EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+    header.requireBody(envelope.length - header.lengthBytes());
+    byte[] moved = envelope.clone();
+    rewrap(header, observation).writeTo(moved);
+    return moved;
+  }
+
   String rewrapText(String text) {
-    byte[] envelope;
+    Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
-      envelope = TextForm.decode(text);
-    } catch (MalformedEnvelopeException e) {
-      failed(Observation.start(announcer, Operation.REWRAP, keyset.id()), e);
+      String moved = TextForm.encode(rewrapArray(TextForm.decode(text), observation));
+      rewrapped(observation);
+      return moved;
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
       throw e;
     }
-    return TextForm.encode(rewrap(envelope));
   }
 
   byte[] rewrapHeader(byte[] start) {
     Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
       byte[] moved = rewrap(EnvelopeHeader.parse(start), observation).toBytes();
-      return rewrapped(moved, observation);
+      rewrapped(observation);
+      return moved;
     } catch (RuntimeException | Error e) {
       failed(observation, e);
       throw e;
@@ -69,12 +76,10 @@ final class RewrapPath {
     Observation observation = Observation.start(announcer, Operation.REWRAP, keyset.id());
     try {
       long place = channel.position();
-      byte[] moved;
       try {
-        byte[] old = OpeningPath.read(channel, 0, EnvelopeHeader.MAX_LEN);
-        EnvelopeHeader header = EnvelopeHeader.parse(old);
+        EnvelopeHeader header = EnvelopeHeader.parse(OpeningPath.readHeader(channel));
         header.requireBody(channel.size() - header.lengthBytes());
-        moved = rewrap(header, observation).encoded();
+        byte[] moved = rewrap(header, observation).encoded();
         if (!header.isPrefixOf(moved)) {
           channel.position(0);
           ByteBuffer out = ByteBuffer.wrap(moved).asReadOnlyBuffer();
@@ -85,7 +90,7 @@ final class RewrapPath {
       } finally {
         channel.position(place);
       }
-      rewrapped(moved, observation);
+      rewrapped(observation);
     } catch (IOException | RuntimeException | Error e) {
       failed(observation, e);
       throw e;
@@ -100,10 +105,9 @@ final class RewrapPath {
     return moved;
   }
 
-  private byte[] rewrapped(byte[] moved, @Nullable Observation observation) {
+  private void rewrapped(@Nullable Observation observation) {
     traffic.rewrapped.increment();
     Observation.succeeded(observation, 0);
-    return moved;
   }
 
   private void failed(@Nullable Observation observation, Throwable failure) {

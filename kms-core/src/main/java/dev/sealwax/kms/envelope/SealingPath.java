@@ -12,8 +12,10 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import dev.sealwax.kms.vocabulary.KmsEvent.CacheResult;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,7 +61,35 @@ final class SealingPath {
 
   byte[] seal(byte[] plaintext, EncryptionContext context) {
     Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
-    return seal(plaintext, context, observation, /* fresh= */ false);
+    try {
+      byte[] envelope = sealArray(plaintext, context, observation, /* fresh= */ false);
+      Observation.succeeded(observation, plaintext.length);
+      return envelope;
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
+  }
+
+  String sealText(byte[] plaintext, EncryptionContext context) {
+    return seal(plaintext, context, TextForm::encode);
+  }
+
+  SplitEnvelope sealSplit(byte[] plaintext, EncryptionContext context) {
+    return seal(plaintext, context, SplitEnvelope::of);
+  }
+
+  /** Seals to another form, which takes part of the time. */
+  private <T> T seal(byte[] plaintext, EncryptionContext context, Function<byte[], T> form) {
+    Observation observation = Observation.start(announcer, Operation.ENCRYPT, keyset.id());
+    try {
+      T envelope = form.apply(sealArray(plaintext, context, observation, /* fresh= */ false));
+      Observation.succeeded(observation, plaintext.length);
+      return envelope;
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
   }
 
   /**
@@ -68,27 +98,47 @@ final class SealingPath {
    */
   byte[] sealAfresh(
       byte[] plaintext, EncryptionContext context, @Nullable Observation observation) {
-    return seal(plaintext, context, observation, /* fresh= */ true);
+    try {
+      byte[] envelope = sealArray(plaintext, context, observation, /* fresh= */ true);
+      Observation.succeeded(observation, plaintext.length);
+      return envelope;
+    } catch (RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
   }
 
-  private byte[] seal(
+  /** The same to {@code sink}, without closing it; a sink that fails is how the operation ends. */
+  void sealAfresh(
+      byte[] plaintext,
+      EncryptionContext context,
+      OutputStream sink,
+      @Nullable Observation observation)
+      throws IOException {
+    try {
+      sink.write(sealArray(plaintext, context, observation, /* fresh= */ true));
+      sink.flush();
+      Observation.succeeded(observation, plaintext.length);
+    } catch (IOException | RuntimeException | Error e) {
+      failed(observation, e);
+      throw e;
+    }
+  }
+
+  private byte[] sealArray(
       byte[] plaintext,
       EncryptionContext context,
       @Nullable Observation observation,
       boolean fresh) {
-    try {
-      boolean alone = fresh || plaintext.length > policy.maxBytes();
-      byte[] envelope =
-          plaintext.length <= ONE_SHOT_MAX_BYTES
-              ? sealOneShot(plaintext, context, alone, observation)
-              : sealChunked(plaintext, context, alone, observation);
-      Observation.succeeded(observation, plaintext.length);
-      return envelope;
-    } catch (RuntimeException | Error e) {
-      traffic.failures.increment();
-      Observation.failed(observation, e);
-      throw e;
-    }
+    boolean alone = fresh || plaintext.length > policy.maxBytes();
+    return plaintext.length <= ONE_SHOT_MAX_BYTES
+        ? sealOneShot(plaintext, context, alone, observation)
+        : sealChunked(plaintext, context, alone, observation);
+  }
+
+  private void failed(@Nullable Observation observation, Throwable failure) {
+    traffic.failures.increment();
+    Observation.failed(observation, failure);
   }
 
   private byte[] sealOneShot(

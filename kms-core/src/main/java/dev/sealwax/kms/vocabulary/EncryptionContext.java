@@ -81,7 +81,7 @@ public final class EncryptionContext {
       throw new IllegalArgumentException("context key is empty");
     }
     if (sorted.put(key, value) != null) {
-      throw new IllegalArgumentException("context key is repeated: " + key);
+      throw new IllegalArgumentException("context key is repeated; key (escaped): " + escape(key));
     }
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import org.junit.jupiter.api.Test;
 
 final class ChunkCipherTest {
@@ -39,7 +40,7 @@ final class ChunkCipherTest {
           IllegalStateException.class,
           () -> cipher.seal(ChunkCipher.MAX_CHUNKS, new byte[4], 0, 4, out, 0));
       assertThrows(
-          IllegalStateException.class,
+          DecryptionFailedException.class,
           () -> cipher.open(ChunkCipher.MAX_CHUNKS, new byte[20], 0, 20, out, 0));
       assertEquals(20, cipher.seal(ChunkCipher.MAX_CHUNKS - 1, new byte[4], 0, 4, out, 0));
     }

@@ -9,12 +9,24 @@ import java.util.Arrays;
 final class ArrayChannel implements SeekableByteChannel {
   private static final int MOST_BYTES = 5_000;
 
+  private final long extraBytes;
   private byte[] bytes;
   private long position;
+  private long bytesRead;
   private boolean open = true;
 
   ArrayChannel(byte[] bytes) {
+    this(bytes, 0);
+  }
+
+  /** A file that claims to be longer by so much, as one does that is cut at this moment. */
+  ArrayChannel(byte[] bytes, long extraBytes) {
     this.bytes = bytes.clone();
+    this.extraBytes = extraBytes;
+  }
+
+  long bytesRead() {
+    return bytesRead;
   }
 
   byte[] content() {
@@ -30,6 +42,7 @@ final class ArrayChannel implements SeekableByteChannel {
     int part = (int) Math.min(Math.min(out.remaining(), MOST_BYTES), bytes.length - position);
     out.put(bytes, (int) position, part);
     position += part;
+    bytesRead += part;
     return part;
   }
 
@@ -59,7 +72,7 @@ final class ArrayChannel implements SeekableByteChannel {
   @Override
   public long size() throws ClosedChannelException {
     requireOpen();
-    return bytes.length;
+    return bytes.length + extraBytes;
   }
 
   @Override

@@ -52,6 +52,7 @@ final class DataKeyPolicyTest {
     assertThrows(IllegalArgumentException.class, () -> policy.withMaxBytes(wrong));
   }
 
+  /** Cites ENV-38. */
   @Test
   void moreMessagesThanNoncesAreSafeFor_areRefused() {
     assertThrows(IllegalArgumentException.class, () -> policy.withMaxMessages((1L << 32) + 1));

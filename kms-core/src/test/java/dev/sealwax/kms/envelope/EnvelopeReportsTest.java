@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.sealwax.kms.keyset.KeysetTemplate;
 import dev.sealwax.kms.testkit.FaultyRootKey.Fault;
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.DecryptionFailedException;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
+import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KmsEvent;
 import dev.sealwax.kms.vocabulary.KmsEvent.Operation;
 import dev.sealwax.kms.vocabulary.KmsEvent.Outcome;
@@ -195,6 +197,70 @@ final class EnvelopeReportsTest {
         assertThrows(
             DecryptionFailedException.class,
             () -> cipher.decryptingChannel(new ArrayChannel(envelope), ROW)));
+  }
+
+  /** The other form is part of the operation, so its time is part of the event's. */
+  @Test
+  void otherForms_takeTimeThatIsReported() {
+    String text = "swx1." + "A".repeat(16 << 20);
+    assertTakesItsTime(
+        Operation.DECRYPT,
+        () -> assertThrows(MalformedEnvelopeException.class, () -> cipher.decryptText(text, ROW)));
+    assertTakesItsTime(
+        Operation.REWRAP,
+        () -> assertThrows(MalformedEnvelopeException.class, () -> cipher.rewrapText(text)));
+    byte[] message = new byte[8 << 20];
+    assertTakesItsTime(Operation.ENCRYPT, () -> cipher.encryptToText(message, ROW));
+    assertTakesItsTime(Operation.ENCRYPT, () -> cipher.encryptSplit(message, ROW));
+    String sealed = cipher.encryptToText(message, ROW);
+    assertTakesItsTime(Operation.DECRYPT, () -> cipher.decryptText(sealed, ROW));
+  }
+
+  /** Most of it, in one of many attempts: another process may take the processor in between. */
+  private void assertTakesItsTime(Operation operation, Runnable call) {
+    told = operation;
+    List<String> tried = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      heard.clear();
+      long start = System.nanoTime();
+      call.run();
+      long nanos = System.nanoTime() - start;
+      if (only().duration().toNanos() > nanos * 0.9) {
+        return;
+      }
+      tried.add(only().duration() + " of " + nanos + " ns");
+    }
+    throw new AssertionError(operation + ": " + tried);
+  }
+
+  @Test
+  void cacheResult_isToldOfEveryWayToDecrypt() throws IOException {
+    for (int length : new int[] {10, LONG}) {
+      byte[] envelope = cipher.encrypt(new byte[length], ROW);
+      rig.ciphers.discardDataKeys();
+      heard.clear();
+      cipher.decrypt(envelope, ROW);
+      cipher.decrypt(envelope, ROW);
+      cipher.decrypt(envelope, ROW); // by the key at hand
+      cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW).readAllBytes();
+      cipher.decryptingChannel(new ArrayChannel(envelope), ROW).close();
+      rig.ciphers.discardDataKeys();
+      cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW).readAllBytes();
+      rig.ciphers.discardDataKeys();
+      cipher.decryptingChannel(new ArrayChannel(envelope), ROW).close();
+      assertEquals(
+          List.of("MISS 1", "HIT 1", "HIT 1", "HIT 1", "HIT 1", "MISS 1", "MISS 1"),
+          heard.stream().map(event -> event.cache() + " " + event.keyVersion()).toList());
+    }
+  }
+
+  @Test
+  void envelopeOfAnotherKeyset_hasNoVersionOfThisOne() {
+    rig.verbs().create("others", KeysetTemplate.defaults());
+    byte[] foreign = rig.cipher("others").encrypt(new byte[1], ROW);
+    heard.clear();
+    assertThrows(KeyUnavailableException.class, () -> cipher.decrypt(foreign, ROW));
+    assertEquals(0, only().keyVersion());
   }
 
   // --- streams ---

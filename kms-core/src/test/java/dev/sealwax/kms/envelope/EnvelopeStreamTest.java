@@ -23,14 +23,18 @@ import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NonWritableChannelException;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SeekableByteChannel;
 import java.security.Provider;
 import java.security.Security;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Streams and channels that end early, break, or are used after their end. */
@@ -381,6 +385,128 @@ final class EnvelopeStreamTest {
       source.truncate(10_000);
       assertThrows(DecryptionFailedException.class, () -> in.read(ByteBuffer.allocate(1)));
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 55, 56, 71})
+  void decryptingChannel_whenTheFileIsCutWhileItIsOpened_isMalformed(int body) throws IOException {
+    byte[] envelope = cipher.encrypt(bytes(), ROW);
+    int start = EnvelopeInfo.inspect(envelope).headerLengthBytes();
+    ArrayChannel source =
+        new ArrayChannel(Arrays.copyOf(envelope, start + body), envelope.length - start - body);
+    if (body < 56) {
+      MalformedEnvelopeException e =
+          assertThrows(
+              MalformedEnvelopeException.class, () -> cipher.decryptingChannel(source, ROW));
+      assertEquals("body", e.field());
+    } else {
+      assertThrows(DecryptionFailedException.class, () -> cipher.decryptingChannel(source, ROW));
+    }
+  }
+
+  /** Cites ENV-45. */
+  @Test
+  void decryptingChannel_ofMoreChunksThanThereMayBe_failsToDecrypt() throws IOException {
+    byte[] envelope = cipher.encrypt(bytes(), ROW);
+    int start = EnvelopeInfo.inspect(envelope).headerLengthBytes() + 56;
+    long tooLong = (1L << 38) * 16400 + 16;
+    ArrayChannel source = new ArrayChannel(envelope, start + tooLong - envelope.length);
+    assertEquals(start + tooLong, source.size());
+    assertThrows(DecryptionFailedException.class, () -> cipher.decryptingChannel(source, ROW));
+  }
+
+  /**
+   * Cites ENV-1, ENV-2, ENV-3, ENV-4: what stands before the name is judged before more is read.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "magic, 0, 88", "format version, 3, 2", "suite, 4, 3",
+    "keyset name length, 5, 0", "keyset name length, 5, 65", "keyset name length, 5, 200"
+  })
+  void decryptingStream_wrongAtItsStart_isRefusedWithoutReadingOn(
+      String field, int position, int value) throws IOException {
+    byte[] start = Arrays.copyOf(cipher.encrypt(bytes(), ROW), 6);
+    start[position] = (byte) value;
+    for (boolean reencrypting : new boolean[] {false, true}) {
+      InputStream source = failingAfter(start, new IOException("read on"));
+      MalformedEnvelopeException e =
+          assertThrows(
+              MalformedEnvelopeException.class,
+              () -> {
+                if (reencrypting) {
+                  cipher.reencrypt(source, OutputStream.nullOutputStream(), ROW);
+                } else {
+                  cipher.decryptingStream(source, ROW).close();
+                }
+              });
+      assertEquals(field, e.field());
+      assertEquals(position, e.offset());
+    }
+  }
+
+  @Test
+  void decryptingChannel_inOnePass_fillsAnyBuffer() throws IOException {
+    for (int length : new int[] {10, LENGTH}) {
+      byte[] plaintext = EnvelopeCipherTest.bytes(length);
+      byte[] envelope = cipher.encrypt(plaintext, ROW);
+      for (ByteBuffer out :
+          List.of(
+              ByteBuffer.allocate(7_001),
+              ByteBuffer.allocateDirect(40_000),
+              ByteBuffer.allocate(50_000).position(9).slice())) {
+        ByteArrayOutputStream read = new ByteArrayOutputStream();
+        try (ReadableByteChannel in =
+            cipher.decryptingChannel((ReadableByteChannel) new ArrayChannel(envelope), ROW)) {
+          assertEquals(0, in.read(ByteBuffer.allocate(0)));
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> in.read(ByteBuffer.allocate(10).asReadOnlyBuffer()));
+          for (out.clear(); in.read(out) >= 0; out.clear()) {
+            byte[] part = new byte[out.flip().remaining()];
+            out.get(part);
+            read.write(part);
+          }
+          assertTrue(in.isOpen());
+          in.close();
+          assertFalse(in.isOpen());
+          assertThrows(ClosedChannelException.class, () -> in.read(ByteBuffer.allocate(1)));
+        }
+        assertArrayEquals(plaintext, read.toByteArray());
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {10, LENGTH})
+  void transferTo_leavesNoPlaintextInTheArrayItLent(int length) throws IOException {
+    byte[] envelope = cipher.encrypt(EnvelopeCipherTest.bytes(length), ROW);
+    List<byte[]> lent = new ArrayList<>();
+    OutputStream sink =
+        new OutputStream() {
+          @Override
+          public void write(byte[] bytes, int offset, int count) {
+            lent.add(bytes);
+          }
+
+          @Override
+          public void write(int b) {
+            throw new AssertionError("a byte alone");
+          }
+        };
+    try (InputStream in = cipher.decryptingStream(new ByteArrayInputStream(envelope), ROW)) {
+      assertEquals(length, in.transferTo(sink));
+    }
+    assertFalse(lent.isEmpty());
+    lent.forEach(array -> assertArrayEquals(new byte[array.length], array));
+  }
+
+  @Test
+  void rewrap_inPlace_readsNothingBehindTheHeader() throws IOException {
+    byte[] envelope = cipher.encrypt(bytes(), ROW);
+    ArrayChannel file = new ArrayChannel(envelope);
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    cipher.rewrap(file);
+    assertEquals(EnvelopeInfo.inspect(envelope).headerLengthBytes(), file.bytesRead());
   }
 
   @Test

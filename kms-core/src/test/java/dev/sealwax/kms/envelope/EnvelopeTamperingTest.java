@@ -16,11 +16,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -73,12 +76,7 @@ final class EnvelopeTamperingTest {
     SPLIT {
       @Override
       byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) {
-        int nameLength = envelope.length > 5 ? envelope[5] & 0xff : 0;
-        int cut = Math.min(82 + nameLength, envelope.length);
-        return cipher.decryptSplit(
-            SplitEnvelope.of(
-                Arrays.copyOf(envelope, cut), Arrays.copyOfRange(envelope, cut, envelope.length)),
-            ROW);
+        return cipher.decryptSplit(SplitEnvelope.of(header(envelope), body(envelope)), ROW);
       }
     },
     TEXT {
@@ -90,45 +88,102 @@ final class EnvelopeTamperingTest {
     STREAM {
       @Override
       byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
-        ByteArrayOutputStream released = new ByteArrayOutputStream();
-        try (InputStream in = cipher.decryptingStream(Dribble.of(envelope), ROW)) {
-          byte[] buffer = new byte[20_000];
-          try {
-            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-              released.write(buffer, 0, n);
-            }
-          } catch (DecryptionFailedException e) {
-            assertEquals(
-                -1,
-                Arrays.mismatch(released.toByteArray(), Arrays.copyOf(expected, released.size())),
-                "released bytes that were never encrypted");
-            try {
-              int next = in.read();
-              fail("read on after a failure: " + next);
-            } catch (DecryptionFailedException again) {
-              throw e;
-            }
-          }
-        }
-        return released.toByteArray();
+        return drained(cipher.decryptingStream(Dribble.of(envelope), ROW), expected);
+      }
+    },
+    BODY_STREAM {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        return drained(
+            cipher.decryptingStream(header(envelope), Dribble.of(body(envelope)), ROW), expected);
+      }
+    },
+    ONE_PASS_CHANNEL {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        ReadableByteChannel source = new ArrayChannel(envelope);
+        return drained(Channels.newInputStream(cipher.decryptingChannel(source, ROW)), expected);
       }
     },
     CHANNEL {
       @Override
       byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
-        try (SeekableByteChannel in = cipher.decryptingChannel(new ArrayChannel(envelope), ROW)) {
-          ByteBuffer out = ByteBuffer.allocate(Math.toIntExact(in.size()));
-          while (out.hasRemaining() && in.read(out) >= 0) {
-            // a channel may return less than asked for
-          }
-          return out.array();
-        }
+        return whole(cipher.decryptingChannel(new ArrayChannel(envelope), ROW));
+      }
+    },
+    BODY_CHANNEL {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        return whole(
+            cipher.decryptingChannel(header(envelope), new ArrayChannel(body(envelope)), ROW));
+      }
+    },
+    REENCRYPTION {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) {
+        return cipher.decrypt(cipher.reencrypt(envelope, ROW), ROW);
+      }
+    },
+    STREAM_REENCRYPTION {
+      @Override
+      byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected) throws IOException {
+        ByteArrayOutputStream moved = new ByteArrayOutputStream();
+        cipher.reencrypt(Dribble.of(envelope), moved, ROW);
+        return cipher.decrypt(moved.toByteArray(), ROW);
       }
     };
 
     abstract byte[] open(EnvelopeCipher cipher, byte[] envelope, byte[] expected)
         throws IOException;
+
+    /** As much as the length of the name says. */
+    private static byte[] header(byte[] envelope) {
+      int nameLength = envelope.length > 5 ? envelope[5] & 0xff : 0;
+      return Arrays.copyOf(envelope, Math.min(82 + nameLength, envelope.length));
+    }
+
+    private static byte[] body(byte[] envelope) {
+      return Arrays.copyOfRange(envelope, header(envelope).length, envelope.length);
+    }
+
+    private static byte[] whole(SeekableByteChannel in) throws IOException {
+      try (in) {
+        ByteBuffer out = ByteBuffer.allocate(Math.toIntExact(in.size()));
+        while (out.hasRemaining() && in.read(out) >= 0) {
+          // a channel may return less than asked for
+        }
+        return out.array();
+      }
+    }
+
+    private static byte[] drained(InputStream in, byte[] expected) throws IOException {
+      ByteArrayOutputStream released = new ByteArrayOutputStream();
+      try (in) {
+        byte[] buffer = new byte[20_000];
+        try {
+          for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+            released.write(buffer, 0, n);
+          }
+        } catch (DecryptionFailedException e) {
+          assertEquals(
+              -1,
+              Arrays.mismatch(released.toByteArray(), Arrays.copyOf(expected, released.size())),
+              "released bytes that were never encrypted");
+          try {
+            int next = in.read();
+            fail("read on after a failure: " + next);
+          } catch (DecryptionFailedException again) {
+            throw e;
+          }
+        }
+      }
+      return released.toByteArray();
+    }
   }
+
+  /** Re-encryptions go past the cache, and open what they have made, which is in it. */
+  private static final Set<Way> PAST_THE_CACHE =
+      EnumSet.of(Way.REENCRYPTION, Way.STREAM_REENCRYPTION);
 
   /** The ways to move an envelope to the primary; each returns what it has become. */
   private enum Move {
@@ -355,7 +410,8 @@ final class EnvelopeTamperingTest {
   void cachedPath_isTheOneTaken() {
     long before = warm.ciphers.statistics().decryptKeys().hits();
     assertFlipRefused(oneShot, oneShot.length * 8 - 1, SUITE_1_BYTES);
-    assertEquals(before + Way.values().length, warm.ciphers.statistics().decryptKeys().hits());
+    int ways = Way.values().length - PAST_THE_CACHE.size();
+    assertEquals(before + ways, warm.ciphers.statistics().decryptKeys().hits());
     assertEquals(0, cold.ciphers.statistics().decryptKeys().hits());
   }
 

@@ -91,7 +91,7 @@ final class InterleavingTest {
           CompletableFuture.runAsync(
               () ->
                   assertThrows(
-                      Exception.class,
+                      IOException.class,
                       () -> envelope.transferTo(sent),
                       "the uploader must notice"));
 

@@ -204,12 +204,17 @@ class ReencryptStreamTest {
           }
         };
     events.clear();
+    long failed = rig.ciphers.statistics().failures();
     assertThrows(
         IOException.class, () -> cipher.reencrypt(new ByteArrayInputStream(envelope), full, ROW));
     assertThrows(
         IOException.class, () -> cipher.reencrypt(new ByteArrayInputStream(small), full, ROW));
     assertEquals(2, events.size());
-    assertEquals(KmsEvent.Outcome.FAILURE, events.get(0).outcome());
+    for (KmsEvent event : events) {
+      assertEquals(KmsEvent.Outcome.FAILURE, event.outcome());
+      assertEquals("full", event.failure().getMessage());
+    }
+    assertEquals(failed + 2, rig.ciphers.statistics().failures());
   }
 
   @Test

@@ -58,10 +58,14 @@ final class EncryptionContextTest {
   @Test
   void of_repeatedKey_isRefused() {
     assertEquals(
-        "context key is repeated: k", refusal(() -> EncryptionContext.of("k", "1", "k", "2")));
+        "context key is repeated; key (escaped): k",
+        refusal(() -> EncryptionContext.of("k", "1", "k", "2")));
     assertEquals(
-        "context key is repeated: k",
+        "context key is repeated; key (escaped): k",
         refusal(() -> EncryptionContext.of("k", "same", "j", "x", "k", "same")));
+    assertEquals(
+        "context key is repeated; key (escaped): a\\u000ab\\ud800",
+        refusal(() -> EncryptionContext.of("a\nb\ud800", "1", "a\nb\ud800", "2")));
   }
 
   @Test
