@@ -15,7 +15,8 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
  * @param bytesDecrypted their plaintext, in bytes; of such a channel what was read, as often as it
  *     was, but a message of the one-shot suite as a whole, when it is opened
  * @param headersRewrapped headers moved to another key version, or found to be there already
- * @param failures operations that ended with an exception
+ * @param failures operations that ended with an exception; a decryption to a stream has succeeded
+ *     once all is authentic, whatever the stream makes of it
  * @param abandoned streams that the application aborted or closed before their end; they count as
  *     neither messages nor failures
  * @param encryptKeys the cache of data keys that encrypt
