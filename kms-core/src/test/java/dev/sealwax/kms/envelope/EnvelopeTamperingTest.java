@@ -181,6 +181,15 @@ final class EnvelopeTamperingTest {
     }
   }
 
+  /** Ways into code that another way goes through, too: of a long message a sample will do. */
+  private static final Set<Way> WAYS_INTO_THE_SAME =
+      EnumSet.of(
+          Way.BODY_STREAM,
+          Way.ONE_PASS_CHANNEL,
+          Way.BODY_CHANNEL,
+          Way.REENCRYPTION,
+          Way.STREAM_REENCRYPTION);
+
   /** Re-encryptions go past the cache, and open what they have made, which is in it. */
   private static final Set<Way> PAST_THE_CACHE =
       EnumSet.of(Way.REENCRYPTION, Way.STREAM_REENCRYPTION);
@@ -401,8 +410,8 @@ final class EnvelopeTamperingTest {
   @Test
   void everyByteTooMany_isRefused() {
     for (int value = 0; value < 256; value++) {
-      assertRefused("decryption failed", extended(oneShot, value), SUITE_1_BYTES, "+" + value);
-      assertRefused("decryption failed", extended(chunked, value), SUITE_2_BYTES, "+" + value);
+      assertRefused("decryption failed", extended(oneShot, value), SUITE_1_BYTES, 0, "+" + value);
+      assertRefused("decryption failed", extended(chunked, value), SUITE_2_BYTES, 0, "+" + value);
     }
   }
 
@@ -430,7 +439,7 @@ final class EnvelopeTamperingTest {
   private void assertFlipRefused(byte[] envelope, int bit, int length) {
     byte[] tampered = envelope.clone();
     tampered[bit / 8] ^= (byte) (0x80 >> bit % 8);
-    assertRefused(outcomeOfHeader(tampered), tampered, length, "bit " + bit);
+    assertRefused(outcomeOfHeader(tampered), tampered, length, bit, "bit " + bit);
   }
 
   private void assertTruncationRefused(byte[] envelope, int cut, int shortest, int length) {
@@ -455,11 +464,16 @@ final class EnvelopeTamperingTest {
     } else {
       expected = cut < shortest ? "malformed body at " + HEADER : "decryption failed";
     }
-    assertRefused(expected, Arrays.copyOf(envelope, cut), length, "cut to " + cut);
+    assertRefused(expected, Arrays.copyOf(envelope, cut), length, cut, "cut to " + cut);
   }
 
-  private void assertRefused(String expected, byte[] tampered, int length, String what) {
+  private void assertRefused(
+      String expected, byte[] tampered, int length, int number, String what) {
     for (Way way : Way.values()) {
+      // Prime, so that it meets every bit of a byte and every byte of a block.
+      if (length == SUITE_2_BYTES && number % 17 != 0 && WAYS_INTO_THE_SAME.contains(way)) {
+        continue;
+      }
       assertEquals(expected, outcome(way, cold, tampered, length), () -> what + ", cold " + way);
       assertEquals(expected, outcome(way, warm, tampered, length), () -> what + ", warm " + way);
     }
