@@ -35,14 +35,11 @@ final class ChunkedBody {
   /**
    * Length of the plaintext in chunks of {@code sealedBytes} altogether.
    *
-   * @throws DecryptionFailedException if no message has that length: its end is missing, or it has
-   *     more chunks than a message may have
+   * @throws DecryptionFailedException if no message has that length, that is, if its end is missing
    */
   static long plaintextLength(long sealedBytes) {
     long tail = sealedBytes % SEALED_CHUNK_BYTES;
-    if (sealedBytes < TAG_BYTES
-        || tail < TAG_BYTES
-        || sealedBytes / SEALED_CHUNK_BYTES >= ChunkCipher.MAX_CHUNKS) {
+    if (sealedBytes < TAG_BYTES || tail < TAG_BYTES) {
       throw new DecryptionFailedException();
     }
     return sealedBytes / SEALED_CHUNK_BYTES * CHUNK_BYTES + tail - TAG_BYTES;
