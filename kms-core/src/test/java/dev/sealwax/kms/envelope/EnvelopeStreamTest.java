@@ -404,17 +404,6 @@ final class EnvelopeStreamTest {
     }
   }
 
-  /** Cites ENV-45. */
-  @Test
-  void decryptingChannel_ofMoreChunksThanThereMayBe_failsToDecrypt() throws IOException {
-    byte[] envelope = cipher.encrypt(bytes(), ROW);
-    int start = EnvelopeInfo.inspect(envelope).headerLengthBytes() + 56;
-    long tooLong = (1L << 38) * 16400 + 16;
-    ArrayChannel source = new ArrayChannel(envelope, start + tooLong - envelope.length);
-    assertEquals(start + tooLong, source.size());
-    assertThrows(DecryptionFailedException.class, () -> cipher.decryptingChannel(source, ROW));
-  }
-
   /**
    * Cites ENV-1, ENV-2, ENV-3, ENV-4: what stands before the name is judged before more is read.
    */
