@@ -3,9 +3,10 @@ package dev.sealwax.kms.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.store.TracedStoreChild.Call;
-import dev.sealwax.kms.store.TracedStoreChild.Fault;
-import dev.sealwax.kms.store.TracedStoreChild.Script;
+import dev.sealwax.kms.process.TracedChild;
+import dev.sealwax.kms.process.TracedChild.Call;
+import dev.sealwax.kms.process.TracedChild.Fault;
+import dev.sealwax.kms.process.TracedChild.Script;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
@@ -139,7 +140,7 @@ final class FileKeysetStoreFaultsTest {
 
   private Script dryRun(Stage stage, int size) throws Exception {
     Path scratch = Files.createTempDirectory(temporary, "dry-run");
-    try (TracedStoreChild child = TracedStoreChild.start(scratch, size)) {
+    try (TracedChild child = TracedChild.start(scratch, KeysetStoreChild.scripts(scratch, size))) {
       return child.run(stage.in(scratch), null);
     }
   }
@@ -150,7 +151,7 @@ final class FileKeysetStoreFaultsTest {
   private List<Failed> fail(List<Fault> faults, Stage stage, int size) throws Exception {
     List<Failed> all = new ArrayList<>();
     Path home = Files.createTempDirectory(temporary, "faults");
-    try (TracedStoreChild child = TracedStoreChild.start(home, size)) {
+    try (TracedChild child = TracedChild.start(home, KeysetStoreChild.scripts(home, size))) {
       for (Fault fault : faults) {
         Path directory = stage.in(Files.createTempDirectory(home, "fault"));
         Script script = child.run(directory, fault);
@@ -164,7 +165,8 @@ final class FileKeysetStoreFaultsTest {
   private void kill(Scene scene, Fault fault) throws Exception {
     Path scratch = Files.createTempDirectory(temporary, "kill");
     Path directory = stage(scratch, scene);
-    try (TracedStoreChild child = TracedStoreChild.start(scratch, scene.size)) {
+    try (TracedChild child =
+        TracedChild.start(scratch, KeysetStoreChild.scripts(scratch, scene.size))) {
       Script script = child.run(directory, fault);
       assertTrue(!script.finished() && child.isKilled(), () -> "was not killed: " + script);
       requireOldOrNew(scene, directory, script);

@@ -3,7 +3,8 @@ package dev.sealwax.kms.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.sealwax.kms.store.TracedStoreChild.Call;
+import dev.sealwax.kms.process.TracedChild;
+import dev.sealwax.kms.process.TracedChild.Call;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -36,8 +37,8 @@ final class FileKeysetStorePowerLossTest {
   @BeforeEach
   void recordRun() throws Exception {
     directory = scratch.resolve("keysets");
-    try (TracedStoreChild child = TracedStoreChild.start(scratch, 5_000)) {
-      TracedStoreChild.Script script = child.run(directory, null);
+    try (TracedChild child = TracedChild.start(scratch, KeysetStoreChild.scripts(scratch, 5_000))) {
+      TracedChild.Script script = child.run(directory, null);
       assertTrue(script.finished(), () -> "recording failed: " + script.output());
       calls = script.calls();
     }

@@ -1,5 +1,6 @@
 package dev.sealwax.kms.store;
 
+import dev.sealwax.kms.process.ChildJvm;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetId;
 import java.io.IOException;
@@ -39,7 +40,7 @@ final class JdbcStoreChild {
             AssertionFailedError.class,
             org.junit.platform.commons.JUnitException.class);
     return new ProcessBuilder(
-            KeysetStoreChild.command(JdbcStoreChild.class, libraries, url, Integer.toString(count)))
+            ChildJvm.command(JdbcStoreChild.class, libraries, url, Integer.toString(count)))
         .redirectError(ProcessBuilder.Redirect.INHERIT)
         .start();
   }

@@ -1,4 +1,4 @@
-package dev.sealwax.kms.store;
+package dev.sealwax.kms.process;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -19,13 +19,13 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A process of {@link KeysetStoreChild}'s scripts whose system calls are recorded by {@code
- * strace}, which may fail one of them, or kill the process at it.
+ * A process of {@link Scripts} whose system calls are recorded by {@code strace}, which may fail
+ * one of them, or kill the process at it.
  *
  * <p>Only the thread of the scripts is traced, and only while one runs: what else a JVM does is
  * neither recorded nor counted.
  */
-final class TracedStoreChild implements AutoCloseable {
+public final class TracedChild implements AutoCloseable {
   /**
    * The calls by which the JDK creates, writes, syncs, renames and removes files and directories,
    * and sets their permissions and locks, whatever the architecture.
@@ -74,7 +74,7 @@ final class TracedStoreChild implements AutoCloseable {
   private static final String INJECTED = "(INJECTED)";
 
   /** What strace does instead of, or just before, one call of a script. */
-  record Fault(String call, int number, String effect) {
+  public record Fault(String call, int number, String effect) {
     @Override
     public String toString() {
       return effect + " at " + call + " " + number;
@@ -82,7 +82,7 @@ final class TracedStoreChild implements AutoCloseable {
   }
 
   /** A call of a script, the {@code number}th of its name. */
-  record Call(String name, String arguments, String result, int number) {}
+  public record Call(String name, String arguments, String result, int number) {}
 
   /**
    * What one script did.
@@ -90,9 +90,9 @@ final class TracedStoreChild implements AutoCloseable {
    * @param output what it printed
    * @param finished whether it came to its end
    */
-  record Script(List<Call> calls, List<String> output, boolean finished) {
+  public record Script(List<Call> calls, List<String> output, boolean finished) {
     /** Whether strace failed one of its calls. */
-    boolean injected() {
+    public boolean injected() {
       return calls.stream().anyMatch(call -> call.result.endsWith(INJECTED));
     }
   }
@@ -103,7 +103,7 @@ final class TracedStoreChild implements AutoCloseable {
   private final Writer directories;
   private final String thread;
 
-  private TracedStoreChild(Path scratch, Process process) throws IOException {
+  private TracedChild(Path scratch, Process process) throws IOException {
     this.scratch = scratch;
     this.process = process;
     this.output = process.inputReader(StandardCharsets.UTF_8);
@@ -115,27 +115,33 @@ final class TracedStoreChild implements AutoCloseable {
   private static String threadOf(BufferedReader output) throws IOException {
     List<String> others = new ArrayList<>();
     for (String line; (line = output.readLine()) != null; others.add(line)) {
-      if (line.startsWith(KeysetStoreChild.THREAD)) {
-        return line.substring(KeysetStoreChild.THREAD.length());
+      if (line.startsWith(Scripts.THREAD)) {
+        return line.substring(Scripts.THREAD.length());
       }
     }
     throw new AssertionError("the child has ended: " + others);
   }
 
-  /** A process that waits for its first script, with a directory of its own. */
-  static TracedStoreChild start(Path scratch, int size) throws IOException {
+  /**
+   * A process that waits for its first script.
+   *
+   * @param scratch a directory of its own, for what is recorded
+   * @param child the command of a JVM that calls {@link Scripts#serve}
+   */
+  public static TracedChild start(Path scratch, List<String> child) throws IOException {
     // A kernel that lets processes trace their descendants only (Yama, as on Ubuntu) makes an
     // exception for a process that allows it. A JVM cannot say so, strace does when it is told to
     // run beside what it traces (-D). It lets go when the shell becomes a JVM.
     List<String> command =
         new ArrayList<>(List.of("strace", "-D", "-b", "execve", "-e", "trace=execve"));
     command.addAll(List.of("-o", "/dev/null", "/bin/sh", "-c", "exec \"$0\" \"$@\""));
-    command.addAll(KeysetStoreChild.command("scripts", scratch.toString(), Integer.toString(size)));
-    return new TracedStoreChild(scratch, strace(command));
+    command.addAll(child);
+    return new TracedChild(scratch, strace(command));
   }
 
   /** Runs the script in a directory. */
-  Script run(Path directory, @Nullable Fault fault) throws IOException, InterruptedException {
+  public Script run(Path directory, @Nullable Fault fault)
+      throws IOException, InterruptedException {
     Path trace = Files.createTempFile(scratch, "trace", "");
     List<String> command =
         new ArrayList<>(List.of("strace", "-s", "64", "-e", "trace=" + CALLS, "-e", "signal=none"));
@@ -160,7 +166,7 @@ final class TracedStoreChild implements AutoCloseable {
       directories.write(directory + System.lineSeparator());
       directories.flush();
       String line;
-      while ((line = output.readLine()) != null && !line.equals(KeysetStoreChild.DONE)) {
+      while ((line = output.readLine()) != null && !line.equals(Scripts.DONE)) {
         printed.add(line);
       }
       tracer.destroy(); // as it is asked politely, the process goes on
@@ -172,7 +178,7 @@ final class TracedStoreChild implements AutoCloseable {
   }
 
   /** Whether the process has been killed. */
-  boolean isKilled() throws InterruptedException {
+  public boolean isKilled() throws InterruptedException {
     return process.waitFor(10, TimeUnit.SECONDS) && process.exitValue() == 128 + 9;
   }
 
@@ -202,7 +208,7 @@ final class TracedStoreChild implements AutoCloseable {
       Matcher call = LINE.matcher(line);
       if (call.matches()) {
         int number = counts.merge(call.group(1), 1, Integer::sum);
-        if (call.group(2).startsWith("1, \"" + KeysetStoreChild.DONE)) {
+        if (call.group(2).startsWith("1, \"" + Scripts.DONE)) {
           break;
         }
         calls.add(new Call(call.group(1), call.group(2), call.group(3), number));
