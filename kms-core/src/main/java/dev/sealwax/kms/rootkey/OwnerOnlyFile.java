@@ -89,7 +89,7 @@ final class OwnerOnlyFile {
             Files.delete(temp);
           });
     } catch (IOException | UnsupportedOperationException e) {
-      throw failure("cannot create", file, e);
+      throw writeFailure("cannot create", file, e);
     }
   }
 
@@ -103,18 +103,22 @@ final class OwnerOnlyFile {
     requirePosix(file);
     try {
       Path real = file.toRealPath();
-      PosixFileAttributes old = attributes(real);
-      write(
-          real,
-          content,
-          old.permissions(),
-          temp -> {
-            requireSameOwner(file, old.owner(), Files.getOwner(temp, NOFOLLOW_LINKS));
-            Files.move(temp, real, StandardCopyOption.ATOMIC_MOVE);
-          });
+      replace(real, content, attributes(real));
     } catch (IOException | UnsupportedOperationException e) {
-      throw failure("cannot replace", file, e);
+      throw writeFailure("cannot replace", file, e);
     }
+  }
+
+  /** The rest of {@link #replace(Path, byte[])}; {@code old} is what the file has. */
+  static void replace(Path real, byte[] content, PosixFileAttributes old) throws IOException {
+    write(
+        real,
+        content,
+        old.permissions(),
+        temp -> {
+          requireSameOwner(real, old.owner(), Files.getOwner(temp, NOFOLLOW_LINKS));
+          Files.move(temp, real, StandardCopyOption.ATOMIC_MOVE);
+        });
   }
 
   private static void write(
@@ -197,7 +201,7 @@ final class OwnerOnlyFile {
   }
 
   /** Refuses to hand a file from {@code owner} to {@code writer}. */
-  static void requireSameOwner(Path file, UserPrincipal owner, UserPrincipal writer) {
+  private static void requireSameOwner(Path file, UserPrincipal owner, UserPrincipal writer) {
     if (!owner.equals(writer)) {
       throw new RootKeyException(
           ACCESS_DENIED,
@@ -230,13 +234,8 @@ final class OwnerOnlyFile {
       return new RootKeyException(
           NOT_FOUND, doing + " " + file + ": no such file or directory; create it first", cause);
     }
-    if (cause instanceof AccessDeniedException
-        || cause instanceof ReadOnlyFileSystemException
-        || isOnReadOnlyStore(file)) {
-      return new RootKeyException(
-          ACCESS_DENIED,
-          doing + " " + file + ": permission denied or read-only file system",
-          cause);
+    if (cause instanceof AccessDeniedException || cause instanceof ReadOnlyFileSystemException) {
+      return denied(doing, file, cause);
     }
     if (cause instanceof UnsupportedOperationException) {
       return new RootKeyException(
@@ -245,12 +244,27 @@ final class OwnerOnlyFile {
     return new RootKeyException(INTERNAL, doing + " " + file + ": " + cause.getMessage(), cause);
   }
 
-  private static boolean isOnReadOnlyStore(Path file) {
-    Path directory = file.toAbsolutePath().getParent();
+  /** Of a write: the JDK has no exception for a mount that is read-only, and overlooks some. */
+  private static RootKeyException writeFailure(String doing, Path file, Exception cause) {
+    RootKeyException failure = failure(doing, file, cause);
+    return failure.reason() == INTERNAL && isInReadOnlyDirectory(file)
+        ? denied(doing, file, cause)
+        : failure;
+  }
+
+  private static boolean isInReadOnlyDirectory(Path file) {
     try {
-      return directory != null && Files.getFileStore(directory).isReadOnly();
+      // A link may lead elsewhere, and it is its target that is replaced.
+      Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
+      Path directory = target.getParent();
+      return directory != null && Files.isDirectory(directory) && !Files.isWritable(directory);
     } catch (IOException e) {
       return false;
     }
+  }
+
+  private static RootKeyException denied(String doing, Path file, Exception cause) {
+    return new RootKeyException(
+        ACCESS_DENIED, doing + " " + file + ": permission denied or read-only file system", cause);
   }
 }

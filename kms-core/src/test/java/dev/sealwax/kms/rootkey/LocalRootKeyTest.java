@@ -18,6 +18,7 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystem;
@@ -26,6 +27,7 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.ReadOnlyFileSystemException;
+import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
@@ -384,24 +386,31 @@ final class LocalRootKeyTest {
     LocalRootKey.open(file, sealingKey(1)).close();
   }
 
-  /** [LRK-22] */
+  /** [LRK-22]: for root, who may read it, would lock its owner out; told by attributes alone. */
   @Test
-  void requireSameOwner_ofAnotherOwner_isDenied() {
-    OwnerOnlyFile.requireSameOwner(file, principal("app"), principal("app"));
-    assertFails(
-        ACCESS_DENIED,
-        () -> OwnerOnlyFile.requireSameOwner(file, principal("app"), principal("root")));
+  void replace_ofAnotherUsersFile_isDenied() throws IOException {
+    create(file).close();
+    byte[] before = Files.readAllBytes(file);
+    PosixFileAttributes own = Files.readAttributes(file, PosixFileAttributes.class);
+    RootKeyException refusal =
+        assertFails(
+            ACCESS_DENIED,
+            () -> OwnerOnlyFile.replace(file, new byte[1], ownedBy("somebody", own)));
+    assertTrue(refusal.getMessage().contains("run this as somebody"), refusal.getMessage());
+    assertArrayEquals(before, Files.readAllBytes(file));
+    assertEquals(List.of("root.key"), entries());
+    OwnerOnlyFile.replace(file, new byte[1], own);
+    assertArrayEquals(new byte[1], Files.readAllBytes(file));
   }
 
-  private record Principal(String name) implements UserPrincipal {
-    @Override
-    public String getName() {
-      return name;
-    }
-  }
-
-  private static Principal principal(String name) {
-    return new Principal(name);
+  private static PosixFileAttributes ownedBy(String owner, PosixFileAttributes attributes) {
+    UserPrincipal principal = () -> owner;
+    return (PosixFileAttributes)
+        Proxy.newProxyInstance(
+            LocalRootKeyTest.class.getClassLoader(),
+            new Class<?>[] {PosixFileAttributes.class},
+            (proxy, method, args) ->
+                method.getName().equals("owner") ? principal : method.invoke(attributes, args));
   }
 
   /** [LRK-23] */
@@ -428,7 +437,7 @@ final class LocalRootKeyTest {
     assertFails(INTERNAL, () -> open(file.resolve("root.key")));
   }
 
-  /** [LRK-24]: by translation, since nothing is read-only to a test that runs as root. */
+  /** [LRK-24]: {@code LocalRootKeyReadOnlyTest} meets the first two for real. */
   @Test
   void failure_translatesWhatTheFileSystemSays() {
     assertEquals(ACCESS_DENIED, translated(new AccessDeniedException("f")));

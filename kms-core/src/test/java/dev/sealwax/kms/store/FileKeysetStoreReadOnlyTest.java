@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.process.WriteProtection;
 import dev.sealwax.kms.rootkey.LocalRootKey;
 import dev.sealwax.kms.vocabulary.KeyMaterial;
 import java.io.BufferedReader;
@@ -13,7 +14,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -58,66 +58,23 @@ final class FileKeysetStoreReadOnlyTest {
 
   @AfterEach
   void letGo() throws IOException {
-    permit(Bound.PERMISSION_BITS, "rwx------");
+    WriteProtection.PERMISSION_BITS.lift(keysets);
   }
 
   private Kms kms() {
     return ReadOnlyStoreChild.kms(directory, FileKeysetStore.at(keysets));
   }
 
-  private void permit(Bound bound, String permissions) throws IOException {
-    if (bound == Bound.PERMISSION_BITS) {
-      Files.setPosixFilePermissions(keysets, PosixFilePermissions.fromString(permissions));
-    }
-  }
-
-  /** What keeps the child from writing. */
-  private enum Bound {
-    /** Root is held to them as well once it has no right to override them. */
-    PERMISSION_BITS {
-      @Override
-      List<String> prefix(Path directory) throws IOException {
-        return isRoot()
-            ? List.of("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
-            : List.of();
-      }
-    },
-    /** Seen by the child alone. */
-    READ_ONLY_MOUNT {
-      @Override
-      List<String> prefix(Path directory) throws IOException {
-        return List.of(
-            "unshare",
-            isRoot() ? "-m" : "-rm",
-            "sh",
-            "-c",
-            "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"",
-            directory.toString());
-      }
-    };
-
-    /** The start of a command that runs the rest of it bound in this way. */
-    abstract List<String> prefix(Path directory) throws IOException;
-  }
-
-  /** Both, or the first alone on a machine that lets nobody mount anything. */
-  static Stream<Bound> bounds() throws Exception {
-    Path probe = Files.createTempDirectory("mount");
-    try {
-      List<String> command = new ArrayList<>(Bound.READ_ONLY_MOUNT.prefix(probe));
-      command.add("true");
-      boolean mounts = start(new ProcessBuilder(command)).waitFor() == 0;
-      return mounts ? Stream.of(Bound.values()) : Stream.of(Bound.PERMISSION_BITS);
-    } finally {
-      Files.delete(probe);
-    }
+  static Stream<WriteProtection> protections() throws Exception {
+    return WriteProtection.available();
   }
 
   @ParameterizedTest
-  @MethodSource("bounds")
-  void readOnlyDirectory_isReadAndHeardOfAndNotWritten(Bound bound) throws Exception {
-    permit(bound, "r-x------");
-    List<String> command = new ArrayList<>(bound.prefix(keysets));
+  @MethodSource("protections")
+  void readOnlyDirectory_isReadAndHeardOfAndNotWritten(WriteProtection protection)
+      throws Exception {
+    protection.apply(keysets);
+    List<String> command = new ArrayList<>(protection.prefix(keysets));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
         List.of(
@@ -130,15 +87,15 @@ final class FileKeysetStoreReadOnlyTest {
     Path errors = directory.resolve("errors");
     Map<String, byte[]> before = files();
     List<String> said = new ArrayList<>();
-    Process child = start(new ProcessBuilder(command).redirectError(errors.toFile()));
+    Process child = new ProcessBuilder(command).redirectError(errors.toFile()).start();
     try (BufferedReader out = child.inputReader(StandardCharsets.UTF_8)) {
       for (String line = out.readLine(); line != null; line = out.readLine()) {
         said.add(line);
         if (line.equals("waiting")) {
           requireSame(before, files());
-          permit(bound, "rwx------");
+          protection.lift(keysets);
           rotate();
-          permit(bound, "r-x------");
+          protection.apply(keysets);
           before = files();
           child.getOutputStream().write('\n');
           child.getOutputStream().flush();
@@ -158,7 +115,7 @@ final class FileKeysetStoreReadOnlyTest {
     assertEquals(expected, said, Files.readString(errors));
     requireSame(before, files());
 
-    permit(bound, "rwx------");
+    protection.lift(keysets);
     try (Kms kms = kms()) {
       assertEquals(4, kms.keysets().rotate(NAME).primary());
       assertEquals(
@@ -189,17 +146,5 @@ final class FileKeysetStoreReadOnlyTest {
   private static void requireSame(Map<String, byte[]> expected, Map<String, byte[]> found) {
     assertEquals(expected.keySet(), found.keySet());
     expected.forEach((name, content) -> assertArrayEquals(content, found.get(name), name));
-  }
-
-  private static boolean isRoot() throws IOException {
-    return Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0);
-  }
-
-  private static Process start(ProcessBuilder builder) {
-    try {
-      return builder.start();
-    } catch (IOException e) {
-      throw new AssertionError("install util-linux; this test needs its setpriv and unshare", e);
-    }
   }
 }
