@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -326,6 +327,9 @@ public abstract class RootKeyContract {
     try (KeyMaterial key = KeyMaterial.copyOf(random(32))) {
       assertNullPointer(() -> rootKey.wrap(absent(), CONTEXT));
       assertNullPointer(() -> rootKey.wrap(key, absent()));
+      assertNullPointer(() -> rootKey.wrap(absent(), CONTEXT, RootKeyRule.any()));
+      assertNullPointer(() -> rootKey.wrap(key, absent(), RootKeyRule.any()));
+      assertNullPointer(() -> rootKey.wrap(key, CONTEXT, absent()));
       assertNullPointer(() -> rootKey.unwrap(absent(), CONTEXT));
       assertNullPointer(() -> rootKey.unwrap(wrapped, absent()));
     }
@@ -338,8 +342,31 @@ public abstract class RootKeyContract {
     rootKey.close();
     try (KeyMaterial key = KeyMaterial.copyOf(random(32))) {
       assertThrows(IllegalStateException.class, () -> rootKey.wrap(key, CONTEXT));
+      assertThrows(
+          IllegalStateException.class, () -> rootKey.wrap(key, CONTEXT, RootKeyRule.any()));
     }
     assertThrows(IllegalStateException.class, () -> rootKey.unwrap(wrapped, CONTEXT));
+  }
+
+  @Test
+  @DisplayName("keeps its id and its tags after close")
+  final void close_thenIdAndTags_areWhatTheyWere() {
+    RootKeyId id = rootKey.currentKeyId();
+    Set<String> tags = rootKey.tags();
+    rootKey.close();
+    assertEquals(id, rootKey.currentKeyId());
+    assertEquals(tags, rootKey.tags());
+  }
+
+  @Test
+  @DisplayName("has the same tags every time, whoever asks")
+  final void tags_areConstant() throws Exception {
+    Set<String> tags = Set.copyOf(rootKey.tags());
+    wrap(random(32), CONTEXT);
+    assertEquals(tags, rootKey.tags());
+    try (RootKey again = openRootKey()) {
+      assertEquals(tags, again.tags());
+    }
   }
 
   @Test
