@@ -10,6 +10,8 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.methods;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static dev.sealwax.kms.testkit.ModuleRules.lookUpClasses;
+import static dev.sealwax.kms.testkit.ModuleRules.registersASecurityProvider;
 import static java.util.stream.Collectors.toCollection;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -75,7 +77,7 @@ class ArchitectureTest {
 
   @Test
   void classes_areThere() {
-    assertTrue(ownClasses().count() >= 40, () -> "analysed only " + ownClasses().toList());
+    assertTrue(ownClasses().count() >= 300, () -> "analysed only " + ownClasses().toList());
   }
 
   @Test
@@ -219,15 +221,12 @@ class ArchitectureTest {
 
   @Test
   void securityProviders_areNeverRegistered() {
-    noClasses()
-        .should()
-        .callMethod(java.security.Security.class, "addProvider", java.security.Provider.class)
-        .check(CLASSES);
-    noClasses()
-        .should()
-        .dependOnClassesThat()
-        .areAssignableTo(java.util.ServiceLoader.class)
-        .check(CLASSES);
+    noClasses().should().callMethodWhere(registersASecurityProvider()).check(CLASSES);
+  }
+
+  @Test
+  void classes_areNeverLookedUp() {
+    noClasses().should(lookUpClasses()).check(CLASSES);
   }
 
   @Test
@@ -276,16 +275,17 @@ class ArchitectureTest {
   }
 
   @Test
-  void publicConcreteClasses_areFinal() {
+  void concreteClasses_areFinal() {
     classes()
         .that()
-        .arePublic()
-        .and()
         .areNotInterfaces()
         .and()
         .areNotEnums()
         .and()
+        .areNotAnonymousClasses()
+        .and()
         .doNotHaveModifier(JavaModifier.ABSTRACT)
+        .and(describe("are not sealed", c -> !c.reflect().isSealed()))
         .should()
         .haveModifier(JavaModifier.FINAL)
         .check(CLASSES);

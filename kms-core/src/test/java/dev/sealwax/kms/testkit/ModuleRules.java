@@ -9,11 +9,15 @@ import static java.util.stream.Collectors.toCollection;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaMethodCall;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.conditions.ArchConditions;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
@@ -115,9 +119,39 @@ public abstract class ModuleRules {
   @Test
   void standardStreamsAndProviderRegistration_areNotUsed() {
     NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(classes);
-    noClasses()
-        .should()
-        .callMethod(java.security.Security.class, "addProvider", java.security.Provider.class)
-        .check(classes);
+    noClasses().should().callMethodWhere(registersASecurityProvider()).check(classes);
+  }
+
+  @Test
+  void classes_areNeverLookedUp() {
+    noClasses().should(lookUpClasses()).check(classes);
+  }
+
+  /** Code that adds a provider to those of the JVM, which are the application's. */
+  public static DescribedPredicate<JavaMethodCall> registersASecurityProvider() {
+    return describe(
+        "registers a security provider",
+        call ->
+            call.getTargetOwner().isEquivalentTo(java.security.Security.class)
+                && Set.of("addProvider", "insertProviderAt").contains(call.getName()));
+  }
+
+  /** Reflection, by which code reaches what the other rules cannot see. */
+  public static ArchCondition<JavaClass> lookUpClasses() {
+    return ArchConditions.dependOnClassesThat(
+            describe(
+                "look up classes or their members",
+                c ->
+                    c.isEquivalentTo(java.util.ServiceLoader.class)
+                        || c.getPackageName().equals("java.lang.reflect")))
+        .or(
+            ArchConditions.callMethodWhere(
+                describe(
+                    "looks up a class",
+                    call ->
+                        (call.getTargetOwner().isEquivalentTo(Class.class)
+                                && call.getName().equals("forName"))
+                            || (call.getTargetOwner().isAssignableTo(ClassLoader.class)
+                                && call.getName().equals("loadClass")))));
   }
 }
