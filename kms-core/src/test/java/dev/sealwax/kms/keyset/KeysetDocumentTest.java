@@ -27,6 +27,8 @@ import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +39,9 @@ import org.junit.jupiter.api.Test;
 /** Documents that somebody with access to the store has edited: nothing of them may be used. */
 final class KeysetDocumentTest {
   private static final Pattern WRAPPED = Pattern.compile("\"wrapped\":\"([^\"]+)\"");
+
+  /** The largest integer of a document: 2^53 - 1. */
+  private static final long MAX_EXACT = (1L << 53) - 1;
 
   private final Rig rig = new Rig();
 
@@ -275,6 +280,105 @@ final class KeysetDocumentTest {
     assertFormRejected(d -> d.replaceFirst("\"mac\":\"[^\"]*\"", "\"mac\":\"AAAA\""));
     assertFormRejected(d -> d.replaceFirst("\"mac\":\"[^\"]*\"", "\"mac\":null"));
     assertFormRejected(d -> d.replaceFirst(",\"mac\":\"[^\"]*\"", ""));
+  }
+
+  /** Cites KS-3. */
+  @Test
+  void edit_beyondABound_isRejectedAndUpToItIsRead() {
+    assertBounds("\"rotateAfterSeconds\":7776000", "\"rotateAfterSeconds\":", 86_400, 63_072_000);
+    assertBounds("\"rotateAfterMessages\":null", "\"rotateAfterMessages\":", 131_072, MAX_EXACT);
+    assertBounds("\"rotateAfterBytes\":null", "\"rotateAfterBytes\":", 134_217_728, MAX_EXACT);
+    assertBounds("\"propagationDelaySeconds\":60", "\"propagationDelaySeconds\":", 10, 604_800);
+    assertBounds(
+        "\"destructionWindowSeconds\":2592000",
+        "\"destructionWindowSeconds\":",
+        604_800,
+        2_592_000);
+    assertBounds("\"messages\":0", "\"messages\":", 0, MAX_EXACT);
+    assertBounds("\"bytes\":0", "\"bytes\":", 0, MAX_EXACT);
+    assertFormRejected(replacing("\"revision\":4", "\"revision\":0"));
+    for (int tags = 16; tags <= 17; tags++) {
+      String all =
+          IntStream.range(10, 10 + tags)
+              .mapToObj(i -> "\"" + i + "\"")
+              .collect(Collectors.joining(",", "[", "]"));
+      for (String member : List.of("\"requiredRootKeyTags\":", "\"forbiddenRootKeyTags\":")) {
+        assertBound(tags <= 16, replacing(member + "[]", member + all));
+      }
+    }
+    for (String rootKey : List.of("test", ":one", "test:", ":", "", "t o:one")) {
+      assertFormRejected(replacing("test:one", rootKey));
+    }
+    assertBound(true, replacing("test:one", "t:" + "x".repeat(510)));
+    assertBound(false, replacing("test:one", "t:" + "x".repeat(511)));
+    String wrapped = wrappedOf(rig.store.stored("orders").document(), 1);
+    for (int bytes : new int[] {0, 1, 8192, 8193}) {
+      String other = Base64.getEncoder().encodeToString(new byte[bytes]);
+      assertBound(bytes >= 1 && bytes <= 8192, replacing(wrapped, other));
+    }
+  }
+
+  private void assertBounds(String from, String member, long least, long most) {
+    assertBound(false, replacing(from, member + (least - 1)));
+    assertBound(true, replacing(from, member + least));
+    assertBound(true, replacing(from, member + most));
+    assertBound(false, replacing(from, member + (most + 1)));
+  }
+
+  /** What is within the bounds the parser reads, though nobody has authenticated it. */
+  private void assertBound(boolean within, UnaryOperator<String> edit) {
+    if (within) {
+      StoredKeyset good = rig.store.stored("orders");
+      KeysetJson.read(new StoredKeyset(good.id(), good.revision(), edit.apply(good.document())));
+    } else {
+      assertFormRejected(edit);
+    }
+  }
+
+  /** Cites KS-3. */
+  @Test
+  void revision_beyondTheLargestExactInteger_isRejected() {
+    StoredKeyset good = rig.store.stored("orders");
+    for (long revision : new long[] {MAX_EXACT, MAX_EXACT + 1}) {
+      StoredKeyset edited =
+          new StoredKeyset(
+              good.id(),
+              revision,
+              replacing("\"revision\":4", "\"revision\":" + revision).apply(good.document()));
+      if (revision == MAX_EXACT) {
+        assertEquals(revision, KeysetJson.read(edited).revision());
+      } else {
+        assertThrows(KeysetCorruptedException.class, () -> KeysetJson.read(edited));
+        rig.store.plant(edited);
+        assertRejected("revision " + revision);
+      }
+    }
+  }
+
+  /** Cites KS-3. */
+  @Test
+  void versions_misnumberedNoneOrTooMany_areRejected() {
+    String document = rig.store.stored("orders").document();
+    String pending = document.replaceAll(".*(\\{\"version\":3,.*})],.*", "$1");
+    assertTrue(pending.startsWith("{\"version\":3,\"state\":\"PENDING\""), pending);
+    UnaryOperator<String> emptied = d -> d.replaceAll("\\[\\{.*}],\"mac\"", "[],\"mac\"");
+    assertTrue(emptied.apply(document).contains("\"versions\":[],\"mac\""));
+    assertFormRejected(emptied);
+    for (String other : List.of("0", "1", "2", "4", "1001", "-3", "null", "\"3\"")) {
+      assertFormRejected(replacing("{\"version\":3,", "{\"version\":" + other + ","));
+    }
+    assertFormRejected(
+        d ->
+            d.replace("{\"version\":1,", "{\"version\":@,")
+                .replace("{\"version\":2,", "{\"version\":1,")
+                .replace("{\"version\":@,", "{\"version\":2,"));
+    for (int count : new int[] {1000, 1001}) {
+      String more =
+          IntStream.rangeClosed(3, count)
+              .mapToObj(number -> pending.replace("\"version\":3", "\"version\":" + number))
+              .collect(Collectors.joining(","));
+      assertBound(count <= 1000, replacing(pending, more));
+    }
   }
 
   @Test
