@@ -51,7 +51,8 @@ public interface RootKey extends AutoCloseable {
 
   /**
    * What this root key says of itself, for instance {@code region=eu-central-1}, so that a keyset
-   * can require or forbid it ({@link RootKeyRule}). Constant and cheap; nothing unless overridden.
+   * can require or forbid it ({@link RootKeyRule}). Constant, also after {@link #close}, and cheap;
+   * nothing unless overridden.
    */
   default Set<String> tags() {
     return Set.of();
