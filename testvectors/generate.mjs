@@ -217,15 +217,15 @@ function decryptGcmUnchecked(key, nonce, ciphertext) {
 const KEK = { 1: bytes('kek 1', 32), 2: bytes('kek 2', 32), 2147483647: bytes('kek largest', 32) };
 const CONTEXT = { table: 'orders', row: '42' };
 const PLAINTEXT = utf8('IBAN DE02 1203 0000 0000 2020 51');
-const keyEntry = (version, state = 'ENABLED', kek = KEK[version]) =>
-  state === 'DESTROYED' ? { version, state } : { version, state, kek: kek.toString('hex') };
+const keyEntry = (version, state = 'ENABLED', kek = KEK[version], expiresAt = undefined) =>
+  ({ version, state, ...(state === 'DESTROYED' ? {} : { kek: kek.toString('hex') }), ...(expiresAt ? { expiresAt } : {}) });
 const KEYS = [keyEntry(1), keyEntry(2)];
 
 const cases = new Map();
 
 function add(name, ids, comment, input, expectation, extra = {}) {
   if (cases.has(name) || !/^[a-z0-9_]+$/.test(name)) throw new Error(`bad or repeated case name ${name}`);
-  const { keyset = NAME, keys = KEYS, context = CONTEXT, contextPairs } = extra;
+  const { keyset = NAME, expiresAt, keys = KEYS, now, context = CONTEXT, contextPairs } = extra;
   const carried =
     typeof input === 'string' ? { text: input }
     : !Buffer.isBuffer(input) ? { splitHeader: { header: input.header.toString('hex'), body: input.body.toString('hex') } }
@@ -235,11 +235,26 @@ function add(name, ids, comment, input, expectation, extra = {}) {
     comment,
     spec: ids.split(' ').map((id) => `ENV-${id}`),
     keyset,
+    ...(expiresAt ? { expiresAt } : {}),
     keys,
+    ...(now ? { now } : {}),
     ...(contextPairs ? { contextPairs } : { context }),
     ...carried,
     ...expectation,
   });
+}
+
+/** Where a field starts: the layout table, and the places that section 9 names for faults of a text. */
+function offsetOf(field, input) {
+  if (field === 'text prefix') return 0;
+  if (field === 'text') {
+    const outside = input.slice(5).search(/[^A-Za-z0-9_-]/);
+    return outside < 0 ? input.length - 1 : 5 + outside;
+  }
+  const data = typeof input === 'string' ? Buffer.from(input.slice(5), 'base64url') : input.header ?? input;
+  const before = { magic: 0, 'format version': 3, suite: 4, 'keyset name length': 5, 'keyset name': 6 };
+  const behind = { 'key version': 6, 'wrapped data key': 10, commitment: 50, body: 82 };
+  return before[field] ?? behind[field] + data[5];
 }
 
 function describePlaintext(plaintext) {
@@ -255,9 +270,11 @@ const long = (length) => Buffer.alloc(length, PATTERN);
 const success = (name, ids, comment, input, plaintext, extra) =>
   add(name, ids, comment, input, { expect: 'success', plaintext: describePlaintext(plaintext) }, extra);
 const malformed = (name, ids, field, comment, input, extra) =>
-  add(name, ids, comment, input, { expect: 'malformed', field }, extra);
+  add(name, ids, comment, input, { expect: 'malformed', field, offset: offsetOf(field, input) }, extra);
 const unavailable = (name, ids, reason, comment, input, extra) =>
   add(name, ids, comment, input, { expect: 'key-unavailable', reason }, extra);
+const refused = (name, comment, contextPairs, input = whole(one.parts)) =>
+  add(name, '12', comment, input, { expect: 'invalid-context' }, { contextPairs });
 const fails = (name, ids, comment, input, extra) => add(name, ids, comment, input, { expect: 'decryption-failed' }, extra);
 
 const one = envelope();
@@ -398,6 +415,32 @@ unavailable('state_is_checked_before_authenticity', '42', 'DISABLED', 'A body of
 unavailable('state_is_checked_before_the_wrapped_key', '42', 'DISABLED', 'A wrapped key of zeros changes nothing.', whole({ ...one.parts, wrapped: Buffer.alloc(40) }), { keys: [keyEntry(1, 'DISABLED'), keyEntry(2)] });
 unavailable('rewrapped_to_a_disabled_version', '36 42', 'DISABLED', 'The version in the header decides, not the one that sealed.', whole({ ...one.parts, version: u32(2), wrapped: kwp(KEK[2], one.dek) }), { keys: [keyEntry(1), keyEntry(2, 'DISABLED')] });
 
+const EXPIRY = '2030-01-02T00:00:00Z';
+const LATER = '2030-01-03T00:00:00Z';
+const BEFORE = { now: '2030-01-01T23:59:59.999Z' };
+const AT = { now: EXPIRY };
+const expiring = (state = 'ENABLED', at = EXPIRY) => ({ keys: [keyEntry(1, state, KEK[1], at), keyEntry(2)] });
+for (const [suite, e] of [[1, one], [2, two]]) {
+  const input = whole(e.parts);
+  success(`suite${suite}_version_about_to_expire`, '42', 'A millisecond before the date.', input, PLAINTEXT, { ...expiring(), ...BEFORE });
+  success(`suite${suite}_keyset_about_to_expire`, '42', 'A millisecond before the date.', input, PLAINTEXT, { expiresAt: EXPIRY, ...BEFORE });
+  unavailable(`suite${suite}_version_expired`, '42', 'EXPIRED', 'From the date on, not only after it.', input, { ...expiring(), ...AT });
+  unavailable(`suite${suite}_keyset_expired`, '42', 'EXPIRED', 'A keyset expires with all its versions.', input, { expiresAt: EXPIRY, ...AT });
+  unavailable(`suite${suite}_version_expired_and_disabled`, '42', 'DISABLED', 'The state is checked before the date.', input, { ...expiring('DISABLED'), ...AT });
+}
+success('expiry_of_another_version', '42', 'Only the date of the version in the header counts.', whole(one.parts), PLAINTEXT, { keys: [keyEntry(1), keyEntry(2, 'ENABLED', KEK[2], EXPIRY)], ...AT });
+unavailable('expiry_of_pending_version', '42', 'EXPIRED', 'A date ends a version whatever its state.', whole(one.parts), { ...expiring('PENDING'), ...AT });
+unavailable('expiry_of_keyset_before_that_of_version', '42', 'EXPIRED', 'The first of the two dates counts.', whole(one.parts), { expiresAt: EXPIRY, ...expiring('ENABLED', LATER), ...AT });
+unavailable('expiry_of_version_before_that_of_keyset', '42', 'EXPIRED', 'The first of the two dates counts.', whole(one.parts), { expiresAt: LATER, ...expiring(), ...AT });
+unavailable('expiry_of_compromised_version', '42', 'COMPROMISED', 'The state is checked before the date.', whole(one.parts), { ...expiring('COMPROMISED'), ...AT });
+unavailable('expiry_of_destroyed_version', '42', 'DESTROYED', 'The state is checked before the date.', whole(one.parts), { expiresAt: EXPIRY, keys: [keyEntry(1, 'DESTROYED'), keyEntry(2)], ...AT });
+unavailable('expiry_after_rewrap', '36 42', 'EXPIRED', 'The version in the header decides, not the one that sealed.', whole({ ...one.parts, version: u32(2), wrapped: kwp(KEK[2], one.dek) }), { keys: [keyEntry(1), keyEntry(2, 'ENABLED', KEK[2], EXPIRY)], ...AT });
+unavailable('expiry_is_checked_before_authenticity', '42', 'EXPIRED', 'A body of zeros changes nothing.', whole({ ...one.parts, body: Buffer.alloc(40) }), { ...expiring(), ...AT });
+unavailable('expiry_is_checked_before_the_wrapped_key', '42', 'EXPIRED', 'A wrapped key of zeros changes nothing.', whole({ ...one.parts, wrapped: Buffer.alloc(40) }), { ...expiring(), ...AT });
+unavailable('keyset_is_checked_before_the_expiry', '40 42', 'OTHER_KEYSET', 'The keyset of the reader has expired; the envelope is of another.', whole(envelope({ name: 'others' }).parts), { expiresAt: EXPIRY, ...AT });
+unavailable('version_is_checked_before_the_expiry', '41 42', 'UNKNOWN_VERSION', 'The keyset has expired, and has no version 3.', whole({ ...one.parts, version: u32(3) }), { expiresAt: EXPIRY, ...AT });
+malformed('body_length_is_checked_before_the_expiry', '39 42', 'body', 'Two faults; parsing comes first.', whole({ ...one.parts, body: Buffer.alloc(27) }), { ...expiring(), ...AT });
+
 // ---- wrapped keys and commitments --------------------------------------------------------------------------------------------
 
 const fails1 = (name, ids, comment, change, extra) => fails(name, ids, comment, whole({ ...one.parts, ...change }), extra);
@@ -469,6 +512,21 @@ crafted('encoded_without_sorting', 'Sealed by a writer that keeps the order of t
 crafted('encoded_without_count', 'Sealed by a writer that leaves out the number of pairs.', canonicalOf(CONTEXT).subarray(2));
 crafted('not_authenticated', 'Sealed by a writer without associated data.', Buffer.alloc(0));
 crafted('not_authenticated_where_none_is_given', 'The empty context encodes to 0000, not to nothing.', Buffer.alloc(0), {});
+
+// Beside context_of_64_pairs, context_of_largest_encoding and context_with_empty_value, which are still fine.
+refused('context_refused_key_empty', 'A key has at least one character.', [['table', 'orders'], ['', '42']]);
+refused('context_refused_key_repeated', 'A key stands once, also with the same value.', [['row', '42'], ['table', 'orders'], ['row', '42']]);
+refused('context_refused_key_repeated_with_another_value', 'The second pair does not replace the first.', [['row', '43'], ['table', 'orders'], ['row', '42']]);
+refused('context_refused_high_surrogate_alone', 'U+D800 has no UTF-8.', [['table', 'orders'], ['row', '42\ud800']]);
+refused('context_refused_low_surrogate_alone', 'U+DC00 has no UTF-8.', [['table', 'orders'], ['row', '\udc0042']]);
+refused('context_refused_surrogate_alone_in_key', 'Keys are held to the same rule as values.', [['table', 'orders'], ['row\ud800', '42']]);
+refused('context_refused_surrogates_exchanged', 'A low surrogate before a high one is no pair.', [['table', 'orders'], ['row', '\udc00\ud800']]);
+refused('context_refused_65_pairs', 'One pair more than fits.', Array.from({ length: 65 }, (_, i) => [`k${i}`, `v${i}`]));
+refused('context_refused_8193_bytes', 'One byte more than fits.', [['a', 'x'.repeat(8192 - 2 - 2 - 1 - 2 + 1)]]);
+refused('context_refused_8193_bytes_of_fewer_characters', 'Bytes of the encoding count, not characters.', [['ab', '\u00e9'.repeat((8192 - 2 - 2 - 2 - 2) / 2) + 'x']]);
+refused('context_refused_value_of_65536_bytes', 'A value whose length, cut to two bytes, would be 0.', [['a', 'x'.repeat(65536)]]);
+refused('suite2_context_refused_key_empty', 'The same for a chunked envelope.', [['', '42']], whole(two.parts));
+refused('context_is_checked_before_the_envelope', 'The envelope is malformed too; the error of the caller comes first.', [['', '42']], Buffer.alloc(0));
 
 // ---- suite 1 bodies --------------------------------------------------------------------------------------------------------------
 
@@ -620,6 +678,8 @@ onBigger('chunk_duplicated', '27 29', 'The first of two chunks twice.', [bigPiec
   malformed('text_with_slash', '32', 'text', 'The alphabet of base64, not of base64url.', replaced('/'));
   malformed('text_with_full_width_letter', '32', 'text', 'U+FF21 is no A.', replaced('\uff21'));
   malformed('text_with_letter_256_above_a', '32', 'text', 'U+0141 has the low byte of A.', replaced('\u0141'));
+  malformed('text_with_character_beyond_bmp', '32', 'text', 'U+1F511 is two characters; the offset is that of the first.', replaced('\u{1f511}'));
+  malformed('text_with_two_faults', '32', 'text', 'Of two characters outside the alphabet the first one counts.', `${replaced('\u{1f511}')}=`);
   malformed('text_with_percent_escape', '32', 'text', 'Percent-encoding is not undone.', `${t.slice(0, 60)}%41${t.slice(61)}`);
   malformed('text_of_length_1_modulo_4', '33', 'text', 'A single character holds no byte.', `${text(whole(envelope({ label: 'no spare', plaintext: long(1) }).parts))}A`);
   const last = (s) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(s.at(-1));

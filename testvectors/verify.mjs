@@ -2,7 +2,7 @@
 //
 //   node verify.mjs <directory>  checks every vector in it and the worked example of the specification
 //   node verify.mjs --open       reads {keyset, keys, context, envelope: base64} as JSON lines from standard input and
-//                                answers each with one line: {result, plaintext?: base64, field?, reason?}
+//                                answers each with one line: {result, plaintext?: base64, field?, offset?, reason?}
 //
 // Node >= 18, standard crypto only. Straightforward rather than fast; not hardened for use on production keys.
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
@@ -17,53 +17,65 @@ class Refusal extends Error {
   }
 }
 
-const malformed = (field) => new Refusal('malformed', { field });
+const malformed = (field, offset) => new Refusal('malformed', { field, offset });
 const unavailable = (reason) => new Refusal('key-unavailable', { reason });
 const notAuthentic = () => new Refusal('decryption-failed', {});
+const invalidContext = () => new Refusal('invalid-context', {});
 
 // ---- parsing (§4, §9, §10) ------------------------------------------------------------------------------------------
 
 class Cursor {
   #data;
   #at = 0;
+  #field = 0;
 
   constructor(data) {
     this.#data = data;
   }
 
   take(field, count) {
+    this.#field = this.#at;
     if (this.#data.length - this.#at < count) {
-      throw malformed(field); // ENV-7
+      throw malformed(field, this.#at); // ENV-7
     }
     this.#at += count;
     return this.#data.subarray(this.#at - count, this.#at);
   }
 
+  /** Holds the field that was taken last to a condition. */
+  check(field, condition) {
+    check(field, this.#field, condition);
+  }
+
   rest() {
     return this.#data.subarray(this.#at);
   }
+
+  get at() {
+    return this.#at;
+  }
 }
 
-function check(field, condition) {
+function check(field, offset, condition) {
   if (!condition) {
-    throw malformed(field);
+    throw malformed(field, offset);
   }
 }
 
 function parseHeader(cursor) {
-  check('magic', cursor.take('magic', 3).toString('latin1') === 'SWX'); // ENV-1
-  check('format version', cursor.take('format version', 1)[0] === 1); // ENV-2
+  cursor.check('magic', cursor.take('magic', 3).toString('latin1') === 'SWX'); // ENV-1
+  cursor.check('format version', cursor.take('format version', 1)[0] === 1); // ENV-2
   const suite = cursor.take('suite', 1)[0];
-  check('suite', suite === 1 || suite === 2); // ENV-3
+  cursor.check('suite', suite === 1 || suite === 2); // ENV-3
   const nameLength = cursor.take('keyset name length', 1)[0];
-  check('keyset name length', nameLength >= 1 && nameLength <= 64); // ENV-4
+  cursor.check('keyset name length', nameLength >= 1 && nameLength <= 64); // ENV-4
   const keyset = cursor.take('keyset name', nameLength).toString('latin1');
-  check('keyset name', /^[a-z0-9][a-z0-9._-]*$/.test(keyset)); // ENV-5
+  cursor.check('keyset name', /^[a-z0-9][a-z0-9._-]*$/.test(keyset)); // ENV-5
   const version = cursor.take('key version', 4).readInt32BE();
-  check('key version', version >= 1); // ENV-6
+  cursor.check('key version', version >= 1); // ENV-6
   const wrapped = cursor.take('wrapped data key', 40);
   const commitment = cursor.take('commitment', 32);
-  return { suite, keyset, version, wrapped, commitment };
+  return { suite, keyset, version, wrapped, commitment, length: cursor.at };
 }
 
 function parse(data) {
@@ -75,22 +87,24 @@ function parse(data) {
 function parseSplit(header, body) {
   const cursor = new Cursor(header);
   const head = parseHeader(cursor);
-  check('body', cursor.rest().length === 0); // ENV-35
+  check('body', head.length, cursor.rest().length === 0); // ENV-35
   return withBody(head, body);
 }
 
 function withBody(head, body) {
   const [least, most] = head.suite === 1 ? [28, 12 + 32768 + 16] : [72, Infinity];
-  check('body', body.length >= least && body.length <= most); // ENV-8, ENV-9
+  check('body', head.length, body.length >= least && body.length <= most); // ENV-8, ENV-9
   return { ...head, body };
 }
 
 function bytesOfText(text) {
-  check('text prefix', text.startsWith('swx1.')); // ENV-31
+  check('text prefix', 0, text.startsWith('swx1.')); // ENV-31
+  for (let i = 5; i < text.length; i++) {
+    check('text', i, /[A-Za-z0-9_-]/.test(text[i])); // ENV-32; by UTF-16 units, as strings are indexed here
+  }
   const coded = text.slice(5);
-  check('text', !/[^A-Za-z0-9_-]/.test(coded)); // ENV-32
   const data = Buffer.from(coded, 'base64url');
-  check('text', data.toString('base64url') === coded); // ENV-33
+  check('text', text.length - 1, data.toString('base64url') === coded); // ENV-33
   return data;
 }
 
@@ -107,8 +121,9 @@ function hkdfExpand(hash, key, info, length) {
 
 function canonicalContext(pairs) {
   const keys = pairs.map(([key]) => key).sort(); // the default order of JavaScript strings is that of UTF-16 units
-  if (new Set(keys).size !== keys.length) {
-    throw new Error('context key is repeated');
+  const loneSurrogate = /\p{Surrogate}/u; // with "u", two that are a pair are one character of another kind
+  if (keys.includes('') || new Set(keys).size !== keys.length || keys.length > 64 || pairs.flat().some((s) => loneSurrogate.test(s))) {
+    throw invalidContext(); // ENV-12
   }
   const values = new Map(pairs);
   const out = [];
@@ -119,7 +134,11 @@ function canonicalContext(pairs) {
     put16(encoded.length);
     out.push(encoded);
   }
-  return Buffer.concat(out);
+  const encoding = Buffer.concat(out);
+  if (encoding.length > 8192) {
+    throw invalidContext(); // ENV-12
+  }
+  return encoding;
 }
 
 /** RFC 5649 unwrapping by RFC 3394 §2.2.2 over single AES blocks. */
@@ -184,7 +203,10 @@ function openChunked(messageKey, context, body) {
   }
 }
 
-function open(envelope, keyset, keys, pairs) {
+/** Opens what `input` parses for a reader who holds a keyset and looks at a clock. */
+function open(input, { keyset, keys, expiresAt, now }, pairs) {
+  const context = canonicalContext(pairs);
+  const envelope = input();
   if (envelope.keyset !== keyset) {
     throw unavailable('OTHER_KEYSET'); // ENV-40
   }
@@ -195,12 +217,14 @@ function open(envelope, keyset, keys, pairs) {
   if (key.state !== 'ENABLED' && key.state !== 'PENDING') {
     throw unavailable(key.state); // ENV-42
   }
+  if ([key.expiresAt, expiresAt].some((date) => date && Date.parse(now) >= Date.parse(date))) {
+    throw unavailable('EXPIRED'); // ENV-42
+  }
   const dataKey = unwrapDataKey(Buffer.from(key.kek, 'hex'), envelope.wrapped);
   if (!timingSafeEqual(derive('commitment', dataKey, envelope), envelope.commitment)) {
     throw notAuthentic(); // ENV-19
   }
   const messageKey = derive('message-key', dataKey, envelope);
-  const context = canonicalContext(pairs);
   return envelope.suite === 1
     ? openGcm(messageKey, envelope.body.subarray(0, 12), context, envelope.body.subarray(12))
     : openChunked(messageKey, context, envelope.body);
@@ -221,16 +245,31 @@ function outcomeOf(action) {
 
 const SPECIFICATION = join(dirname(fileURLToPath(import.meta.url)), '..', 'docs', 'spec', 'envelope-v1.md');
 const INPUTS = ['envelope', 'envelopeBase64', 'text', 'splitHeader'];
-const RESULTS = { success: 'plaintext', malformed: 'field', 'key-unavailable': 'reason', 'decryption-failed': null };
+const RESULTS = { success: ['plaintext'], malformed: ['field', 'offset'], 'key-unavailable': ['reason'], 'decryption-failed': [], 'invalid-context': [] };
+const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/;
+
+/** Keyset and versions may have a date of expiry, and if one has, there is a clock. */
+function checkDates({ expiresAt, keys, now }) {
+  const dates = [expiresAt, ...keys.map((key) => key.expiresAt)].filter((date) => date !== undefined);
+  const clocks = now === undefined ? [] : [now];
+  if ((dates.length > 0) !== (clocks.length > 0) || ![...dates, ...clocks].every((date) => DATE.test(date))) {
+    throw new Error('dates of expiry need a clock, and both the form of RFC 3339 in UTC');
+  }
+  if (!keys.every((key) => Object.keys(key).every((field) => ['version', 'state', 'kek', 'expiresAt'].includes(field)))) {
+    throw new Error('unexpected field of a key');
+  }
+}
 
 function checkShape(vector, known) {
-  const results = [RESULTS[vector.expect]].filter(Boolean);
+  const results = RESULTS[vector.expect] ?? [];
+  const dates = ['expiresAt', 'now'].filter((field) => field in vector);
   const contexts = ['context', 'contextPairs'].filter((field) => field in vector);
   const inputs = INPUTS.filter((field) => field in vector);
-  const expected = ['comment', 'spec', 'keyset', 'keys', 'expect', ...contexts, ...inputs, ...results];
+  const expected = ['comment', 'spec', 'keyset', 'keys', 'expect', ...dates, ...contexts, ...inputs, ...results];
   if (!(vector.expect in RESULTS) || contexts.length !== 1 || inputs.length !== 1 || Object.keys(vector).sort().join() !== expected.sort().join()) {
     throw new Error(`unexpected set of fields: ${Object.keys(vector)}`);
   }
+  checkDates(vector);
   const unknown = vector.spec.filter((id) => !known.has(id));
   if (unknown.length || vector.spec.length === 0) {
     throw new Error(`cites no or unknown requirements: ${unknown}`);
@@ -252,11 +291,11 @@ function plaintextOf({ plaintext }) {
 function checkVector(vector, known) {
   checkShape(vector, known);
   const pairs = vector.contextPairs ?? Object.entries(vector.context);
-  const outcome = outcomeOf(() => open(inputOf(vector), vector.keyset, vector.keys, pairs));
-  const detail = RESULTS[vector.expect];
-  const matches = detail === 'plaintext' ? outcome.plaintext?.equals(plaintextOf(vector)) : !detail || outcome[detail] === vector[detail];
-  if (outcome.result !== vector.expect || !matches) {
-    throw new Error(`expected ${vector.expect} ${detail ? JSON.stringify(vector[detail]) : ''}, got ${JSON.stringify(outcome)}`);
+  const outcome = outcomeOf(() => open(() => inputOf(vector), vector, pairs));
+  const matches = (detail) => (detail === 'plaintext' ? outcome.plaintext?.equals(plaintextOf(vector)) : outcome[detail] === vector[detail]);
+  const details = RESULTS[vector.expect];
+  if (outcome.result !== vector.expect || !details.every(matches)) {
+    throw new Error(`expected ${vector.expect} ${details.map((detail) => JSON.stringify(vector[detail]))}, got ${JSON.stringify(outcome)}`);
   }
 }
 
@@ -284,7 +323,7 @@ function checkExample(specification) {
     'data key': dataKey.equals(get('data key')),
     context: canonicalContext(pairs).equals(get('context')),
     'message key': derive('message-key', dataKey, envelope).equals(get('message key')),
-    plaintext: open(envelope, 'a', keys, pairs).equals(get('plaintext')),
+    plaintext: open(() => envelope, { keyset: 'a', keys }, pairs).equals(get('plaintext')),
   };
   const wrong = Object.keys(agreements).filter((name) => !agreements[name]);
   if (wrong.length) {
@@ -330,7 +369,7 @@ function verifyDirectory(directory) {
 function openLines() {
   for (const line of readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
     const { keyset, keys, context, envelope } = JSON.parse(line);
-    const outcome = outcomeOf(() => open(parse(Buffer.from(envelope, 'base64')), keyset, keys, Object.entries(context)));
+    const outcome = outcomeOf(() => open(() => parse(Buffer.from(envelope, 'base64')), { keyset, keys }, Object.entries(context)));
     console.log(JSON.stringify({ ...outcome, plaintext: outcome.plaintext?.toString('base64') }));
   }
 }

@@ -4,6 +4,7 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashSet;
@@ -17,18 +18,25 @@ import org.jspecify.annotations.Nullable;
 /**
  * One file of testvectors/envelope-v1; its README describes the fields.
  *
+ * @param expiresAt when the keyset expires; null if never
+ * @param now what the clock of the reader shows; null if that does not matter
+ * @param pairs the keys and values of the context, one after the other
  * @param expect the outcome; {@code detail} is the field or the reason that goes with it, if any
+ * @param offset where the field starts; null unless the outcome is malformed
  * @param plaintext null unless the outcome is success
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record EnvelopeVector(
     String name,
     String keyset,
+    @Nullable Instant expiresAt,
     List<VectorOpener.Key> keys,
-    EncryptionContext context,
+    @Nullable Instant now,
+    List<String> pairs,
     Input input,
     String expect,
     @Nullable String detail,
+    @Nullable Integer offset,
     byte @Nullable [] plaintext) {
   static final Path DIRECTORY =
       Path.of(System.getProperty("basedir", "."))
@@ -63,6 +71,15 @@ record EnvelopeVector(
     return read(DIRECTORY.resolve("envelope-v1").resolve(name + ".json"));
   }
 
+  /**
+   * The context that the reader states.
+   *
+   * @throws IllegalArgumentException if it is none
+   */
+  EncryptionContext context() {
+    return EncryptionContext.of(pairs.toArray(String[]::new));
+  }
+
   /** The envelope of a vector that carries it whole. */
   byte[] envelope() {
     return ((Input.Whole) input).envelope();
@@ -79,16 +96,19 @@ record EnvelopeVector(
           new EnvelopeVector(
               name,
               fields.string("keyset"),
+              fields.instant("expiresAt"),
               fields.list("keys").stream().map(EnvelopeVector::key).toList(),
-              context(fields),
+              fields.instant("now"),
+              pairs(fields),
               input(fields),
               expect,
               switch (expect) {
                 case "malformed" -> fields.string("field");
                 case "key-unavailable" -> fields.string("reason");
-                case "success", "decryption-failed" -> null;
+                case "success", "decryption-failed", "invalid-context" -> null;
                 default -> throw new IllegalArgumentException("unknown outcome " + expect);
               },
+              expect.equals("malformed") ? fields.number("offset") : null,
               expect.equals("success") ? plaintext(fields) : null);
       fields.requireAllRead();
       return vector;
@@ -100,18 +120,20 @@ record EnvelopeVector(
   private static VectorOpener.Key key(Object json) {
     Fields key = new Fields(json);
     byte[] kek = key.has("kek") ? HEX.parseHex(key.string("kek")) : null;
-    VectorOpener.Key result = new VectorOpener.Key(key.number("version"), key.string("state"), kek);
+    VectorOpener.Key result =
+        new VectorOpener.Key(
+            key.number("version"), key.string("state"), kek, key.instant("expiresAt"));
     key.requireAllRead();
     return result;
   }
 
-  private static EncryptionContext context(Fields fields) {
+  private static List<String> pairs(Fields fields) {
     Stream<?> strings =
         fields.has("contextPairs")
             ? fields.list("contextPairs").stream().flatMap(pair -> ((List<?>) pair).stream())
             : fields.object("context").entrySet().stream()
                 .flatMap(pair -> Stream.of(pair.getKey(), pair.getValue()));
-    return EncryptionContext.of(strings.toArray(String[]::new));
+    return strings.map(String.class::cast).toList();
   }
 
   private static Input input(Fields fields) {
@@ -174,6 +196,10 @@ record EnvelopeVector(
 
     int number(String name) {
       return (Integer) take(name);
+    }
+
+    @Nullable Instant instant(String name) {
+      return has(name) ? Instant.parse(string(name)) : null;
     }
 
     List<?> list(String name) {

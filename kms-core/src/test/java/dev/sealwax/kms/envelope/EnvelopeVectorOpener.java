@@ -1,6 +1,7 @@
 package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.keyset.KeyState;
+import dev.sealwax.kms.keyset.ManualTime;
 import dev.sealwax.kms.keyset.TestKeysets;
 import dev.sealwax.kms.rootkey.RootKey;
 import dev.sealwax.kms.rootkey.TestRootKeys;
@@ -13,6 +14,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -37,7 +39,7 @@ final class EnvelopeVectorOpener implements VectorOpener {
    *
    * @param keys numbered from 1 without a gap, as in every keyset
    */
-  static VectorOpener create(String keyset, List<Key> keys) {
+  static EnvelopeVectorOpener create(String keyset, List<Key> keys) {
     List<TestKeysets.Version> versions = new ArrayList<>();
     int primary = 0;
     for (Key key : keys) {
@@ -53,6 +55,26 @@ final class EnvelopeVectorOpener implements VectorOpener {
         EnvelopeRig.over(
             ROOT, TestKeysets.stored(KeysetId.of(keyset), Math.max(1, primary), versions, ROOT));
     return new EnvelopeVectorOpener(rig, rig.cipher(keyset));
+  }
+
+  /**
+   * Opens the keyset of a vector when its clock says so. What expires is made to while that is
+   * still to come, and by the verbs, as everywhere.
+   */
+  static VectorOpener create(EnvelopeVector vector) {
+    EnvelopeVectorOpener opener = create(vector.keyset(), vector.keys());
+    for (Key key : vector.keys()) {
+      if (key.expiresAt() != null) {
+        opener.rig.verbs().setExpiry(vector.keyset(), key.version(), key.expiresAt());
+      }
+    }
+    if (vector.expiresAt() != null) {
+      opener.rig.verbs().setExpiry(vector.keyset(), vector.expiresAt());
+    }
+    if (vector.now() != null) {
+      opener.rig.pass(Duration.between(ManualTime.START, vector.now()));
+    }
+    return opener;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import java.io.InputStream;
+import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,9 +15,14 @@ interface VectorOpener extends AutoCloseable {
    *
    * @param state a state of keyset-v1, for instance {@code ENABLED}
    * @param kek 32 bytes; null if destroyed
+   * @param expiresAt null if it never expires
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Key(int version, String state, byte @Nullable [] kek) {}
+  record Key(int version, String state, byte @Nullable [] kek, @Nullable Instant expiresAt) {
+    Key(int version, String state, byte @Nullable [] kek) {
+      this(version, state, kek, null);
+    }
+  }
 
   /** Opens a whole envelope in memory. */
   byte[] open(EncryptionContext context, byte[] envelope);
