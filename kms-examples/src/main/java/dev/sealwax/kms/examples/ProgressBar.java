@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 
 /**
  * How far a step is: a bar that redraws itself on a terminal, a line every ten seconds elsewhere.
@@ -19,20 +20,23 @@ public final class ProgressBar implements AutoCloseable {
   private final boolean redraws;
   private final String label;
   private final long total;
+  private final LongSupplier nanoClock;
   private long done;
-  private long shownAt = System.nanoTime();
+  private long shownAt;
   private int shownLength;
 
-  ProgressBar(PrintStream err, boolean redraws, String label, long total) {
+  ProgressBar(PrintStream err, boolean redraws, String label, long total, LongSupplier nanoClock) {
     this.err = err;
     this.redraws = redraws;
     this.label = label;
     this.total = total;
+    this.nanoClock = nanoClock;
+    this.shownAt = nanoClock.getAsLong();
   }
 
   public void advance(long units) {
     done += units;
-    long now = System.nanoTime();
+    long now = nanoClock.getAsLong();
     if (now - shownAt >= (redraws ? REDRAW_NANOS : LINE_NANOS)) {
       shownAt = now;
       show();

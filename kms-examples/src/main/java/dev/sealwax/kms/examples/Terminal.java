@@ -28,6 +28,6 @@ public record Terminal(
 
   /** Shows how far a step is, of so many units; to be closed at its end. */
   public ProgressBar progress(String label, long total) {
-    return new ProgressBar(err, console != null, label, total);
+    return new ProgressBar(err, console != null, label, total, System::nanoTime);
   }
 }
