@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -88,12 +89,69 @@ final class ProtectFilesTest {
     assertTrue(captured.out().contains("payload bytes identical"), captured::out);
     assertFalse(captured.out().contains("OPENED"), captured::out);
     assertEquals(10, captured.out().lines().filter(line -> line.contains("refused")).count());
-    assertTrue(captured.out().contains("root key calls         4 (4 wrap, 0 unwrap)"));
+    assertPrinted("root key calls         4 (4 wrap, 0 unwrap) for 20,023 operations");
+    assertRow("messages", "5,000", "5");
 
     assertDone(run());
     assertTrue(captured.out().contains("keys of the first run"), captured::out);
     assertTrue(captured.out().contains("under version 1, opens; newest is 2"), captured::out);
     assertTrue(captured.out().contains("5,000 values now under version 3"), captured::out);
+  }
+
+  @Test
+  void report_countsMessagesBytesAndCalls() throws IOException {
+    Path people = csv("id,name,note\n1,Ada,\n2,Grace,navy\n3,Zoë,x\n");
+    Path folder = Files.createDirectory(directory.resolve("docs"));
+    Files.writeString(folder.resolve("a.txt"), "alpha");
+    Files.write(folder.resolve("b.bin"), new byte[40_000]);
+
+    assertDone(run(people.toString(), folder.toString()));
+
+    long sealedChars = 0;
+    List<List<String>> rows = rows(work.resolve("sealed/people.csv"));
+    for (List<String> row : rows.subList(1, rows.size())) {
+      sealedChars += row.get(1).length() + row.get(2).length();
+    }
+    Path sealed = work.resolve("sealed/docs");
+    assertRow("messages", "6", "2");
+    assertRow("plaintext", "17 B", "40.0 kB");
+    assertRow(
+        "sealed",
+        PartFigures.bytes(sealedChars),
+        PartFigures.bytes(
+            Files.size(sealed.resolve("a.txt.swx")) + Files.size(sealed.resolve("b.bin.swx"))));
+    String speed = "[1-9][0-9,]*/s, [0-9.]+ [kMGT]?B/s";
+    assertRowMatches("encrypt, with I/O", speed, speed);
+    assertRowMatches("open, with I/O", speed, speed);
+    assertRowMatches("rewrap, with I/O", "[1-9][0-9,]*/s", "[1-9][0-9,]*/s");
+    // Each of the eight is encrypted, opened twice and rewrapped; two are opened before the
+    // attacks, and the first run seals a message to know its keys by.
+    assertPrinted("root key calls         4 (4 wrap, 0 unwrap) for 35 operations");
+    // Nine messages under two data keys.
+    assertMatches("cache hit rate         77\\.77 % encrypting, [0-9]{1,3}\\.[0-9]{2} % opening");
+    assertPrinted("  opened   all envelopes of the older version, content as encrypted");
+    assertPrinted("  opened   values again; payload bytes identical");
+    assertPrinted("  opened   files again; payload bytes identical");
+  }
+
+  private void assertRow(String label, String values, String files) {
+    assertRowMatches(label, Pattern.quote(values), Pattern.quote(files));
+  }
+
+  private void assertRowMatches(String label, String values, String files) {
+    assertMatches(Pattern.quote(label) + " {2,}" + values + " {2,}" + files);
+  }
+
+  private void assertPrinted(String line) {
+    assertMatches(Pattern.quote(line));
+  }
+
+  /** Exactly one line is so. */
+  private void assertMatches(String line) {
+    assertEquals(
+        1,
+        captured.out().lines().filter(Pattern.compile(line).asMatchPredicate()).count(),
+        () -> "a line like " + line + " in\n" + captured.out());
   }
 
   @Test
