@@ -8,15 +8,21 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Moving an envelope to a new key version: of its header alone, whatever the length of the payload,
- * and of the whole.
+ * Moving an envelope to a new key version: by its header alone, or in place, whatever the length of
+ * the payload, and as a new array.
  */
 final class RewrapSpeed {
   private static final int SMALL = 1 << 10;
   private static final int LARGE = 1 << 20;
 
   private static final List<String> COLUMNS =
-      List.of("header of 1 KiB", "header of 1 MiB", "all of 1 KiB", "all of 1 MiB");
+      List.of(
+          "header of 1 KiB",
+          "header of 1 MiB",
+          "in place of 1 KiB",
+          "in place of 1 MiB",
+          "all of 1 KiB",
+          "all of 1 MiB");
 
   private RewrapSpeed() {}
 
@@ -45,6 +51,8 @@ final class RewrapSpeed {
               List.of(
                   () -> cipher.rewrapHeader(smallHeader),
                   () -> cipher.rewrapHeader(largeHeader),
+                  new InPlace(cipher, small),
+                  new InPlace(cipher, large),
                   () -> cipher.rewrap(small),
                   () -> cipher.rewrap(large)));
       instrument.run(scale.cell());

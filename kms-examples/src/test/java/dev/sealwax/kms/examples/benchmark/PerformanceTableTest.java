@@ -27,6 +27,7 @@ class PerformanceTableTest {
     assertEquals(10, SECTION.matcher(table).results().count(), table);
     assertTrue(table.contains("| Sealwax | "), table);
     assertTrue(ONE_UNWRAP.matcher(table).find(), table);
+    assertTrue(table.contains("| in place of 1 MiB | "), table);
   }
 
   @Test
