@@ -18,8 +18,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Messages under many keys in turn: Sealwax with a keyset for each, Tink with an {@code Aead} for
- * each.
+ * Messages under many keys in turn: Sealwax with a keyset for each, Tink with an {@code Aead} or a
+ * {@code KmsEnvelopeAead} for each, raw with a {@code Cipher} for each.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -28,7 +28,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 2)
 @Fork(3)
 public class TenantBenchmark {
-  @Param({"Tink Aead", "Sealwax"})
+  @Param({"raw", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax"})
   String library = "";
 
   @Param({"1", "64"})
@@ -49,7 +49,12 @@ public class TenantBenchmark {
       columns.addAll(Sealwax.columns(scratch.open(), keys));
     } else {
       for (int i = 0; i < keys; i++) {
-        columns.add(TinkColumn.plain());
+        columns.add(
+            switch (library) {
+              case "raw" -> RawColumn.create(library);
+              case "Tink Aead" -> TinkColumn.plain();
+              default -> TinkColumn.envelope();
+            });
       }
     }
     encrypting = InTurn.encrypting(columns, sizeBytes);

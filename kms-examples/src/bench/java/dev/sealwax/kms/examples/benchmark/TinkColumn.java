@@ -57,7 +57,15 @@ final class TinkColumn implements Column {
     return envelopeUnder(aead(keysetIn(keysetFile)));
   }
 
-  /** Tink's streaming encryption in segments of 1 MiB, its key made if the file is missing. */
+  /** Tink's streaming encryption in segments of 1 MiB, under a new key. */
+  static StreamingAead streaming() throws GeneralSecurityException {
+    StreamingAeadConfig.register();
+    return KeysetHandle.generateNew(
+            PredefinedStreamingAeadParameters.AES256_GCM_HKDF_1MB, RegistryConfiguration.get())
+        .getPrimitive(RegistryConfiguration.get(), StreamingAead.class);
+  }
+
+  /** As {@link #streaming()}, the key being stored as clear JSON in a file. */
   static StreamingAead streaming(Path keysetFile) throws GeneralSecurityException {
     StreamingAeadConfig.register();
     return keyset(keysetFile, PredefinedStreamingAeadParameters.AES256_GCM_HKDF_1MB)

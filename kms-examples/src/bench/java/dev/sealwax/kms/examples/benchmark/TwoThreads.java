@@ -23,7 +23,7 @@ final class TwoThreads {
     Figures figures = jvm.repeat(TwoThreads.class);
     StringBuilder out =
         new StringBuilder("| 1 KiB, 2 threads : 1 | encrypt | decrypt |\n|---|---|---|\n");
-    for (String column : List.of("raw", "Tink Aead", "Sealwax")) {
+    for (String column : List.of("raw", "Tink Aead", "Tink KmsEnvelopeAead", "Sealwax")) {
       out.append(
           Figures.format(
               "| %s | %s | %s |\n",
@@ -40,7 +40,11 @@ final class TwoThreads {
     ExecutorService threads = Executors.newFixedThreadPool(2);
     try (Kms kms = Sealwax.inMemory(Path.of(arguments[1]))) {
       for (Column column :
-          List.of(RawColumn.create("raw"), TinkColumn.plain(), Sealwax.column(kms))) {
+          List.of(
+              RawColumn.create("raw"),
+              TinkColumn.plain(),
+              TinkColumn.envelope(),
+              Sealwax.column(kms))) {
         List<Interleave.Operation> encrypting = new ArrayList<>();
         List<Interleave.Operation> decrypting = new ArrayList<>();
         for (int thread = 0; thread < 2; thread++) {
