@@ -37,9 +37,9 @@ import software.amazon.awssdk.services.dynamodb.model.ResourceInUseException;
  * unknown, which is {@link Reason#UNAVAILABLE}, whose remedy is to load again. All reads are
  * consistent.
  *
- * <p><b>Size.</b> An item of DynamoDB holds 400 KB. A document of more than {@link
- * #MAX_DOCUMENT_CHARS} characters, some hundreds of key versions, is refused with {@link
- * Reason#INACCESSIBLE}.
+ * <p><b>Size.</b> An item of DynamoDB holds 400 KB, so a keyset has room for some hundreds of key
+ * versions; the verb that adds one more refuses. Other users of this class are refused a document
+ * of more than {@link #MAX_DOCUMENT_CHARS} characters with {@link Reason#INACCESSIBLE}.
  */
 public final class DynamoDbKeysetStore implements WatchableKeysetStore {
   /** Longest document, in characters: what an item holds beside name and revision, rounded. */
@@ -176,6 +176,12 @@ public final class DynamoDbKeysetStore implements WatchableKeysetStore {
       last = change;
     }
     return new Changes(Objects.requireNonNull(last).position(), complete, written);
+  }
+
+  /** {@link #MAX_DOCUMENT_CHARS}. */
+  @Override
+  public int maxDocumentChars() {
+    return MAX_DOCUMENT_CHARS;
   }
 
   /** Waits for the timeout, or for a write by this object: DynamoDB tells of no others. */

@@ -68,11 +68,6 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
     return DynamoDbKeysetStore.open(client, table);
   }
 
-  @Override
-  protected int maxDocumentChars() {
-    return DynamoDbKeysetStore.MAX_DOCUMENT_CHARS;
-  }
-
   /** For each transaction moto copies the whole table. */
   @Override
   protected int writesPerThread() {
@@ -110,6 +105,7 @@ final class DynamoDbKeysetStoreTest extends WatchableKeysetStoreContract {
 
   @Test
   void documentTooLargeForAnItem_isRefusedBeforeTheCall() {
+    assertEquals(DynamoDbKeysetStore.MAX_DOCUMENT_CHARS, store().maxDocumentChars());
     store().create(keyset(ORDERS, 1, ""));
     long before = proxy.calls(WRITE);
     StoredKeyset large = keyset(ORDERS, 2, "x".repeat(DynamoDbKeysetStore.MAX_DOCUMENT_CHARS));

@@ -304,6 +304,27 @@ public final class KeyVersion {
     return Math.min(RotationPolicy.MAX_COUNT, Math.max(0, count + more));
   }
 
+  /**
+   * The version as its document is longest, whatever happens to it but another wrapped key; itself
+   * once it is destroyed.
+   */
+  KeyVersion fullest(String reason) {
+    if (state == KeyState.DESTROYED) {
+      return this;
+    }
+    // Scheduled, because no state has a longer name. It keeps the mark it may have, the shorter.
+    Parts parts = parts();
+    parts.state = KeyState.DESTRUCTION_SCHEDULED;
+    parts.primaryAt = Instant.EPOCH;
+    parts.messages = RotationPolicy.MAX_COUNT;
+    parts.bytes = RotationPolicy.MAX_COUNT;
+    parts.lastUsedAt = Instant.EPOCH;
+    parts.expiresAt = Instant.EPOCH;
+    parts.destroyAt = Instant.EPOCH;
+    parts.overrideReason = reason;
+    return parts.join();
+  }
+
   KeyVersion withExpiry(@Nullable Instant at) {
     Parts parts = parts();
     parts.expiresAt = at;

@@ -24,8 +24,9 @@ import org.jspecify.annotations.Nullable;
 public final class Keyset {
   /**
    * Most versions in one keyset. A keyset that rotates daily reaches it in under three years, one
-   * that rotates every 90 days never; it keeps the document well within {@link
-   * StoredKeyset#MAX_DOCUMENT_CHARS} for the usual root keys.
+   * that rotates every 90 days never; it keeps the document within {@link
+   * StoredKeyset#MAX_DOCUMENT_CHARS} for a single root key. With the longer wrapped keys of a
+   * quorum, or in a store that holds less, the document is full before.
    */
   public static final int MAX_VERSIONS = 1000;
 

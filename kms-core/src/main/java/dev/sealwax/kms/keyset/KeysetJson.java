@@ -153,6 +153,11 @@ final class KeysetJson {
     }
   }
 
+  /** How many characters the document of a keyset has. */
+  static int length(Keyset keyset) {
+    return body(keyset).length() + TAIL_CHARS;
+  }
+
   /** The document made of a body and its MAC. */
   static String join(String body, String mac) {
     return body + MAC_START + mac + MAC_END;

@@ -3,7 +3,6 @@ package dev.sealwax.kms.keyset;
 import dev.sealwax.kms.keyset.KeysetReader.Loaded;
 import dev.sealwax.kms.store.KeysetStore;
 import dev.sealwax.kms.store.StoredKeyset;
-import dev.sealwax.kms.vocabulary.KeyStateException;
 import dev.sealwax.kms.vocabulary.KeysetConflictException;
 import dev.sealwax.kms.vocabulary.KeysetStoreException;
 import java.util.Objects;
@@ -62,6 +61,7 @@ final class KeysetWriter {
       OpenKeyset open, Keyset first, DocumentKey documentKey, KeyEncryptionKey key) {
     long started = open.nanoTime();
     String document = documentKey.seal(KeysetJson.body(first));
+    DocumentRoom.of(store, 0, first, document).require();
     StoredKeyset stored = new StoredKeyset(first.id(), first.revision(), document);
     try {
       store.create(stored);
@@ -119,8 +119,11 @@ final class KeysetWriter {
       boolean written = false;
       try {
         String document = proposal.documentKey().seal(KeysetJson.body(proposal.next()));
-        requireFits(proposal.next(), document);
+        DocumentRoom room =
+            DocumentRoom.of(store, before.keyset().versions().size(), proposal.next(), document);
+        room.require();
         Keyset stored = write(open, before.keyset(), proposal.next(), document);
+        room.warnIfNearlyFull();
         if (stored == proposal.next()) {
           written = true;
           return published(
@@ -257,19 +260,6 @@ final class KeysetWriter {
       Keyset keyset, DocumentKey documentKey, @Nullable KeyEncryptionKey key, String document) {
     String mac = Objects.requireNonNull(documentKey.verify(document), "mac of own document");
     return new Loaded(keyset, mac, documentKey, key);
-  }
-
-  private static void requireFits(Keyset keyset, String document) {
-    if (document.length() > StoredKeyset.MAX_DOCUMENT_CHARS) {
-      throw new KeyStateException(
-          keyset.id(),
-          keyset.versions().size(),
-          "its document would have "
-              + document.length()
-              + " characters, the limit is "
-              + StoredKeyset.MAX_DOCUMENT_CHARS
-              + "; create a new keyset and re-encrypt");
-    }
   }
 
   private static void pause(int attempt, KeysetConflictException conflict) {

@@ -40,7 +40,9 @@ import org.jspecify.annotations.Nullable;
  * impossible name, {@link KeysetStoreException} and {@link RootKeyException} with their reasons,
  * {@link KeysetCorruptedException} for a document that is not authentic, and, after many attempts,
  * {@link KeysetConflictException}. Verbs that change a keyset throw {@link KeyStateException} if
- * its state does not allow the change, and nothing is written.
+ * its state does not allow the change or its document has no room for it, and nothing is written.
+ * Those that add a version need room for what all others may add, so that a full keyset can be held
+ * and shredded; from 90 % on, of the room or of {@link Keyset#MAX_VERSIONS}, they log a warning.
  */
 public final class Keysets {
   /** Documents have room for four digits of a year. */

@@ -75,6 +75,12 @@ sealed class GuardedKeysetStore implements ResilientKeysetStore permits GuardedW
     return calls.call(() -> Task.of(() -> target.listAfter(after, limit)));
   }
 
+  /** Not a call across a network, so it needs no guard. */
+  @Override
+  public final int maxDocumentChars() {
+    return target.maxDocumentChars();
+  }
+
   @Override
   public final GuardHealth<Reason> health() {
     return calls.health();

@@ -72,6 +72,16 @@ public interface KeysetStore extends AutoCloseable {
   List<KeysetId> listAfter(KeysetId after, int limit);
 
   /**
+   * The longest document it can keep, in characters: {@link StoredKeyset#MAX_DOCUMENT_CHARS} unless
+   * it says less. Always the same, known without asking anybody, also once closed. So that a keyset
+   * can be shredded when it has filled its document, a version is added only if the document has
+   * room for what else can happen to the keyset (keyset-v1 §6).
+   */
+  default int maxDocumentChars() {
+    return StoredKeyset.MAX_DOCUMENT_CHARS;
+  }
+
+  /**
    * Ends the use of the store; every later call is an {@link IllegalStateException}. Closing twice
    * does no harm.
    */

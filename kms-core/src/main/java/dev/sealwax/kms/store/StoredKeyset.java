@@ -15,8 +15,8 @@ import java.util.Objects;
 public record StoredKeyset(KeysetId id, long revision, String document) {
   /**
    * Longest document, in characters and (being ASCII) in bytes: 1,000 key versions, the most there
-   * may be, of some 1,040 each. One that a local root key holds takes 500, or 600 with every count
-   * and date.
+   * may be, of some 1,040 each. One that a local root key holds takes 500, and 370 more may be
+   * needed to shred it. A store may hold less, see {@link KeysetStore#maxDocumentChars}.
    */
   public static final int MAX_DOCUMENT_CHARS = 1 << 20;
 

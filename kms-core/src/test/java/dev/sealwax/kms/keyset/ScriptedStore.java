@@ -23,6 +23,7 @@ final class ScriptedStore implements KeysetStore {
   volatile Runnable afterLoad = () -> {};
   volatile Runnable beforeWrite = () -> {};
   volatile Runnable afterWrite = () -> {};
+  volatile int maxDocumentChars = StoredKeyset.MAX_DOCUMENT_CHARS;
   private final ConcurrentSkipListMap<KeysetId, StoredKeyset> map = new ConcurrentSkipListMap<>();
 
   static KeysetStoreException unavailable() {
@@ -110,6 +111,11 @@ final class ScriptedStore implements KeysetStore {
     lists.incrementAndGet();
     beforeList.run();
     return map.tailMap(after, false).keySet().stream().limit(limit).toList();
+  }
+
+  @Override
+  public int maxDocumentChars() {
+    return maxDocumentChars;
   }
 
   @Override

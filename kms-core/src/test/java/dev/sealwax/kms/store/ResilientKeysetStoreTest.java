@@ -227,6 +227,22 @@ final class ResilientKeysetStoreTest {
   // --- circuit ---
 
   @Test
+  void maxDocumentChars_isThatOfTheStoreBehind() {
+    KeysetStore small =
+        new ForwardingKeysetStore(InMemoryKeysetStore.create()) {
+          @Override
+          public int maxDocumentChars() {
+            return 400_000;
+          }
+        };
+    try (KeysetStore guarded = ResilientKeysetStore.around(small);
+        KeysetStore watchable = ResilientKeysetStore.around(InMemoryKeysetStore.create())) {
+      assertEquals(400_000, guarded.maxDocumentChars());
+      assertEquals(StoredKeyset.MAX_DOCUMENT_CHARS, watchable.maxDocumentChars());
+    }
+  }
+
+  @Test
   void circuit_leavesTheStoreAloneAndFindsOutThatItIsBack() {
     store = inManualTime(DEFAULTS.withAttempts(1, LONG).withCircuit(4, OPEN_TIME));
     target.always = failure(Reason.UNAVAILABLE);

@@ -44,6 +44,11 @@ public abstract class ForwardingKeysetStore implements KeysetStore {
   }
 
   @Override
+  public int maxDocumentChars() {
+    return target.maxDocumentChars();
+  }
+
+  @Override
   public void close() {
     target.close();
   }

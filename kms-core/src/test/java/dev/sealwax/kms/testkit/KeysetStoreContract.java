@@ -47,11 +47,6 @@ public abstract class KeysetStoreContract {
   /** Opens a store without any keysets; called once per test. */
   protected abstract KeysetStore openEmptyStore() throws Exception;
 
-  /** The longest document the store can keep; override it only for one that cannot keep any. */
-  protected int maxDocumentChars() {
-    return StoredKeyset.MAX_DOCUMENT_CHARS;
-  }
-
   /**
    * Writes of each thread, where some write at once; override it only where 50 of 8 threads take
    * minutes.
@@ -111,7 +106,7 @@ public abstract class KeysetStoreContract {
   @DisplayName("keeps the largest document it can, and goes back to a small one")
   final void replace_withLargestDocument_returnsIt() {
     StoredKeyset empty = keyset(ORDERS, 2, "");
-    String filling = "x".repeat(maxDocumentChars() - empty.document().length());
+    String filling = "x".repeat(store.maxDocumentChars() - empty.document().length());
     StoredKeyset largest = keyset(ORDERS, 2, filling);
     store.create(keyset(ORDERS, 1, "small"));
     store.replace(largest);
