@@ -30,6 +30,11 @@ record FleetSize(int processes, int writers, int changes, int keysets, Duration 
     return "-D" + PROPERTY + "=" + name();
   }
 
+  /** Whether more is to be done than a build has time for. */
+  static boolean isFull() {
+    return name().equals("full");
+  }
+
   private static String name() {
     return System.getProperty(PROPERTY, "short");
   }

@@ -18,12 +18,13 @@ import java.util.List;
 final class KeysetStoreChild {
   static final KeysetId ORDERS = KeysetId.of("orders");
   static final int REVISIONS = 3;
+  static final String READY = "ready";
 
   private KeysetStoreChild() {}
 
   /**
-   * {@code increment DIRECTORY COUNT}, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE} for
-   * {@link Scripts}.
+   * {@code increment DIRECTORY COUNT}, which waits for a byte and then tells how often another
+   * process was faster, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE} for {@link Scripts}.
    */
   public static void main(String[] args) throws Exception {
     Path directory = Path.of(args[1]);
@@ -59,8 +60,11 @@ final class KeysetStoreChild {
         ORDERS, revision, "{\"filling\":\"" + filling + "\",\"revision\":" + revision + "}");
   }
 
-  private static void increment(Path directory, int count) {
+  private static void increment(Path directory, int count) throws IOException {
+    long conflicts = 0;
     try (FileKeysetStore store = FileKeysetStore.at(directory)) {
+      System.out.println(READY);
+      System.in.read();
       for (int written = 0; written < count; ) {
         long next = store.load(ORDERS).orElseThrow().revision() + 1;
         try {
@@ -68,11 +72,11 @@ final class KeysetStoreChild {
               new StoredKeyset(ORDERS, next, "{\"revision\":" + next + ",\"state\":\"x\"}"));
           written++;
         } catch (KeysetConflictException e) {
-          // The other process was faster: load again.
+          conflicts++; // the other process was faster: load again
         }
       }
     }
-    System.out.println("incremented " + count);
+    System.out.println(conflicts);
   }
 
   private static void hold(Path directory) throws IOException {
