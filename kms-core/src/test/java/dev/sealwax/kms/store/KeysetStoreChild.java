@@ -24,7 +24,8 @@ final class KeysetStoreChild {
 
   /**
    * {@code increment DIRECTORY COUNT}, which waits for a byte and then tells how often another
-   * process was faster, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE} for {@link Scripts}.
+   * process was faster, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE} for {@link
+   * Scripts}.
    */
   public static void main(String[] args) throws Exception {
     Path directory = Path.of(args[1]);
