@@ -14,10 +14,6 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
@@ -50,11 +46,11 @@ final class FileKeysetStoreFaultsTest {
   private static final int CHILDREN = 2;
 
   @TempDir Path temporary;
-  private final ExecutorService threads = Executors.newFixedThreadPool(CHILDREN);
+  private final BegunTests begun = new BegunTests(CHILDREN);
 
   @AfterEach
   void stop() {
-    threads.shutdownNow();
+    begun.close();
   }
 
   /**
@@ -76,7 +72,7 @@ final class FileKeysetStoreFaultsTest {
       assertTrue(calls.size() >= scene.callsAtLeast(MIN_KILLS), () -> "only " + calls);
       for (Call call : calls) {
         Fault fault = new Fault(call.name(), call.number(), "signal=KILL");
-        tests.add(begun(fault + ", " + scene, () -> kill(scene, fault)));
+        tests.add(begun.begin(fault + ", " + scene, () -> kill(scene, fault)));
       }
     }
     return tests.stream();
@@ -179,29 +175,6 @@ final class FileKeysetStoreFaultsTest {
       List<String> names = files.map(file -> file.getFileName().toString()).sorted().toList();
       assertEquals(List.of(".changes", ".lock", "orders.json"), names);
     }
-  }
-
-  private interface Case {
-    void run() throws Exception;
-  }
-
-  /** A test that has begun, beside others; JUnit waits for its end. */
-  private DynamicTest begun(String name, Case test) {
-    Future<?> end =
-        threads.submit(
-            () -> {
-              test.run();
-              return null;
-            });
-    return DynamicTest.dynamicTest(
-        name,
-        () -> {
-          try {
-            end.get();
-          } catch (ExecutionException e) {
-            throw e.getCause();
-          }
-        });
   }
 
   private static void requireOldOrNew(Scene scene, Path directory, Script script) throws Exception {
