@@ -14,6 +14,9 @@ import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException.Reason;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -21,10 +24,12 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -213,6 +218,67 @@ class RevocationTest {
     KeyUnavailableException refusal =
         assertThrows(KeyUnavailableException.class, () -> rig.cipher().decrypt(envelope, CONTEXT));
     assertEquals(Reason.DISABLED, refusal.reason());
+  }
+
+  /** The wall clock moves, and no cache grows old by it: all that is cached stays so. */
+  @Test
+  void destroy_whileDataKeysAreCached_refusesThemAndAllOthersAsDestroyed() {
+    AtomicReference<Instant> now = new AtomicReference<>(Instant.parse("2030-01-01T00:00:00Z"));
+    InstantSource wallClock = now::get;
+    Duration window = KeysetTemplate.defaults().destructionWindow();
+    try (EnvelopeRig roots = EnvelopeRig.create()) {
+      InMemoryKeysetStore store = InMemoryKeysetStore.create();
+      Kms operator =
+          Kms.builder()
+              .rootKey(roots.root)
+              .store(store)
+              .clock(wallClock.withZone(ZoneOffset.UTC))
+              .build();
+      Kms other = Kms.builder().rootKey(roots.root).store(store).build();
+      try (other;
+          operator) {
+        operator.keysets().create("audited", KeysetTemplate.defaults());
+        EnvelopeCipher cipher = operator.envelopeCipher("audited");
+        byte[] sealed = cipher.encrypt(MESSAGE, CONTEXT);
+        byte[] opened = openedTwice(operator, other);
+        other.discardDataKeys();
+        byte[] uncached = other.envelopeCipher("audited").encrypt(MESSAGE, CONTEXT);
+        operator.keysets().rotate("audited");
+        byte[] current = cipher.encrypt(MESSAGE, CONTEXT);
+
+        operator.keysets().scheduleDestruction("audited", 1);
+        now.set(now.get().plus(window));
+        operator.keysets().destroy("audited", 1);
+
+        for (byte[] envelope : List.of(sealed, opened, uncached)) {
+          assertDestroyed(() -> cipher.decrypt(envelope, CONTEXT));
+          assertDestroyed(() -> cipher.rewrap(envelope));
+          assertDestroyed(() -> cipher.reencrypt(envelope, CONTEXT));
+        }
+        assertArrayEquals(MESSAGE, cipher.decrypt(current, CONTEXT));
+
+        operator.keysets().scheduleDestruction("audited");
+        now.set(now.get().plus(window));
+        operator.keysets().destroy("audited");
+        assertDestroyed(() -> cipher.decrypt(current, CONTEXT));
+        assertDestroyed(() -> cipher.encrypt(MESSAGE, CONTEXT));
+      }
+    }
+  }
+
+  /** An envelope of another process, whose data key is in the cache by now. */
+  private static byte[] openedTwice(Kms operator, Kms other) {
+    byte[] envelope = other.envelopeCipher("audited").encrypt(MESSAGE, CONTEXT);
+    EnvelopeCipher cipher = operator.envelopeCipher("audited");
+    cipher.decrypt(envelope, CONTEXT);
+    long hits = operator.statistics().envelopes().decryptKeys().hits();
+    cipher.decrypt(envelope, CONTEXT);
+    assertEquals(hits + 1, operator.statistics().envelopes().decryptKeys().hits());
+    return envelope;
+  }
+
+  private static void assertDestroyed(Executable use) {
+    assertEquals(Reason.DESTROYED, assertThrows(KeyUnavailableException.class, use).reason());
   }
 
   private interface Condition {
