@@ -77,7 +77,8 @@ public final class FileKeysetStore implements WatchableKeysetStore {
   }
 
   /**
-   * Opens the store of a directory, which is made (for its owner only) if its parent exists.
+   * Opens the store of a directory, which is made (for its owner only) if its parent exists. That
+   * is logged at INFO: where keysets should have been, the path is wrong or the volume missing.
    *
    * @throws KeysetStoreException if the parent is missing, something else is in the directory's
    *     place, or it cannot be read; mend the path or its permissions
@@ -318,6 +319,7 @@ public final class FileKeysetStore implements WatchableKeysetStore {
     }
     try {
       Files.createDirectory(absolute, DirectoryEntry.ownerOnlyDirectory(absolute));
+      LOG.info("there was no directory {}: made it for an empty keyset store", absolute);
     } catch (FileAlreadyExistsException e) {
       // Another process was faster, or a dangling link is in the way; opening it tells.
     } catch (IOException e) {

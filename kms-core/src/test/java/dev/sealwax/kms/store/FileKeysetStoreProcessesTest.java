@@ -1,14 +1,17 @@
 package dev.sealwax.kms.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import dev.sealwax.kms.Kms;
 import dev.sealwax.kms.keyset.Keyset;
 import dev.sealwax.kms.keyset.KeysetTemplate;
+import dev.sealwax.kms.process.ChildJvm;
 import dev.sealwax.kms.store.RotatingChild.Rotation;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeysetId;
@@ -28,6 +31,8 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.Logger;
+import org.slf4j.simple.SimpleLoggerFactory;
 
 /**
  * Two processes write the same keysets at once: documents by compare-and-set, and versions by
@@ -155,6 +160,30 @@ final class FileKeysetStoreProcessesTest {
       store.replace(KeysetStoreChild.keyset(2, 10));
       assertEquals(2, store.load(KeysetStoreChild.ORDERS).orElseThrow().revision());
     }
+  }
+
+  /** In a process of its own, because this one logs no INFO. */
+  @Test
+  void at_whereNoDirectoryIs_saysThatTheStoreIsNewAndEmpty() throws Exception {
+    Path misspelt = directory.resolve("keystes");
+    String first = logOfOpening(misspelt);
+    assertTrue(first.contains("INFO"), first);
+    assertTrue(first.contains("no directory " + misspelt + ": made it for an empty"), first);
+    String second = logOfOpening(misspelt);
+    assertFalse(second.contains("made it"), second);
+  }
+
+  private static String logOfOpening(Path keysets) throws Exception {
+    List<Class<?>> libraries = List.of(JsonFactory.class, Logger.class, SimpleLoggerFactory.class);
+    Process opening =
+        new ProcessBuilder(
+                ChildJvm.command(KeysetStoreChild.class, libraries, "open", keysets.toString()))
+            .redirectErrorStream(true)
+            .start();
+    String log =
+        new String(opening.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    assertEquals(0, opening.waitFor(), log);
+    return log;
   }
 
   private static Process start(String... args) throws IOException {

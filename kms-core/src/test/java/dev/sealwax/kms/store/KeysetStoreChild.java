@@ -24,8 +24,8 @@ final class KeysetStoreChild {
 
   /**
    * {@code increment DIRECTORY COUNT}, which waits for a byte and then tells how often another
-   * process was faster, {@code hold DIRECTORY}, or {@code scripts SCRATCH SIZE} for {@link
-   * Scripts}.
+   * process was faster, {@code hold DIRECTORY}, {@code open DIRECTORY}, or {@code scripts SCRATCH
+   * SIZE} for {@link Scripts}.
    */
   public static void main(String[] args) throws Exception {
     Path directory = Path.of(args[1]);
@@ -36,6 +36,7 @@ final class KeysetStoreChild {
         Scripts.serve(directory, (place, out) -> script(place, size, out));
       }
       case "hold" -> hold(directory);
+      case "open" -> FileKeysetStore.at(directory).close();
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
