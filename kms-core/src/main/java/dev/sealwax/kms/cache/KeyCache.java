@@ -126,7 +126,7 @@ public final class KeyCache<K, V extends AutoCloseable> implements AutoCloseable
   private Held<V> loadInto(Load<V> load, K key, Supplier<V> loader, LongAdder failures) {
     try {
       Held<V> held = hold(loaded(loader, failures));
-      load.complete(held);
+      load.succeed(held);
       if (!entries.settle(key)) {
         throw closedCache();
       }

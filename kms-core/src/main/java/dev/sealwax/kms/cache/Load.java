@@ -9,15 +9,24 @@ import org.jspecify.annotations.Nullable;
  * trace, so that whoever sends forged envelopes could fill the log.
  */
 final class Load<V extends AutoCloseable> extends CompletableFuture<Held<V>> {
-  private final Thread leader = Thread.currentThread();
+  // Until the load is over: what is loaded may stay for hours, and must not keep a thread for so
+  // long.
+  private volatile @Nullable Thread leader = Thread.currentThread();
   private volatile @Nullable Throwable failure;
   private volatile boolean interrupted;
+
+  /** To be called by the thread that has loaded it. */
+  void succeed(Held<V> held) {
+    complete(held);
+    leader = null;
+  }
 
   /** To be called by the thread that has failed. */
   void fail(Throwable cause) {
     failure = cause;
     interrupted = OutlivedKeys.isInterrupt(cause);
     cancel(false);
+    leader = null;
   }
 
   /**

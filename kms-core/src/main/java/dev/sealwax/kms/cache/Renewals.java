@@ -45,6 +45,7 @@ final class Renewals<K, V extends AutoCloseable> {
 
   private void renewNow(K key, Held<V> old, Supplier<V> loader) {
     if (!entries.holds(key, old)) {
+      old.endRenewal(nextAttempt(old));
       return; // removed or replaced since; what the loader makes would serve nobody
     }
     boolean ended = false;
@@ -53,6 +54,7 @@ final class Renewals<K, V extends AutoCloseable> {
       counts.loads.increment();
       if (!entries.replace(key, old, fresh)) {
         fresh.close();
+        old.endRenewal(nextAttempt(old)); // it may have outlived, and be asked for again
       }
       ended = true;
     } catch (RuntimeException e) {
@@ -70,11 +72,14 @@ final class Renewals<K, V extends AutoCloseable> {
 
   private void failed(Held<V> old) {
     counts.refreshFailures.increment();
+    old.endRenewal(nextAttempt(old));
+  }
+
+  private long nextAttempt(Held<V> old) {
     OutlivedKeys<K, V> kept = entries.outlived();
-    old.endRenewal(
-        kept != null && old.isOutlived()
-            ? kept.nextReload()
-            : nanoClock.getAsLong() + softNanos / RETRY_DIVISOR);
+    return kept != null && old.isOutlived()
+        ? kept.nextReload()
+        : nanoClock.getAsLong() + softNanos / RETRY_DIVISOR;
   }
 
   /**

@@ -76,7 +76,10 @@ final class DataKeys implements AutoCloseable {
     return random;
   }
 
-  /** A cached key that may encrypt under {@code snapshot}, or null. */
+  /**
+   * A cached key that may encrypt under {@code snapshot}, or null; whoever encrypts with it counts
+   * that with {@link #hit}.
+   */
   @Nullable Held<DataKey> cachedToEncrypt(Purpose purpose, OpenKeyset keyset, Keyset snapshot) {
     Held<DataKey> held = encrypting.getIfPresent(purpose);
     if (held == null) {
@@ -87,11 +90,15 @@ final class DataKeys implements AutoCloseable {
       encrypting.remove(purpose, held);
       return null;
     }
-    encrypting.hit(held);
     if (held.needsRenewal(nanoClock.getAsLong())) {
       encrypting.renew(purpose, held, () -> make(purpose, keyset, keyset.snapshot(0)));
     }
     return held;
+  }
+
+  /** Counts a key that {@link #cachedToEncrypt} gave, and whose budget was not spent. */
+  void hit(Held<DataKey> held) {
+    encrypting.hit(held);
   }
 
   /** A new key that may encrypt; the caller calls {@link Held#closeIfUncached} after use. */
@@ -162,7 +169,9 @@ final class DataKeys implements AutoCloseable {
     Wrapping wrapping = wrapping(purpose.keyset(), held.value().header());
     decrypting.put(wrapping, held.value());
     if (held.isCached() && !encrypting.holds(purpose, held)) {
-      decrypting.remove(wrapping); // all were discarded in between, the keys to encrypt first
+      // All were discarded in between, the keys to encrypt first; or this one alone, which costs
+      // an unwrap at most.
+      decrypting.remove(wrapping);
     }
   }
 

@@ -51,6 +51,10 @@ final class EncryptingInputStream extends ReadyInputStream {
       ready = sealed;
       position = 0;
       limit = cipher.seal(chunks, plaintext, 0, length, sealed, 0);
+      if (closed) {
+        throw closedMeanwhile();
+      }
+      broken = false;
     } catch (IllegalStateException e) {
       end.failed(e);
       if (closed) {
@@ -60,11 +64,11 @@ final class EncryptingInputStream extends ReadyInputStream {
     } catch (IOException | RuntimeException | Error e) {
       end.failed(e);
       throw e;
+    } finally {
+      if (broken) {
+        Arrays.fill(plaintext, (byte) 0); // close() may have done so too early
+      }
     }
-    if (closed) {
-      throw closedMeanwhile();
-    }
-    broken = false;
     if (length < CHUNK_BYTES) {
       sealedLast = true;
       end.succeeded(chunks * CHUNK_BYTES + length);

@@ -6,7 +6,8 @@ import dev.sealwax.kms.vocabulary.CacheStatistics;
  * What the ciphers of one {@code Kms} have done since it was opened.
  *
  * <p>A re-encryption counts as one message decrypted and one encrypted, though it hands no
- * plaintext out.
+ * plaintext out; one to a stream that fails counts as a failure, and a short message, which has
+ * been encrypted by then, as these two as well.
  *
  * @param messagesEncrypted messages and streams sealed
  * @param bytesEncrypted their plaintext, in bytes

@@ -54,7 +54,9 @@ final class OnePassChannel implements ReadableByteChannel {
 
   @Override
   public void close() throws IOException {
-    open = false;
-    plaintext.close();
+    if (open) {
+      open = false;
+      plaintext.close();
+    }
   }
 }

@@ -147,7 +147,10 @@ final class SealingPath {
       boolean alone,
       @Nullable Observation observation) {
     while (true) {
-      Held<DataKey> held = dataKey(oneShot, alone, observation);
+      Keyset snapshot = keyset.snapshotToWrap(0);
+      Held<DataKey> cached = alone ? null : dataKeys.cachedToEncrypt(oneShot, keyset, snapshot);
+      Held<DataKey> held = cached != null ? cached : newKey(oneShot, snapshot, alone);
+      note(observation, held, cached);
       try {
         DataKey key = held.value();
         EnvelopeHeader header = key.header();
@@ -157,6 +160,9 @@ final class SealingPath {
         GcmKey.Sealing sealing = key.messages().seal(plaintext, context, out, bodyPosition);
         if (sealing == GcmKey.Sealing.DONE) {
           header.writeTo(out);
+          if (cached != null) {
+            dataKeys.hit(cached);
+          }
           return out;
         }
         // Exhausted, or closed between lookup and use: either way the next round finds or makes
@@ -181,18 +187,18 @@ final class SealingPath {
     }
   }
 
-  private Held<DataKey> dataKey(Purpose purpose, boolean alone, @Nullable Observation observation) {
-    Keyset snapshot = keyset.snapshotToWrap(0);
-    Held<DataKey> held = alone ? null : dataKeys.cachedToEncrypt(purpose, keyset, snapshot);
-    CacheResult result = held == null ? CacheResult.MISS : CacheResult.HIT;
-    if (held == null) {
-      held =
-          alone
-              ? Held.uncached(dataKeys.makeSingleUse(purpose, keyset, snapshot))
-              : dataKeys.makeToEncrypt(purpose, keyset, snapshot);
-    }
-    Observation.key(observation, held.value().header().keyVersion(), result);
-    return held;
+  private Held<DataKey> newKey(Purpose purpose, Keyset snapshot, boolean alone) {
+    return alone
+        ? Held.uncached(dataKeys.makeSingleUse(purpose, keyset, snapshot))
+        : dataKeys.makeToEncrypt(purpose, keyset, snapshot);
+  }
+
+  private static void note(
+      @Nullable Observation observation, Held<DataKey> held, @Nullable Held<DataKey> cached) {
+    Observation.key(
+        observation,
+        held.value().header().keyVersion(),
+        cached == null ? CacheResult.MISS : CacheResult.HIT);
   }
 
   private StreamStart startStream(
@@ -204,7 +210,10 @@ final class SealingPath {
     dataKeys.random().nextBytes(salt);
     byte[] canonicalContext = context.toCanonicalBytes();
     while (true) {
-      Held<DataKey> held = dataKey(chunked, alone, observation);
+      Keyset snapshot = keyset.snapshotToWrap(0);
+      Held<DataKey> cached = alone ? null : dataKeys.cachedToEncrypt(chunked, keyset, snapshot);
+      Held<DataKey> held = cached != null ? cached : newKey(chunked, snapshot, alone);
+      note(observation, held, cached);
       try {
         DataKey key = held.value();
         ChunkCipher cipher =
@@ -214,6 +223,9 @@ final class SealingPath {
                     ? key.streams().cipher(salt, canonicalContext)
                     : null;
         if (cipher != null) {
+          if (cached != null) {
+            dataKeys.hit(cached);
+          }
           return new StreamStart(key.header(), salt, cipher);
         }
         dataKeys.retire(chunked, held);

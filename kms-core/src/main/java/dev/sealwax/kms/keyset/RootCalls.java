@@ -130,7 +130,7 @@ final class RootCalls {
     try {
       failed.rethrow(unwrapping);
     } catch (RootKeyException e) {
-      hear(e, unwrapping);
+      hearDenial(e, unwrapping); // that it is switched off was noted when it was said
       throw e;
     }
     return announcer.reporting(
@@ -156,8 +156,12 @@ final class RootCalls {
   /** Before a listener is told, who may ask for the key. */
   private void hear(RootKeyException failure, Unwrapping of) {
     if (failure.reason() == Reason.DISABLED) {
-      switchedOff.put(Switch.of(of.keyset(), of.version(), of.wrapped()), begun.get());
+      switchedOff.merge(Switch.of(of.keyset(), of.version(), of.wrapped()), begun.get(), Math::max);
     }
+    hearDenial(failure, of);
+  }
+
+  private void hearDenial(RootKeyException failure, Unwrapping of) {
     if (isDenial(failure)) {
       denials.heard(of.keyset(), of.version(), of.wrapped());
     }

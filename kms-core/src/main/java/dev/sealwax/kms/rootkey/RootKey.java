@@ -14,7 +14,8 @@ import java.util.Set;
  * authenticate the context (a wrapped key unwraps only with the context it was wrapped with), log
  * no secret, and throw nothing but {@link RootKeyException} and the JDK's programming errors. They
  * hold no envelope logic, no cache and no retry policy, and use no key of the {@code Kms} that they
- * serve: what they call must not encrypt its log or its settings with it.
+ * serve: what they call must not encrypt its log or its settings with it (it would wait for itself,
+ * and is refused where that is seen).
  *
  * <p>{@code RootKeyContract} in the test-jar tests what the methods say, concurrent use, the
  * binding of the context, what comes of altered bytes, and that messages show no secret: extend it

@@ -13,6 +13,7 @@ import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.RootKeyException;
 import dev.sealwax.kms.vocabulary.RootKeyException.Reason;
+import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -295,6 +296,24 @@ final class KeyCacheTest {
                 () -> cache.load("k", () -> cache.load("k", Key::new).value())));
     Key key = new Key();
     assertSame(key, cache.load("k", () -> cache.load("other", () -> key).value()).value());
+  }
+
+  @Test
+  void entry_keepsNoThreadThatLoadedIt() throws InterruptedException {
+    WeakReference<Thread> loader = loadedByAThreadThatEnds();
+    for (int i = 0; i < 100 && loader.get() != null; i++) {
+      System.gc();
+      Thread.sleep(10);
+    }
+    assertNull(loader.get());
+    assertTrue(present("k").value().isOpen());
+  }
+
+  private WeakReference<Thread> loadedByAThreadThatEnds() throws InterruptedException {
+    Thread thread = new Thread(() -> cache.load("k", Key::new));
+    thread.start();
+    thread.join();
+    return new WeakReference<>(thread);
   }
 
   @Test

@@ -268,6 +268,27 @@ final class OutlivedKeysTest {
   }
 
   @Test
+  void renewalThatSucceedsAfterItsEnd_isNotTheLast() {
+    Held<Key> held = cache.load("k", () -> old);
+    advance(SOFT);
+    Key late = new Key();
+    cache.renew(
+        "k",
+        held,
+        () -> {
+          advance(HARD.minus(SOFT));
+          assertSame(old, use(down()));
+          return late;
+        });
+    runBackground();
+    assertEquals(1, late.closes.get());
+    assertSame(old, use(down()));
+    advance(RETRY);
+    use(down());
+    assertEquals(1, background.size());
+  }
+
+  @Test
   void attemptInTheBackground_failsNoRequest() {
     meetOutage();
     long failed = cache.statistics().loadFailures();

@@ -2,6 +2,7 @@ package dev.sealwax.kms.envelope;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
@@ -10,6 +11,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -68,6 +70,54 @@ class DataKeysTest {
       assertEquals(1, decryptKeys(rig).entries());
       assertArrayEquals(MESSAGE, rig.cipher().decrypt(envelope, ROW));
       assertEquals(0, decryptKeys(rig).misses());
+    }
+  }
+
+  /** Whatever the moment: the clock is read many times between making a key and using it. */
+  @Test
+  void discard_afterAKeyIsMade_leavesNoneToEncryptWith() {
+    for (int moment = 1; ; moment++) {
+      InterruptedRandom random = new InterruptedRandom();
+      try (EnvelopeRig rig = rig(POLICY, random)) {
+        AtomicInteger reads = new AtomicInteger(moment);
+        random.interruption =
+            () ->
+                rig.time.onRead(
+                    () -> {
+                      if (reads.decrementAndGet() == 0) {
+                        rig.ciphers.discardDataKeys();
+                      }
+                    });
+        rig.cipher().encrypt(MESSAGE, ROW);
+        rig.time.onRead(() -> {});
+        if (reads.get() > 0) {
+          assertTrue(moment > 5, "moments tried: " + moment);
+          return;
+        }
+        boolean madeAnother = encryptKeys(rig).loads() == 2;
+        assertEquals(madeAnother ? 1 : 0, encryptKeys(rig).entries(), "moment " + moment);
+        assertEquals(madeAnother ? 1 : 0, decryptKeys(rig).entries(), "moment " + moment);
+      }
+    }
+  }
+
+  @Test
+  void spentKey_isNoHit() {
+    try (EnvelopeRig rig = rig(POLICY.withMaxMessages(1), new SecureRandom())) {
+      for (int i = 0; i < 3; i++) {
+        rig.cipher().encrypt(MESSAGE, ROW);
+        rig.cipher().encrypt(new byte[40_000], ROW);
+      }
+      assertEquals(0, encryptKeys(rig).hits());
+      assertEquals(6, encryptKeys(rig).misses());
+    }
+    try (EnvelopeRig rig = rig(POLICY.withMaxMessages(2), new SecureRandom())) {
+      for (int i = 0; i < 4; i++) {
+        rig.cipher().encrypt(MESSAGE, ROW);
+        rig.cipher().encrypt(new byte[40_000], ROW);
+      }
+      assertEquals(4, encryptKeys(rig).hits());
+      assertEquals(4, encryptKeys(rig).misses());
     }
   }
 

@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -72,12 +73,16 @@ final class InterleavingTest {
     try (EnvelopeRig rig = EnvelopeRig.create()) {
       CountDownLatch reading = new CountDownLatch(1);
       CountDownLatch closed = new CountDownLatch(1);
+      AtomicReference<byte[]> buffer = new AtomicReference<>();
+      byte[] plaintext = new byte[3 * CHUNK];
+      Arrays.fill(plaintext, (byte) 7);
       InputStream source =
-          new ByteArrayInputStream(new byte[3 * CHUNK]) {
+          new ByteArrayInputStream(plaintext) {
             private int reads;
 
             @Override
             public synchronized int read(byte[] out, int offset, int length) {
+              buffer.set(out);
               if (reads++ == 1) {
                 reading.countDown();
                 awaitUninterruptibly(closed);
@@ -104,6 +109,7 @@ final class InterleavingTest {
           EnvelopeInfo.inspect(sent.toByteArray()).headerLengthBytes() + 56 + CHUNK + 16;
       assertEquals(firstChunkEnd, sent.size(), "bytes under a wiped key must never leave");
       assertThrows(IOException.class, envelope::read);
+      assertArrayEquals(new byte[CHUNK], buffer.get(), "plaintext is left");
     }
   }
 

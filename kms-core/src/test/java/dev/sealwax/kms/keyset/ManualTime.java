@@ -16,6 +16,12 @@ public final class ManualTime extends Clock implements LongSupplier {
   private static final long ORIGIN = Long.MAX_VALUE - 1_000_000;
   private final AtomicLong elapsedNanos = new AtomicLong();
   private final AtomicLong steppedNanos = new AtomicLong();
+  private volatile Runnable onRead = () -> {};
+
+  /** What else happens at the moment at which somebody looks at the monotonic clock. */
+  public void onRead(Runnable event) {
+    onRead = event;
+  }
 
   public void advance(Duration by) {
     elapsedNanos.addAndGet(by.toNanos());
@@ -33,6 +39,7 @@ public final class ManualTime extends Clock implements LongSupplier {
 
   @Override
   public long getAsLong() {
+    onRead.run();
     return ORIGIN + elapsedNanos.get();
   }
 

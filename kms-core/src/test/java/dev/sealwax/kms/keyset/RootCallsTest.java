@@ -151,6 +151,18 @@ final class RootCallsTest {
     assertFalse(calls.isSwitchedOff(ORDERS, 1, wrapped));
   }
 
+  /** An answer that is repeated is no newer for that. */
+  @Test
+  void disabledRootKey_isOnAgainAfterALaterCall_whateverIsRepeatedMeanwhile() {
+    WrappedKey other = wrap();
+    fails(Reason.DISABLED);
+    assertFails(Reason.DISABLED);
+    root.beforeUnwrap = () -> assertFails(Reason.DISABLED);
+    calls.unwrap(ORDERS, 1, other).close();
+    assertEquals(2, root.unwraps.get(), "the repeated answer was no call");
+    assertFalse(calls.isSwitchedOff(ORDERS, 1, wrapped));
+  }
+
   @Test
   void disabledRootKey_isSwitchedOffUntilItUnwraps() {
     fails(Reason.DISABLED);

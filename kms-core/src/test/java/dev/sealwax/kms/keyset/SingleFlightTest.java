@@ -31,7 +31,11 @@ final class SingleFlightTest {
   @Test
   void run_withinItself_isRefused() {
     SingleFlight<String> flight = new SingleFlight<>();
-    assertThrows(IllegalStateException.class, () -> flight.run(() -> flight.run(() -> "inner")));
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(60),
+        () ->
+            assertThrows(
+                IllegalStateException.class, () -> flight.run(() -> flight.run(() -> "inner"))));
     assertEquals("done", flight.run(() -> "done"));
   }
 
