@@ -14,7 +14,6 @@ import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SeekableByteChannel;
-import java.util.Arrays;
 import java.util.Objects;
 
 /**
@@ -34,11 +33,14 @@ public final class EnvelopeCipher {
   private final SealingPath sealing;
   private final OpeningPath opening;
   private final RewrapPath rewrapping;
+  private final ReencryptPath reencryption;
 
-  EnvelopeCipher(SealingPath sealing, OpeningPath opening, RewrapPath rewrapping) {
+  EnvelopeCipher(
+      SealingPath sealing, OpeningPath opening, RewrapPath rewrapping, ReencryptPath reencryption) {
     this.sealing = sealing;
     this.opening = opening;
     this.rewrapping = rewrapping;
+    this.reencryption = reencryption;
   }
 
   /** The keyset that this cipher works with. */
@@ -134,13 +136,7 @@ public final class EnvelopeCipher {
   public byte[] reencrypt(byte[] envelope, EncryptionContext context) {
     Objects.requireNonNull(envelope, "envelope");
     Objects.requireNonNull(context, "context");
-    Observation observation = opening.observeReencrypt();
-    byte[] plaintext = opening.openToReencrypt(envelope, context, observation);
-    try {
-      return sealing.sealAfresh(plaintext, context, observation);
-    } finally {
-      Arrays.fill(plaintext, (byte) 0);
-    }
+    return reencryption.reencrypt(envelope, context);
   }
 
   /**
@@ -162,24 +158,7 @@ public final class EnvelopeCipher {
     Objects.requireNonNull(source, "source");
     Objects.requireNonNull(sink, "sink");
     Objects.requireNonNull(context, "context");
-    Observation observation = opening.observeReencrypt();
-    EnvelopeHeader header = opening.headerToReencrypt(source, observation);
-    if (header.suite() == AlgorithmSuite.ONE_SHOT) {
-      byte[] plaintext = opening.openToReencrypt(header, source, context, observation);
-      try {
-        sealing.sealAfresh(plaintext, context, sink, observation);
-        return plaintext.length;
-      } finally {
-        Arrays.fill(plaintext, (byte) 0);
-      }
-    }
-    try (InputStream plaintext =
-            opening.streamToReencrypt(
-                header, new UnclosedInputStream(source), context, observation);
-        EnvelopeOutputStream out =
-            sealing.streamAfresh(new UnclosedOutputStream(sink), context, observation)) {
-      return out.transferAndFinish(plaintext);
-    }
+    return reencryption.reencrypt(source, sink, context);
   }
 
   // --- text and split forms ---

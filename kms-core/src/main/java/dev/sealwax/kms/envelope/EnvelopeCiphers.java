@@ -49,10 +49,13 @@ public final class EnvelopeCiphers implements AutoCloseable {
 
   private EnvelopeCipher make(KeysetId id) {
     var keyset = keysets.open(id);
+    var sealing = new SealingPath(keyset, dataKeys, policy, traffic, announcer);
+    var opening = new OpeningPath(keyset, dataKeys, traffic, announcer);
     return new EnvelopeCipher(
-        new SealingPath(keyset, dataKeys, policy, traffic, announcer),
-        new OpeningPath(keyset, dataKeys, traffic, announcer),
-        new RewrapPath(keyset, dataKeys, traffic, announcer));
+        sealing,
+        opening,
+        new RewrapPath(keyset, dataKeys, traffic, announcer),
+        new ReencryptPath(keyset, dataKeys, traffic, announcer, opening, sealing));
   }
 
   /** What the ciphers have done so far. */

@@ -110,95 +110,8 @@ final class OpeningPath {
     }
   }
 
-  /** Begins the report of a re-encryption, which {@link SealingPath#sealAfresh} ends. */
-  @Nullable Observation observeReencrypt() {
-    return Observation.start(announcer, Operation.REENCRYPT, keyset.id());
-  }
-
-  byte[] openToReencrypt(
-      byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
-    try {
-      EnvelopeHeader header = EnvelopeHeader.parse(envelope);
-      header.requireBody(envelope.length - header.lengthBytes());
-      Keyset snapshot = snapshotFor(header, observation);
-      try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
-        byte[] plaintext = openBody(key, envelope, context, /* atHand= */ false);
-        if (plaintext == null) {
-          throw new IllegalStateException("a data key was closed by another than its owner");
-        }
-        return plaintext;
-      }
-    } catch (RuntimeException | Error e) {
-      failed(observation, e);
-      throw e;
-    }
-  }
-
-  /** Reads the header of an envelope that is to be re-encrypted. */
-  EnvelopeHeader headerToReencrypt(InputStream envelope, @Nullable Observation observation)
-      throws IOException {
-    try {
-      return EnvelopeHeader.parseAlone(readHeader(envelope));
-    } catch (IOException | RuntimeException | Error e) {
-      failed(observation, e);
-      throw e;
-    }
-  }
-
-  /** Opens a body of the one-shot suite to be re-encrypted. */
-  byte[] openToReencrypt(
-      EnvelopeHeader header,
-      InputStream body,
-      EncryptionContext context,
-      @Nullable Observation observation)
-      throws IOException {
-    byte[] envelope;
-    try {
-      envelope = whole(header, body.readNBytes(EnvelopeHeader.ONE_SHOT_MAX_BODY + 1));
-    } catch (IOException | RuntimeException | Error e) {
-      failed(observation, e);
-      throw e;
-    }
-    return openToReencrypt(envelope, context, observation);
-  }
-
-  /**
-   * The plaintext of a chunked body that is to be re-encrypted. How its reading ends is told by
-   * whoever encrypts it; closing it closes {@code body}.
-   */
-  InputStream streamToReencrypt(
-      EnvelopeHeader header,
-      InputStream body,
-      EncryptionContext context,
-      @Nullable Observation observation)
-      throws IOException {
-    try {
-      byte[] prefix = body.readNBytes(ChunkCipher.PREFIX_BYTES);
-      byte[] chunk = new byte[ChunkCipher.SEALED_CHUNK_BYTES];
-      int chunkLength = body.readNBytes(chunk, 0, chunk.length);
-      header.requireBody(prefix.length + chunkLength);
-      Keyset snapshot = snapshotFor(header, observation);
-      try (DataKey key = dataKeys.unwrapToReencrypt(header, keyset, snapshot)) {
-        ChunkCipher cipher =
-            key.streams().cipher(ChunkedBody.salt(prefix, 0), context.toCanonicalBytes());
-        if (cipher == null) {
-          throw new IllegalStateException("a data key was closed by another than its owner");
-        }
-        return new DecryptingInputStream(
-            body,
-            checked(cipher, prefix),
-            chunk,
-            chunkLength,
-            StreamEnd.ofDecryptionToReencrypt(traffic));
-      }
-    } catch (IOException | RuntimeException | Error e) {
-      failed(observation, e);
-      throw e;
-    }
-  }
-
   /** The plaintext, or null if the key has been closed. */
-  private byte @Nullable [] openBody(
+  byte @Nullable [] openBody(
       DataKey key, byte[] envelope, EncryptionContext context, boolean atHand) {
     int bodyPosition = key.header().lengthBytes();
     if (key.header().suite() == AlgorithmSuite.ONE_SHOT) {
@@ -246,7 +159,8 @@ final class OpeningPath {
     }
   }
 
-  private static byte[] readHeader(InputStream envelope) throws IOException {
+  /** The header at the start of {@code envelope}; reads nothing behind it. */
+  static byte[] readHeader(InputStream envelope) throws IOException {
     byte[] start = envelope.readNBytes(EnvelopeHeader.NAME_POS);
     // What is refused by its first bytes does not wait for more of them, which may never come.
     return start.length < EnvelopeHeader.NAME_POS
@@ -349,7 +263,7 @@ final class OpeningPath {
     return openArray(whole(header, body), context, observation);
   }
 
-  private static byte[] whole(EnvelopeHeader header, byte[] body) {
+  static byte[] whole(EnvelopeHeader header, byte[] body) {
     return joined(header.encoded(), body);
   }
 
@@ -388,7 +302,7 @@ final class OpeningPath {
     }
   }
 
-  private static ChunkCipher checked(ChunkCipher cipher, byte[] prefix) {
+  static ChunkCipher checked(ChunkCipher cipher, byte[] prefix) {
     try {
       ChunkedBody.requireCommitment(cipher, prefix, 0);
       return cipher;
