@@ -33,7 +33,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Every single-bit flip, every truncation and every byte too many of an envelope is refused as
- * envelope-v1 says, through every way in, whether its data key is cached or not (ENV-44).
+ * envelope-v1 says, through every way in, whether its data key is cached or not (ENV-44); of a long
+ * message, ways into the same code are tried with a sample.
  */
 final class EnvelopeTamperingTest {
   private static final EncryptionContext ROW = EncryptionContext.of("table", "orders", "row", "42");
