@@ -55,6 +55,11 @@ public final class Held<V extends AutoCloseable> {
     return cached && nowNanos - softEndNanos >= 0;
   }
 
+  /** {@code nanos}, or the end of its soft time to live if that is earlier. */
+  public long freshUntil(long nanos) {
+    return cached && softEndNanos - nanos < 0 ? softEndNanos : nanos;
+  }
+
   /**
    * Whether it is stale and the pause after the last failed renewal is over, be a renewal under way
    * or not.

@@ -43,7 +43,10 @@ final class DataKey implements AutoCloseable {
   private @Nullable Keyset fitToEncrypt;
   private @Nullable Keyset fitToDecrypt;
 
-  private volatile @Nullable LastOpened rememberedBy;
+  // Until when the cipher that remembers it need not ask the cache for it; of no meaning before.
+  private volatile long toEncryptUntilNanos;
+  private volatile long toDecryptUntilNanos;
+  private volatile @Nullable KeysAtHand rememberedBy;
 
   private DataKey(
       EnvelopeHeader header,
@@ -171,9 +174,24 @@ final class DataKey implements AutoCloseable {
     fitToDecrypt = snapshot;
   }
 
-  /** Notes who is to let go of this key once it is wiped. */
-  void rememberedBy(LastOpened last) {
-    rememberedBy = last;
+  boolean isAtHandToEncrypt(long nowNanos) {
+    return nowNanos - toEncryptUntilNanos < 0;
+  }
+
+  boolean isAtHandToDecrypt(long nowNanos) {
+    return nowNanos - toDecryptUntilNanos < 0;
+  }
+
+  /** Notes until when {@code cipher}, which lets go of this key once it is wiped, believes it. */
+  void rememberedToEncrypt(KeysAtHand cipher, long untilNanos) {
+    toEncryptUntilNanos = untilNanos;
+    rememberedBy = cipher;
+  }
+
+  /** As {@link #rememberedToEncrypt}. */
+  void rememberedToDecrypt(KeysAtHand cipher, long untilNanos) {
+    toDecryptUntilNanos = untilNanos;
+    rememberedBy = cipher;
   }
 
   /**
@@ -204,9 +222,9 @@ final class DataKey implements AutoCloseable {
       if (streams != null) {
         streams.close();
       }
-      LastOpened last = rememberedBy;
-      if (last != null) {
-        last.forget(this);
+      KeysAtHand cipher = rememberedBy;
+      if (cipher != null) {
+        cipher.forget(this);
       }
     }
   }

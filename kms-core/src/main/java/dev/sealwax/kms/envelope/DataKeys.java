@@ -43,6 +43,16 @@ final class DataKeys implements AutoCloseable {
     public int hashCode() {
       return Long.hashCode(first);
     }
+
+    // By hand, and in this order: what differs is told without another object being read.
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Wrapping that
+          && first == that.first
+          && second == that.second
+          && version == that.version
+          && keyset.equals(that.keyset);
+    }
   }
 
   /** A bare data key, to be wiped, and the consent to what comes of it. */
@@ -195,18 +205,18 @@ final class DataKeys implements AutoCloseable {
                 purpose.suite(), purpose.keyset(), kek, consent, budget, random, traffic));
   }
 
-  LastOpened lastOpened() {
-    return new LastOpened(nanoClock);
+  KeysAtHand keysAtHand() {
+    return new KeysAtHand(nanoClock);
   }
 
   /**
-   * A cached key whose header {@code envelope} starts with, byte for byte, or null; {@code last}
+   * A cached key whose header {@code envelope} starts with, byte for byte, or null; {@code atHand}
    * remembers it.
    *
    * @param wrappingPosition where the wrapped data key starts if the envelope is of this keyset
    */
   @Nullable Held<DataKey> cachedToDecrypt(
-      byte[] envelope, int wrappingPosition, OpenKeyset keyset, LastOpened last) {
+      byte[] envelope, int wrappingPosition, OpenKeyset keyset, KeysAtHand atHand) {
     if (envelope.length < wrappingPosition + EnvelopeHeader.WRAPPED_LEN) {
       return null;
     }
@@ -228,17 +238,20 @@ final class DataKeys implements AutoCloseable {
       decrypting.renew(
           wrapping, held, () -> unwrap(found, keyset, keyset.snapshot(found.keyVersion())));
     }
-    last.remember(held);
+    atHand.rememberToDecrypt(held);
     return held;
   }
 
   /**
-   * Refuses a key whose version may not decrypt under {@code snapshot}; cheap when the snapshot is
+   * Refuses a key whose version may not decrypt now; cheap when the snapshot of {@code keyset} is
    * the one of last time.
    */
-  static void requireFitToDecrypt(DataKey key, Keyset snapshot) {
-    if (!key.isFitToDecrypt(snapshot)) {
-      snapshot.requireUse(key.header().keyVersion(), KeyUse.DECRYPT);
+  static void requireFitToDecrypt(DataKey key, OpenKeyset keyset) {
+    // The one it was found fit under has its version, so that need not be looked for.
+    if (!key.isFitToDecrypt(keyset.snapshot(0))) {
+      int version = key.header().keyVersion();
+      Keyset snapshot = keyset.snapshot(version);
+      snapshot.requireUse(version, KeyUse.DECRYPT);
       key.markFitToDecrypt(snapshot);
     }
   }
@@ -251,7 +264,7 @@ final class DataKeys implements AutoCloseable {
     try {
       held =
           decrypting.load(
-              wrapping(header.keyset(), header),
+              wrapping(keyset.id(), header),
               () -> {
                 judged.set(true);
                 return unwrap(header, keyset, snapshot);
@@ -265,7 +278,7 @@ final class DataKeys implements AutoCloseable {
       return Held.uncached(unwrap(header, keyset, snapshot));
     }
     if (held.value().isWithdrawn()) {
-      decrypting.remove(wrapping(header.keyset(), header), held);
+      decrypting.remove(wrapping(keyset.id(), header), held);
     } else if (held.value().header().isPrefixOf(header.encoded())) {
       return held;
     }
@@ -341,11 +354,11 @@ final class DataKeys implements AutoCloseable {
   }
 
   CacheStatistics encryptStatistics() {
-    return encrypting.statistics();
+    return encrypting.statistics(traffic.atHandToEncrypt());
   }
 
   CacheStatistics decryptStatistics() {
-    return decrypting.statistics(traffic.atHand());
+    return decrypting.statistics(traffic.atHandToDecrypt());
   }
 
   /** Drops and wipes every data key; the next operations make and unwrap new ones. */

@@ -49,8 +49,9 @@ public final class EnvelopeCiphers implements AutoCloseable {
 
   private EnvelopeCipher make(KeysetId id) {
     var keyset = keysets.open(id);
-    var sealing = new SealingPath(keyset, dataKeys, policy, traffic, announcer);
-    var opening = new OpeningPath(keyset, dataKeys, traffic, announcer);
+    var atHand = dataKeys.keysAtHand();
+    var sealing = new SealingPath(keyset, dataKeys, atHand, policy, traffic, announcer);
+    var opening = new OpeningPath(keyset, dataKeys, atHand, traffic, announcer);
     return new EnvelopeCipher(
         sealing,
         opening,

@@ -28,15 +28,20 @@ final class OpeningPath {
   private final Traffic traffic;
   private final Announcer announcer;
   private final int wrappingPosition;
-  private final LastOpened last;
+  private final KeysAtHand keysAtHand;
 
-  OpeningPath(OpenKeyset keyset, DataKeys dataKeys, Traffic traffic, Announcer announcer) {
+  OpeningPath(
+      OpenKeyset keyset,
+      DataKeys dataKeys,
+      KeysAtHand keysAtHand,
+      Traffic traffic,
+      Announcer announcer) {
     this.keyset = keyset;
     this.dataKeys = dataKeys;
     this.traffic = traffic;
     this.announcer = announcer;
     this.wrappingPosition = EnvelopeHeader.wrappingPosition(keyset.id());
-    this.last = dataKeys.lastOpened();
+    this.keysAtHand = keysAtHand;
   }
 
   // --- whole arrays ---
@@ -81,29 +86,38 @@ final class OpeningPath {
 
   private byte[] openArray(
       byte[] envelope, EncryptionContext context, @Nullable Observation observation) {
-    while (true) {
-      Held<DataKey> held = last.find(envelope);
-      boolean atHand = held != null;
-      if (held == null) {
-        held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, last);
+    DataKey atHand = keysAtHand.toDecrypt(envelope);
+    if (atHand != null) {
+      EnvelopeHeader header = atHand.header();
+      header.requireBody(envelope.length - header.lengthBytes());
+      Observation.key(observation, header.keyVersion(), CacheResult.HIT);
+      requireFitAtHand(atHand);
+      byte[] plaintext = openBody(atHand, envelope, context, /* atHand= */ true);
+      if (plaintext != null) {
+        return plaintext;
       }
+      // The key was closed between lookup and use: the cache finds or unwraps another.
+      keysAtHand.forgetToDecrypt();
+    }
+    while (true) {
+      Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, keysAtHand);
       if (held != null) {
         EnvelopeHeader header = held.value().header();
         header.requireBody(envelope.length - header.lengthBytes());
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
-        requireFit(held.value(), atHand);
+        DataKeys.requireFitToDecrypt(held.value(), keyset);
       } else {
         EnvelopeHeader header = EnvelopeHeader.parse(envelope);
         header.requireBody(envelope.length - header.lengthBytes());
         held = dataKey(header, observation);
       }
       try {
-        byte[] plaintext = openBody(held.value(), envelope, context, atHand);
+        byte[] plaintext = openBody(held.value(), envelope, context, /* atHand= */ false);
         if (plaintext != null) {
           return plaintext;
         }
-        // The key was closed between lookup and use; the next round unwraps it again.
-        last.forget();
+        // Closed as above; the next round unwraps it again.
+        keysAtHand.forgetToDecrypt();
       } finally {
         held.closeIfUncached();
       }
@@ -274,15 +288,23 @@ final class OpeningPath {
       EncryptionContext context,
       @Nullable Observation observation) {
     byte[] canonicalContext = context.toCanonicalBytes();
-    while (true) {
-      Held<DataKey> held = last.find(header.encoded());
-      boolean atHand = held != null;
-      if (held == null) {
-        held = dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, last);
+    DataKey atHand = keysAtHand.toDecrypt(header.encoded());
+    if (atHand != null) {
+      Observation.key(observation, header.keyVersion(), CacheResult.HIT);
+      requireFitAtHand(atHand);
+      ChunkCipher cipher = atHand.streams().cipher(ChunkedBody.salt(prefix, 0), canonicalContext);
+      if (cipher != null) {
+        traffic.keyAtHand();
+        return checked(cipher, prefix);
       }
+      keysAtHand.forgetToDecrypt();
+    }
+    while (true) {
+      Held<DataKey> held =
+          dataKeys.cachedToDecrypt(header.encoded(), wrappingPosition, keyset, keysAtHand);
       if (held != null) {
         Observation.key(observation, header.keyVersion(), CacheResult.HIT);
-        requireFit(held.value(), atHand);
+        DataKeys.requireFitToDecrypt(held.value(), keyset);
       } else {
         held = dataKey(header, observation);
       }
@@ -290,12 +312,9 @@ final class OpeningPath {
         ChunkCipher cipher =
             held.value().streams().cipher(ChunkedBody.salt(prefix, 0), canonicalContext);
         if (cipher != null) {
-          if (atHand) {
-            traffic.keyAtHand();
-          }
           return checked(cipher, prefix);
         }
-        last.forget();
+        keysAtHand.forgetToDecrypt();
       } finally {
         held.closeIfUncached();
       }
@@ -317,13 +336,11 @@ final class OpeningPath {
   /**
    * Whoever goes on counts the key that was at hand; it has been looked at also if refused here.
    */
-  private void requireFit(DataKey key, boolean atHand) {
+  private void requireFitAtHand(DataKey key) {
     try {
-      DataKeys.requireFitToDecrypt(key, keyset.snapshot(key.header().keyVersion()));
+      DataKeys.requireFitToDecrypt(key, keyset);
     } catch (RuntimeException e) {
-      if (atHand) {
-        traffic.keyAtHand();
-      }
+      traffic.keyAtHand();
       throw e;
     }
   }

@@ -34,6 +34,7 @@ final class SealingPath {
 
   private final OpenKeyset keyset;
   private final DataKeys dataKeys;
+  private final KeysAtHand keysAtHand;
   private final DataKeyPolicy policy;
   private final Traffic traffic;
   private final Announcer announcer;
@@ -43,11 +44,13 @@ final class SealingPath {
   SealingPath(
       OpenKeyset keyset,
       DataKeys dataKeys,
+      KeysAtHand keysAtHand,
       DataKeyPolicy policy,
       Traffic traffic,
       Announcer announcer) {
     this.keyset = keyset;
     this.dataKeys = dataKeys;
+    this.keysAtHand = keysAtHand;
     this.policy = policy;
     this.traffic = traffic;
     this.announcer = announcer;
@@ -146,32 +149,56 @@ final class SealingPath {
       EncryptionContext context,
       boolean alone,
       @Nullable Observation observation) {
+    Keyset snapshot = keyset.snapshotToWrap(0);
+    DataKey atHand = alone ? null : keysAtHand.toEncrypt(snapshot);
+    if (atHand != null) {
+      Observation.key(observation, atHand.header().keyVersion(), CacheResult.HIT);
+      byte[] envelope = sealBody(atHand, plaintext, context, /* atHand= */ true);
+      if (envelope != null) {
+        return envelope;
+      }
+      // The cache finds or makes another.
+      keysAtHand.forgetToEncrypt();
+      snapshot = keyset.snapshotToWrap(0);
+    }
     while (true) {
-      Keyset snapshot = keyset.snapshotToWrap(0);
       Held<DataKey> cached = alone ? null : dataKeys.cachedToEncrypt(oneShot, keyset, snapshot);
       Held<DataKey> held = cached != null ? cached : newKey(oneShot, snapshot, alone);
       note(observation, held, cached);
       try {
-        DataKey key = held.value();
-        EnvelopeHeader header = key.header();
-        int bodyPosition = header.lengthBytes();
-        byte[] out =
-            new byte[bodyPosition + GcmKey.NONCE_BYTES + plaintext.length + GcmKey.TAG_BYTES];
-        GcmKey.Sealing sealing = key.messages().seal(plaintext, context, out, bodyPosition);
-        if (sealing == GcmKey.Sealing.DONE) {
-          header.writeTo(out);
+        byte[] envelope = sealBody(held.value(), plaintext, context, /* atHand= */ false);
+        if (envelope != null) {
           if (cached != null) {
             dataKeys.hit(cached);
+            keysAtHand.rememberToEncrypt(cached);
           }
-          return out;
+          return envelope;
         }
-        // Exhausted, or closed between lookup and use: either way the next round finds or makes
-        // another key.
+        // Either way the next round finds or makes another key.
+        keysAtHand.forgetToEncrypt();
         dataKeys.retire(oneShot, held);
       } finally {
         held.closeIfUncached();
       }
+      snapshot = keyset.snapshotToWrap(0);
     }
+  }
+
+  /** The envelope, or null if the budget of the key is spent or the key has been closed. */
+  private static byte @Nullable [] sealBody(
+      DataKey key, byte[] plaintext, EncryptionContext context, boolean atHand) {
+    EnvelopeHeader header = key.header();
+    int bodyPosition = header.lengthBytes();
+    byte[] out = new byte[bodyPosition + GcmKey.NONCE_BYTES + plaintext.length + GcmKey.TAG_BYTES];
+    GcmKey.Sealing sealing =
+        atHand
+            ? key.messages().sealAtHand(plaintext, context, out, bodyPosition)
+            : key.messages().seal(plaintext, context, out, bodyPosition);
+    if (sealing != GcmKey.Sealing.DONE) {
+      return null;
+    }
+    header.writeTo(out);
+    return out;
   }
 
   private byte[] sealChunked(

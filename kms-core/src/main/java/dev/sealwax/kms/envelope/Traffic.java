@@ -58,8 +58,13 @@ final class Traffic {
     return opened.bytes() + decryptedBytes.sum();
   }
 
+  /** Keys to encrypt that were at hand, and not looked up in the cache. */
+  long atHandToEncrypt() {
+    return sealed.atHand();
+  }
+
   /** Keys to decrypt that were at hand, and not looked up in the cache. */
-  long atHand() {
+  long atHandToDecrypt() {
     return opened.atHand() + atHand.sum();
   }
 }

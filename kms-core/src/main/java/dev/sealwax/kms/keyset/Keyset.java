@@ -42,6 +42,7 @@ public final class Keyset {
   // What has expired by then is refused. Part of the object and not asked of a clock, so that who
   // has been found fit under this very object need not be asked again.
   private final Instant asOf;
+  private final boolean expires; // asked whenever a snapshot is confirmed
 
   private Keyset(
       KeysetId id,
@@ -63,6 +64,7 @@ public final class Keyset {
     this.previous = previous;
     this.versions = List.copyOf(versions);
     this.asOf = Instant.MIN;
+    this.expires = nextExpiry(Instant.MIN) != null;
     String problem = problem();
     if (problem != null) {
       throw new IllegalArgumentException(problem);
@@ -80,6 +82,7 @@ public final class Keyset {
     this.previous = same.previous;
     this.versions = same.versions;
     this.asOf = asOf;
+    this.expires = same.expires;
   }
 
   /**
@@ -228,7 +231,7 @@ public final class Keyset {
 
   /** Whether anything in the keyset ever expires. */
   boolean expires() {
-    return nextExpiry(Instant.MIN) != null;
+    return expires;
   }
 
   /** The first moment after {@code after} at which something expires, or null. */

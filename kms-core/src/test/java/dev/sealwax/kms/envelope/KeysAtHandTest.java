@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 
 /** The short way to the data key of last time is no way around anything. */
 @Timeout(60)
-class LastOpenedTest {
+class KeysAtHandTest {
   private static final EncryptionContext ROW = EncryptionContext.of("row", "7");
   private static final byte[] MESSAGE = {1, 2, 3};
 
@@ -90,21 +90,21 @@ class LastOpenedTest {
 
   @Test
   void wipedKey_isLetGoOf() {
-    LastOpened last = new LastOpened(rig.time);
+    KeysAtHand last = new KeysAtHand(rig.time);
     DataKey first = key();
-    last.remember(Held.uncached(first));
+    last.rememberToDecrypt(Held.uncached(first));
     byte[] start = first.header().toBytes();
-    assertSame(first, last.find(start).value());
+    assertSame(first, last.toDecrypt(start));
     first.close();
-    assertNull(last.find(start));
+    assertNull(last.toDecrypt(start));
 
-    rig.pass(Duration.ofMillis(50));
+    rig.pass(Duration.ofNanos(KeysAtHand.BELIEF_NANOS));
     DataKey second = key();
-    last.remember(Held.uncached(first));
-    rig.pass(Duration.ofMillis(50));
-    last.remember(Held.uncached(second));
+    last.rememberToDecrypt(Held.uncached(first));
+    rig.pass(Duration.ofNanos(KeysAtHand.BELIEF_NANOS));
+    last.rememberToDecrypt(Held.uncached(second));
     last.forget(first);
-    assertSame(second, last.find(second.header().toBytes()).value());
+    assertSame(second, last.toDecrypt(second.header().toBytes()));
     second.close();
   }
 
