@@ -247,11 +247,9 @@ final class DataKeys implements AutoCloseable {
    * the one of last time.
    */
   static void requireFitToDecrypt(DataKey key, OpenKeyset keyset) {
-    // The one it was found fit under has its version, so that need not be looked for.
-    if (!key.isFitToDecrypt(keyset.snapshot(0))) {
-      int version = key.header().keyVersion();
-      Keyset snapshot = keyset.snapshot(version);
-      snapshot.requireUse(version, KeyUse.DECRYPT);
+    Keyset snapshot = keyset.snapshot(0);
+    if (!key.isFitToDecrypt(snapshot)) {
+      snapshot.requireUse(key.header().keyVersion(), KeyUse.DECRYPT);
       key.markFitToDecrypt(snapshot);
     }
   }

@@ -236,6 +236,19 @@ final class DenialTest {
   }
 
   @Test
+  void denial_endsKeysAtHand() {
+    rig.pass(SOFT.multipliedBy(3));
+    always(Fault.failing(DISABLED));
+    for (int i = 0; i < 3; i++) {
+      rig.cipher().encrypt(MESSAGE, CONTEXT);
+      open(sealed);
+    }
+    assertFails(DISABLED, () -> open(unmet));
+    assertFails(DISABLED, () -> rig.cipher().encrypt(MESSAGE, CONTEXT));
+    assertFails(DISABLED, () -> open(sealed));
+  }
+
+  @Test
   void denialOfOneVersion_endsNoOther() {
     rig.verbs().rotate(EnvelopeRig.NAME);
     rig.verbs().create("other", KeysetTemplate.defaults());

@@ -2,13 +2,17 @@ package dev.sealwax.kms.envelope;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.crypto.UsageBudget;
+import dev.sealwax.kms.keyset.Keyset;
+import dev.sealwax.kms.keyset.OpenKeyset;
 import dev.sealwax.kms.keyset.TestKeysets;
+import dev.sealwax.kms.vocabulary.CachePolicy;
 import dev.sealwax.kms.vocabulary.CacheStatistics;
 import dev.sealwax.kms.vocabulary.EncryptionContext;
 import dev.sealwax.kms.vocabulary.KeyUnavailableException;
@@ -17,8 +21,11 @@ import dev.sealwax.kms.vocabulary.MalformedEnvelopeException;
 import java.io.ByteArrayInputStream;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -93,10 +100,15 @@ class KeysAtHandTest {
     KeysAtHand last = new KeysAtHand(rig.time);
     DataKey first = key();
     last.rememberToDecrypt(Held.uncached(first));
+    Keyset snapshot = rig.keysets.open(KeysetId.of(EnvelopeRig.NAME)).snapshot(0);
+    first.markFitToEncrypt(snapshot);
+    last.rememberToEncrypt(Held.uncached(first));
     byte[] start = first.header().toBytes();
     assertSame(first, last.toDecrypt(start));
+    assertSame(first, last.toEncrypt(snapshot));
     first.close();
     assertNull(last.toDecrypt(start));
+    assertNull(last.toEncrypt(snapshot));
 
     rig.pass(Duration.ofNanos(KeysAtHand.BELIEF_NANOS));
     DataKey second = key();
@@ -140,5 +152,127 @@ class KeysAtHandTest {
     long loads = cache().loads();
     rig.cipher().decrypt(envelope, ROW);
     assertEquals(loads + 1, cache().loads());
+  }
+
+  private CacheStatistics encryptCache() {
+    return rig.ciphers.statistics().encryptKeys();
+  }
+
+  /** Two more of the one key: the second has it at hand. */
+  private void encryptTwice() {
+    rig.cipher().encrypt(MESSAGE, ROW);
+    rig.cipher().encrypt(MESSAGE, ROW);
+  }
+
+  @Test
+  void hitsOfEncryption_areCounted() {
+    encryptTwice();
+    CacheStatistics before = encryptCache();
+    encryptTwice();
+    assertEquals(before.hits() + 2, encryptCache().hits());
+    assertEquals(before.misses(), encryptCache().misses());
+  }
+
+  @Test
+  void longAndFreshMessages_takeNoKeyAtHand() {
+    encryptTwice();
+    long before = encryptCache().hits();
+    byte[] large = rig.cipher().encrypt(new byte[40_000], ROW);
+    byte[] moved = rig.cipher().reencrypt(envelope, ROW);
+    assertEquals(before, encryptCache().hits());
+    assertNotEquals(wrapping(envelope), wrapping(large));
+    assertNotEquals(wrapping(envelope), wrapping(moved));
+  }
+
+  @Test
+  void spentBudget_isCountedOnceAndMakesAnotherKey() {
+    DataKeyPolicy policy = DataKeyPolicy.defaults().withMaxMessages(5);
+    try (EnvelopeRig spent = EnvelopeRig.create(policy)) {
+      List<String> wrappings = new ArrayList<>();
+      for (int i = 0; i < 12; i++) {
+        wrappings.add(wrapping(spent.cipher().encrypt(MESSAGE, ROW)));
+      }
+      assertEquals(1, Set.copyOf(wrappings.subList(0, 5)).size());
+      assertEquals(1, Set.copyOf(wrappings.subList(5, 10)).size());
+      assertEquals(3, Set.copyOf(wrappings).size());
+      CacheStatistics cache = spent.ciphers.statistics().encryptKeys();
+      assertEquals(3, cache.misses());
+      assertEquals(9, cache.hits());
+    }
+  }
+
+  @Test
+  void rotation_isFollowedByTheNextMessage() {
+    encryptTwice();
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    assertEquals(2, EnvelopeHeader.parse(rig.cipher().encrypt(MESSAGE, ROW)).keyVersion());
+  }
+
+  @Test
+  void closedKey_encryptsNothing() {
+    encryptTwice();
+    rig.ciphers.discardDataKeys();
+    byte[] next = rig.cipher().encrypt(MESSAGE, ROW);
+    assertNotEquals(wrapping(envelope), wrapping(next));
+    assertArrayEquals(MESSAGE, rig.cipher().decrypt(next, ROW));
+  }
+
+  @Test
+  void softTimeToLive_isKept() {
+    Duration soft = Duration.ofNanos(KeysAtHand.BELIEF_NANOS).dividedBy(2);
+    CachePolicy policy = CachePolicy.of(soft, Duration.ofHours(1), 10);
+    List<Runnable> renewals = new ArrayList<>();
+    try (EnvelopeRig stale =
+        EnvelopeRig.create(
+            DataKeyPolicy.defaults().withEncryptCache(policy).withDecryptCache(policy),
+            EnvelopeRig.LONG,
+            renewals::add,
+            /* listener= */ null)) {
+      byte[] first = stale.cipher().encrypt(MESSAGE, ROW);
+      stale.cipher().encrypt(MESSAGE, ROW);
+      stale.cipher().decrypt(first, ROW);
+      stale.pass(soft);
+      stale.cipher().encrypt(MESSAGE, ROW);
+      stale.cipher().decrypt(first, ROW);
+      assertEquals(1, stale.ciphers.statistics().encryptKeys().staleServed());
+      assertEquals(1, stale.ciphers.statistics().decryptKeys().staleServed());
+      assertEquals(2, renewals.size());
+    }
+  }
+
+  @Test
+  void belief_endsAfterASecond() {
+    KeysAtHand hand = new KeysAtHand(rig.time);
+    try (DataKey key = key()) {
+      byte[] start = key.header().toBytes();
+      Keyset snapshot = rig.keysets.open(KeysetId.of(EnvelopeRig.NAME)).snapshot(0);
+      key.markFitToEncrypt(snapshot);
+      hand.rememberToDecrypt(Held.uncached(key));
+      hand.rememberToEncrypt(Held.uncached(key));
+      rig.pass(Duration.ofSeconds(1).minusNanos(1));
+      assertSame(key, hand.toDecrypt(start));
+      assertSame(key, hand.toEncrypt(snapshot));
+      rig.pass(Duration.ofNanos(1));
+      assertNull(hand.toDecrypt(start));
+      assertNull(hand.toEncrypt(snapshot));
+    }
+  }
+
+  @Test
+  void keyOfAnotherSnapshot_isNotAtHandToEncrypt() {
+    KeysAtHand hand = new KeysAtHand(rig.time);
+    OpenKeyset keyset = rig.keysets.open(KeysetId.of(EnvelopeRig.NAME));
+    try (DataKey key = key()) {
+      key.markFitToEncrypt(keyset.snapshot(0));
+      hand.rememberToEncrypt(Held.uncached(key));
+      rig.verbs().rotate(EnvelopeRig.NAME);
+      assertNull(hand.toEncrypt(keyset.snapshot(0)));
+    }
+  }
+
+  private static String wrapping(byte[] envelope) {
+    EnvelopeHeader header = EnvelopeHeader.parse(envelope);
+    int start = header.wrappedDataKeyPosition();
+    return HexFormat.of().formatHex(envelope, start, start + EnvelopeHeader.WRAPPED_LEN);
   }
 }
