@@ -100,4 +100,21 @@ final class ExpiredEnvelopeTest {
     rig.verbs().rotate(EnvelopeRig.NAME);
     assertEquals(3, EnvelopeInfo.inspect(cipher.encrypt(MESSAGE, CONTEXT)).keyVersion());
   }
+
+  /** Cites KS-29. */
+  @Test
+  void versions_expireOneAfterTheOther() {
+    byte[] first = cipher.encrypt(MESSAGE, CONTEXT);
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    byte[] second = cipher.encrypt(MESSAGE, CONTEXT);
+    rig.verbs().rotate(EnvelopeRig.NAME);
+    rig.verbs().setExpiry(EnvelopeRig.NAME, 1, NOW.plusSeconds(600));
+    rig.verbs().setExpiry(EnvelopeRig.NAME, 2, NOW.plusMillis(600_100));
+    rig.pass(Duration.ofSeconds(600));
+    assertExpired(() -> cipher.decrypt(first, CONTEXT));
+    assertArrayEquals(MESSAGE, cipher.decrypt(second, CONTEXT));
+    rig.pass(Duration.ofMillis(100));
+    assertExpired(() -> cipher.decrypt(second, CONTEXT));
+    cipher.encrypt(MESSAGE, CONTEXT);
+  }
 }
