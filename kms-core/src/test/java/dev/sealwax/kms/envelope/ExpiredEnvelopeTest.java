@@ -110,7 +110,7 @@ final class ExpiredEnvelopeTest {
     rig.verbs().rotate(EnvelopeRig.NAME);
     rig.verbs().setExpiry(EnvelopeRig.NAME, 1, NOW.plusSeconds(600));
     rig.verbs().setExpiry(EnvelopeRig.NAME, 2, NOW.plusMillis(600_100));
-    rig.pass(Duration.ofSeconds(600));
+    rig.pass(Duration.ofMinutes(10));
     assertExpired(() -> cipher.decrypt(first, CONTEXT));
     assertArrayEquals(MESSAGE, cipher.decrypt(second, CONTEXT));
     rig.pass(Duration.ofMillis(100));
