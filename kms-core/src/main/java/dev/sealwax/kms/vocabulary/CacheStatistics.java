@@ -17,7 +17,8 @@ import java.time.Duration;
  * @param evictions entries dropped for age (kept for an outage or not), size, exhaustion or
  *     revocation, or because all were discarded
  * @param entries entries held now, loads under way among them
- * @param oldestServedAge the greatest age at which an entry has served since the cache was opened
+ * @param oldestServedAge the greatest age at which an entry has served since the cache was opened;
+ *     of an entry before its soft time to live possibly up to a second less
  */
 public record CacheStatistics(
     long hits,
