@@ -109,11 +109,11 @@ final class ExpiredEnvelopeTest {
     byte[] second = cipher.encrypt(MESSAGE, CONTEXT);
     rig.verbs().rotate(EnvelopeRig.NAME);
     rig.verbs().setExpiry(EnvelopeRig.NAME, 1, NOW.plusSeconds(600));
-    rig.verbs().setExpiry(EnvelopeRig.NAME, 2, NOW.plusMillis(600_100));
+    rig.verbs().setExpiry(EnvelopeRig.NAME, 2, NOW.plusSeconds(601));
     rig.pass(Duration.ofMinutes(10));
     assertExpired(() -> cipher.decrypt(first, CONTEXT));
     assertArrayEquals(MESSAGE, cipher.decrypt(second, CONTEXT));
-    rig.pass(Duration.ofMillis(100));
+    rig.pass(Duration.ofSeconds(1));
     assertExpired(() -> cipher.decrypt(second, CONTEXT));
     cipher.encrypt(MESSAGE, CONTEXT);
   }
