@@ -61,6 +61,11 @@ final class CipherSlots<S extends CipherSlots.Slot> implements AutoCloseable {
       // from the thread at home there.
       S slot = parked.get(index) == null ? null : parked.getAndSet(index, null);
       if (slot != null) {
+        if (closed) {
+          // It was given back while close() went round.
+          slot.wipe();
+          return null;
+        }
         return slot;
       }
     }

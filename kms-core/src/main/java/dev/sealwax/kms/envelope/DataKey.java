@@ -46,6 +46,7 @@ final class DataKey implements AutoCloseable {
   // Until when the cipher that remembers it need not ask the cache for it; of no meaning before.
   private volatile long toEncryptUntilNanos;
   private volatile long toDecryptUntilNanos;
+  private volatile boolean dropped;
   private volatile @Nullable KeysAtHand rememberedBy;
 
   private DataKey(
@@ -174,8 +175,9 @@ final class DataKey implements AutoCloseable {
     fitToDecrypt = snapshot;
   }
 
+  /** False also once a cache has dropped it, be it that another still owns it. */
   boolean isAtHandToEncrypt(long nowNanos) {
-    return nowNanos - toEncryptUntilNanos < 0;
+    return nowNanos - toEncryptUntilNanos < 0 && !dropped;
   }
 
   boolean isAtHandToDecrypt(long nowNanos) {
@@ -213,8 +215,13 @@ final class DataKey implements AutoCloseable {
     }
   }
 
+  boolean isWiped() {
+    return owners.get() == 0;
+  }
+
   @Override
   public void close() {
+    dropped = true;
     if (owners.decrementAndGet() == 0) {
       if (messages != null) {
         messages.close();

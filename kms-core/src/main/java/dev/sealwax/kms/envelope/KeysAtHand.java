@@ -2,6 +2,7 @@ package dev.sealwax.kms.envelope;
 
 import dev.sealwax.kms.cache.Held;
 import dev.sealwax.kms.keyset.Keyset;
+import java.lang.invoke.VarHandle;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * short decrypt, and half of it where a hundred thousand keysets take turns.
  *
  * <p>Believed for a second, and never past the soft time to live: so the cache sees what is in use,
- * renews it in time and decides what stays; a stale key is left to it, which counts how often it
+ * renews it in time and decides what stays: a key that a cache has dropped encrypts no more, and
+ * one that all have dropped is wiped. A stale key is left to the cache, which counts how often it
  * serves. Written once in that time, so that threads with different keys do not fight for it.
  * Whether the key may be used is asked for every message all the same, and whoever uses it counts
  * it as a hit of the cache. Safe for concurrent use: racy on purpose, until when a key is believed
@@ -55,8 +57,11 @@ final class KeysAtHand {
     long now = nanoClock.getAsLong();
     DataKey last = opened;
     if ((last == null || !last.isAtHandToDecrypt(now)) && !held.isStale(now)) {
-      held.value().rememberedToDecrypt(this, held.freshUntil(now + BELIEF_NANOS));
-      opened = held.value();
+      DataKey key = held.value();
+      key.rememberedToDecrypt(this, held.freshUntil(now + BELIEF_NANOS));
+      VarHandle.releaseFence(); // nobody sees the key without its time
+      opened = key;
+      forgetIfWiped(key);
     }
   }
 
@@ -64,27 +69,31 @@ final class KeysAtHand {
     long now = nanoClock.getAsLong();
     DataKey last = sealed;
     if ((last == null || !last.isAtHandToEncrypt(now)) && !held.isStale(now)) {
-      held.value().rememberedToEncrypt(this, held.freshUntil(now + BELIEF_NANOS));
-      sealed = held.value();
+      DataKey key = held.value();
+      key.rememberedToEncrypt(this, held.freshUntil(now + BELIEF_NANOS));
+      VarHandle.releaseFence();
+      sealed = key;
+      forgetIfWiped(key);
     }
   }
 
-  /** To be called when the key to decrypt has turned out to be closed. */
-  void forgetToDecrypt() {
-    opened = null;
+  /** For a key that was closed between the look into the cache and now, and has told nobody. */
+  private void forgetIfWiped(DataKey key) {
+    VarHandle.fullFence();
+    if (key.isWiped()) {
+      forget(key);
+    }
   }
 
-  /** To be called when the key to encrypt has turned out to be closed, or its budget spent. */
-  void forgetToEncrypt() {
-    sealed = null;
-  }
-
-  /** Lets go of a key that is wiped: there may be a cipher for each of a hundred thousand. */
-  void forget(DataKey wiped) {
-    if (opened == wiped) {
+  /**
+   * To be called when a key has turned out to be closed or its budget spent, and by a key that is
+   * wiped: there may be a cipher for each of a hundred thousand.
+   */
+  void forget(DataKey key) {
+    if (opened == key) {
       opened = null;
     }
-    if (sealed == wiped) {
+    if (sealed == key) {
       sealed = null;
     }
   }

@@ -97,7 +97,7 @@ final class OpeningPath {
         return plaintext;
       }
       // The key was closed between lookup and use: the cache finds or unwraps another.
-      keysAtHand.forgetToDecrypt();
+      keysAtHand.forget(atHand);
     }
     while (true) {
       Held<DataKey> held = dataKeys.cachedToDecrypt(envelope, wrappingPosition, keyset, keysAtHand);
@@ -117,7 +117,7 @@ final class OpeningPath {
           return plaintext;
         }
         // Closed as above; the next round unwraps it again.
-        keysAtHand.forgetToDecrypt();
+        keysAtHand.forget(held.value());
       } finally {
         held.closeIfUncached();
       }
@@ -297,7 +297,7 @@ final class OpeningPath {
         traffic.keyAtHand();
         return checked(cipher, prefix);
       }
-      keysAtHand.forgetToDecrypt();
+      keysAtHand.forget(atHand);
     }
     while (true) {
       Held<DataKey> held =
@@ -314,7 +314,7 @@ final class OpeningPath {
         if (cipher != null) {
           return checked(cipher, prefix);
         }
-        keysAtHand.forgetToDecrypt();
+        keysAtHand.forget(held.value());
       } finally {
         held.closeIfUncached();
       }

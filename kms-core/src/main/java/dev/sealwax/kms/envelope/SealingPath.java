@@ -158,7 +158,8 @@ final class SealingPath {
         return envelope;
       }
       // The cache finds or makes another.
-      keysAtHand.forgetToEncrypt();
+      keysAtHand.forget(atHand);
+      Observation.key(observation, 0, CacheResult.NONE);
       snapshot = keyset.snapshotToWrap(0);
     }
     while (true) {
@@ -175,7 +176,7 @@ final class SealingPath {
           return envelope;
         }
         // Either way the next round finds or makes another key.
-        keysAtHand.forgetToEncrypt();
+        keysAtHand.forget(held.value());
         dataKeys.retire(oneShot, held);
       } finally {
         held.closeIfUncached();

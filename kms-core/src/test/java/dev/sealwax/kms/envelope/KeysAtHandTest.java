@@ -270,6 +270,33 @@ class KeysAtHandTest {
     }
   }
 
+  @Test
+  void keyThatACacheHasDropped_encryptsNoMoreAndDecryptsUntilItIsWiped() {
+    KeysAtHand hand = new KeysAtHand(rig.time);
+    Keyset snapshot = rig.keysets.open(KeysetId.of(EnvelopeRig.NAME)).snapshot(0);
+    DataKey key = key();
+    byte[] start = key.header().toBytes();
+    key.markFitToEncrypt(snapshot);
+    hand.rememberToEncrypt(Held.uncached(key));
+    hand.rememberToDecrypt(Held.uncached(key));
+    key.shareOnce();
+    key.close();
+    assertNull(hand.toEncrypt(snapshot));
+    assertSame(key, hand.toDecrypt(start));
+    key.close();
+    assertNull(hand.toDecrypt(start));
+  }
+
+  @Test
+  void keyWipedBeforeItIsRemembered_isLetGoOf() {
+    KeysAtHand hand = new KeysAtHand(rig.time);
+    DataKey key = key();
+    byte[] start = key.header().toBytes();
+    key.close();
+    hand.rememberToDecrypt(Held.uncached(key));
+    assertNull(hand.toDecrypt(start));
+  }
+
   private static String wrapping(byte[] envelope) {
     EnvelopeHeader header = EnvelopeHeader.parse(envelope);
     int start = header.wrappedDataKeyPosition();
