@@ -46,7 +46,7 @@ final class DataKey implements AutoCloseable {
   // Until when the cipher that remembers it need not ask the cache for it; of no meaning before.
   private volatile long toEncryptUntilNanos;
   private volatile long toDecryptUntilNanos;
-  private volatile boolean dropped;
+  private volatile boolean dropped; // by one of its owners, or all
   private volatile @Nullable KeysAtHand rememberedBy;
 
   private DataKey(
@@ -213,6 +213,11 @@ final class DataKey implements AutoCloseable {
         return true;
       }
     }
+  }
+
+  /** Whether one of its owners has let go of it. */
+  boolean isDropped() {
+    return dropped;
   }
 
   boolean isWiped() {

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The data keys that one cipher found in the caches last, one to encrypt messages and one to
  * decrypt, for messages under the same ones: saves them the way through the cache, a tenth of a
- * short decrypt, and half of it where a hundred thousand keysets take turns.
+ * short decrypt and more where many keysets take turns.
  *
  * <p>Believed for a second, and never past the soft time to live: so the cache sees what is in use,
  * renews it in time and decides what stays: a key that a cache has dropped encrypts no more, and
@@ -68,8 +68,9 @@ final class KeysAtHand {
   void rememberToEncrypt(Held<DataKey> held) {
     long now = nanoClock.getAsLong();
     DataKey last = sealed;
-    if ((last == null || !last.isAtHandToEncrypt(now)) && !held.isStale(now)) {
-      DataKey key = held.value();
+    DataKey key = held.value();
+    // One that the cache for decryption has dropped would be remembered anew for every message.
+    if ((last == null || !last.isAtHandToEncrypt(now)) && !held.isStale(now) && !key.isDropped()) {
       key.rememberedToEncrypt(this, held.freshUntil(now + BELIEF_NANOS));
       VarHandle.releaseFence();
       sealed = key;

@@ -175,7 +175,8 @@ final class SealingPath {
           }
           return envelope;
         }
-        // Either way the next round finds or makes another key.
+        // Exhausted, or closed between lookup and use: either way the next round finds or makes
+        // another key.
         keysAtHand.forget(held.value());
         dataKeys.retire(oneShot, held);
       } finally {
